@@ -1,0 +1,107 @@
+# `make help` lists the words. Needs GNU make, and a Python 3.11 or newer.
+
+# HOST is taken from the command line only: some shells export one, with the name of the machine.
+HOST = 127.0.0.1
+PORT ?= 8000
+
+VENV := .venv
+PY := $(VENV)/bin/python
+# The embedded default, whatever the environment says, and no file is left behind.
+NOWHERE := DEBUG=true DATABASE_URL=sqlite://:memory: REDIS_URL=
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test test-fast lint format clean port
+.NOTPARALLEL:
+
+help: ## list these words
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+run: port $(VENV)/.installed ## start Runwire on http://127.0.0.1:8000 (HOST= and PORT= change it)
+	@$(PY) manage.py migrate --verbosity 0
+	@$(PY) manage.py demo
+	@exec $(PY) manage.py serve --host "$(HOST)" --port "$(PORT)"
+
+test: lint ## everything: lint, and the tests on SQLite, then on PostgreSQL and Redis
+	$(call say,tests on SQLite and in memory)
+	@$(PY) -m pytest
+	$(call say,tests on PostgreSQL and Redis)
+	@$(PY) -m pytest --postgres
+
+test-fast: $(VENV)/.installed-dev ## the tests on SQLite only; ARGS= is for pytest
+	@$(PY) -m pytest $(ARGS)
+
+lint: $(VENV)/.installed-dev ## style, types, import rules, migrations, settings
+	$(call say,ruff)
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	$(call say,mypy)
+	@$(NOWHERE) $(PY) -m mypy
+	$(call say,import rules)
+	@$(PY) -c 'import sys; from importlinter.cli import lint_imports_command; sys.exit(lint_imports_command())' --no-logo
+	$(call say,migrations and settings)
+	@$(NOWHERE) $(PY) manage.py makemigrations --check --dry-run
+	@$(NOWHERE) $(PY) manage.py check --fail-level WARNING
+
+format: $(VENV)/.installed-dev ## let ruff mend style and format
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .
+
+clean: ## remove what can be made again: .venv, caches, collected files; the database stays
+	@rm -rf $(VENV) staticfiles .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The virtualenv. A requirements file that is newer than its stamp is installed again; nothing else is.
+
+$(VENV)/.installed: requirements.txt $(PY)
+	$(call say,installing $< (it may take a minute))
+	@$(PIP) install --requirement $<
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt requirements.txt $(PY)
+	$(call say,installing $< (it may take some minutes))
+	@$(PIP) install --requirement $<
+	@touch $@ $(VENV)/.installed
+
+PIP := $(PY) -m pip -qq --disable-pip-version-check --no-input
+
+# Also made again when the Python that it links to has gone.
+$(PY):
+	@$(FIND_PYTHON); \
+	printf '\n== making $(VENV) with %s\n' "$$("$$python" --version)"; \
+	rm -rf $(VENV) && "$$python" -m venv $(VENV)
+
+port:
+	@$(FIND_PYTHON); HOST="$(HOST)" PORT="$(PORT)" "$$python" -c "$$PORT_IS_FREE"
+
+# Sets $python in a recipe, or ends it. PYTHON= names one.
+define FIND_PYTHON
+for python in "$(PYTHON)" python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	"$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; \
+	python=; \
+done; \
+if [ -z "$$python" ]; then \
+	echo 'No Python 3.11 or newer with venv was found. Install one (on Debian: python3 python3-venv),' >&2; \
+	echo 'or name it: make PYTHON=/path/to/python3.11 ...' >&2; \
+	exit 1; \
+fi
+endef
+
+define PORT_IS_FREE
+import errno, os, socket, sys
+host, port = os.environ["HOST"], os.environ["PORT"]
+if not port.isdecimal() or not 0 < int(port) < 65536:
+    sys.exit(f"PORT={port} is not a port: use a number from 1 to 65535.")
+try:
+    family, kind, protocol, _, address = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(address)
+except OSError as error:
+    if error.errno == errno.EADDRINUSE:
+        sys.exit(f"Port {port} on {host} is in use. Stop what listens there, or choose another with PORT=.")
+    sys.exit(f"Cannot listen on {host}, port {port}: {error.strerror}.")
+endef
+export PORT_IS_FREE
+
+say = @printf '\n== %s\n' "$(1)"

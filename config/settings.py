@@ -1,0 +1,199 @@
+"""The settings, from the environment (12-factor). Without any variable this is the embedded default: SQLite, an
+in-memory channel layer, DEBUG on; README.md tells what production sets.
+
+    SECRET_KEY            required when DEBUG is off
+    DEBUG                 true | false; on by default, so that `make run` needs nothing
+    ALLOWED_HOSTS         comma-separated; with DEBUG the loopback names
+    DATABASE_URL          sqlite:///path | postgres://user:password@host/name
+    DATABASE_POOL_SIZE    PostgreSQL connections of one process, at most
+    REDIS_URL             redis://host:6379/0; several, comma-separated, shard the channel layer
+    CSRF_TRUSTED_ORIGINS  comma-separated, with scheme; they may open WebSockets with a session cookie, too
+    BEHIND_PROXY          true where a proxy ends TLS and sets X-Forwarded-Proto
+    SECURE_COOKIES        true | false; with DEBUG off cookies go over HTTPS only, unless this is false
+    HSTS_SECONDS          how long a browser remembers that the site is HTTPS only; with DEBUG off an hour
+    JWT_KEY, JWT_ALGORITHM, JWT_AUDIENCE, JWT_ISSUER   how a token proves who it is; JWT_KEY is else SECRET_KEY
+    LOG_LEVEL             of executions and realtime; INFO
+
+A variable that is set to nothing counts as not set. .env.example says more of each.
+"""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import environ
+from csp.constants import SELF
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.Env()
+env.read_env(BASE_DIR / ".env")
+
+DEBUG = env.bool("DEBUG", default=True)
+SECRET_KEY = env.str("SECRET_KEY", default="")
+if not SECRET_KEY:
+    if not DEBUG:
+        raise ImproperlyConfigured(
+            "SECRET_KEY is not set. With DEBUG off it must be: a long random string, the same for every process, for "
+            "example SECRET_KEY=$(python -c 'import secrets; print(secrets.token_urlsafe(50))')."
+        )
+    SECRET_KEY = "embedded-default-for-one-machine-and-debug-only-never-for-production"  # noqa: S105
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+INSTALLED_APPS = [
+    "daphne",  # before staticfiles: `runserver` then speaks WebSockets, too
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "channels",
+    "csp",
+    "executions",
+    "realtime",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+ASGI_APPLICATION = "config.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+_sqlite = f"sqlite:///{quote(str(BASE_DIR))}/runwire.sqlite3"
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": env.db_url_config(env.str("DATABASE_URL", default="") or _sqlite),
+}
+_database = DATABASES["default"]
+# Under ASGI each HTTP request may run in a thread of its own, so a connection is never kept in one.
+_database["CONN_MAX_AGE"] = 0
+if _database["ENGINE"].endswith("sqlite3"):
+    _database["OPTIONS"] = {
+        "timeout": 20,  # seconds that a writer waits for another
+        "transaction_mode": "IMMEDIATE",  # wait at BEGIN, where waiting works, and not at the first write
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+else:
+    _database["OPTIONS"] = {
+        **_database.get("OPTIONS", {}),
+        "pool": {"min_size": 0, "max_size": env.int("DATABASE_POOL_SIZE", default=20), "timeout": 10},
+    }
+
+# One announcement of an event is a hint; the log is the truth. So the layer may lose messages, and pub/sub is the one
+# that does not cost a Redis call a socket.
+_redis_urls = env.list("REDIS_URL", default=[])
+CHANNEL_LAYERS: dict[str, dict[str, Any]] = (
+    {
+        "default": {
+            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+            "CONFIG": {
+                "hosts": [
+                    {
+                        "address": url,
+                        "socket_timeout": 5,
+                        "socket_connect_timeout": 2,
+                        "health_check_interval": 15,
+                    }
+                    for url in _redis_urls
+                ]
+            },
+        }
+    }
+    if _redis_urls
+    else {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer", "CONFIG": {"capacity": 1000}}}
+)
+
+REALTIME: dict[str, Any] = {
+    # Every limit and interval has its default and its reason in realtime/conf.py; what stands here overrides it.
+    "ALLOWED_ORIGINS": CSRF_TRUSTED_ORIGINS,
+}
+
+JWT_KEY = env.str("JWT_KEY", default="") or SECRET_KEY
+JWT_ALGORITHM = env.str("JWT_ALGORITHM", default="HS256")
+JWT_AUDIENCE = env.str("JWT_AUDIENCE", default="")
+JWT_ISSUER = env.str("JWT_ISSUER", default="")
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "execution-list"
+LOGOUT_REDIRECT_URL = "login"
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_I18N = False
+USE_TZ = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG  # no folder of collected files is needed
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "object-src": ["'none'"],
+        "base-uri": ["'none'"],
+        "form-action": [SELF],
+        "frame-ancestors": ["'none'"],
+    }
+}
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+if env.bool("BEHIND_PROXY", default=False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+if not DEBUG:
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("SECURE_COOKIES", default=True)
+    SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", default=3600)
+# Not this program's to decide: the proxy that ends TLS redirects plain HTTP (W008), and whoever owns the domain answers
+# for its other hosts (W005, W021).
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W008", "security.W021"]
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["console"], "level": "WARNING"},
+    "loggers": {name: {"level": env.str("LOG_LEVEL", default="INFO")} for name in ("executions", "realtime")},
+}

@@ -1,0 +1,53 @@
+"""Who may see which execution and which graph; asked by HTTP, socket and admin alike.
+
+The owner may, and staff with the model's view permission. Nobody else learns whether it exists.
+"""
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from executions.models import Graph, GraphExecution
+
+
+def executions_visible_to(user: Any) -> QuerySet[GraphExecution]:
+    """Empty for who is not logged in or not active."""
+    if _sees_all(user, "executions.view_graphexecution"):
+        return GraphExecution.objects.all()
+    return GraphExecution.objects.filter(user=user) if _is_person(user) else GraphExecution.objects.none()
+
+
+def graphs_visible_to(user: Any) -> QuerySet[Graph]:
+    """Empty for who is not logged in or not active."""
+    if _sees_all(user, "executions.view_graph"):
+        return Graph.objects.all()
+    return Graph.objects.filter(owner=user) if _is_person(user) else Graph.objects.none()
+
+
+def find_execution(user: Any, id: Any) -> GraphExecution | None:
+    """The execution with this id, if `user` may see it; `id` may be anything."""
+    pk = as_uuid(id)
+    return None if pk is None else executions_visible_to(user).filter(pk=pk).first()
+
+
+def find_graph(user: Any, id: Any) -> Graph | None:
+    """The graph with this id, if `user` may see it; `id` may be anything."""
+    pk = as_uuid(id)
+    return None if pk is None else graphs_visible_to(user).filter(pk=pk).first()
+
+
+def _is_person(user: Any) -> bool:
+    return bool(user is not None and user.is_authenticated and user.is_active)
+
+
+def _sees_all(user: Any, permission: str) -> bool:
+    return _is_person(user) and user.is_staff and user.has_perm(permission)
+
+
+def as_uuid(id: Any) -> UUID | None:
+    """None for what is no UUID."""
+    try:
+        return UUID(str(id))
+    except ValueError:
+        return None

@@ -1,0 +1,245 @@
+"""Django's admin for graphs, executions and notifications. An edit here is an ORM write like any other: it is checked,
+it signals, and what may not be is an error of the form."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.models import User
+from django.core.exceptions import ObjectDoesNotExist
+from django.db import models
+from django.http import HttpRequest
+
+from executions import services
+from executions.models import Graph, GraphExecution, NodeExecution, Notification
+from executions.notify_action import NotifyUsers
+from executions.statuses import IllegalTransition, check_transition
+
+if TYPE_CHECKING:
+    _ModelForm = forms.ModelForm[Any]
+    _ModelAdmin = admin.ModelAdmin[Any]
+    _TabularInline = admin.TabularInline[NodeExecution, GraphExecution]
+    _UserAdmin = UserAdmin[User]
+else:
+    _ModelForm, _ModelAdmin, _TabularInline, _UserAdmin = (
+        forms.ModelForm,
+        admin.ModelAdmin,
+        admin.TabularInline,
+        UserAdmin,
+    )
+
+_NEWEST_NODES = 100  # of an execution, on its page: a form may not have more than 1,000 fields
+_HEAVY = ("definition", "inputs", "credential_inputs", "nodes_input_masks", "outputs", "stats")
+
+
+class StatusForm(_ModelForm):
+    """Writes only what was edited, since workers write the same rows, and refuses a status that may not follow."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "status" in self.fields:
+            # Edited means: other than what the page showed, however the row has changed since.
+            self.fields["status"].show_hidden_initial = True
+        # Of a page with a hundred nodes, only the edited ones are looked at.
+        self.empty_permitted = not self.instance._state.adding
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean()
+        if "status" in self.changed_data and "status" in self.cleaned_data and not self.instance._state.adding:
+            rows = type(self.instance)._base_manager.filter(pk=self.instance.pk)
+            try:
+                check_transition(rows.values_list("status", flat=True).get(), self.cleaned_data["status"])
+            except IllegalTransition as error:
+                self.add_error("status", str(error))
+        return cleaned
+
+    def save(self, commit: bool = True) -> Any:
+        if commit and not self.instance._state.adding and not self.errors:
+            self.instance.save(update_fields=self.changed_data)
+            return self.instance
+        return super().save(commit)
+
+
+class StatusAdmin(_ModelAdmin):
+    """Of a model with a status: while a change is posted, its row is locked, so that what was checked stays true."""
+
+    form = StatusForm
+    show_full_result_count = False
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        found = super().get_object(request, object_id, from_field)
+        if found and request.method == "POST":
+            return type(found)._base_manager.select_for_update(no_key=True).filter(pk=found.pk).first()
+        return found
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        obj.save(update_fields=form.changed_data) if change else obj.save()
+
+
+@admin.register(Graph)
+class GraphAdmin(_ModelAdmin):
+    list_display = ("name", "owner", "version", "updated_at")
+    list_select_related = ("owner",)
+    list_filter = ("updated_at",)
+    search_fields = ("^id", "name", "owner__username")
+    date_hierarchy = "created_at"
+    ordering = ("-updated_at",)
+    autocomplete_fields = ("owner",)
+    fields = ("name", "owner", "description", "version", "nodes", "links", "created_at", "updated_at")
+    readonly_fields = ("version", "created_at", "updated_at")
+    show_full_result_count = False
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Graph]:
+        rows = super().get_queryset(request)
+        return rows.defer("nodes", "links") if _is_list(request) else rows
+
+
+class NodeExecutionInline(_TabularInline):
+    model = NodeExecution
+    form = StatusForm
+    extra = 0
+    show_change_link = True
+    ordering = ("add_time", "id")
+    fields = ("node_id", "block_id", "attempt", "status", "add_time", "queue_time", "start_time", "end_time")
+    readonly_fields = tuple(name for name in fields if name != "status")
+    verbose_name_plural = f"node executions (the newest {_NEWEST_NODES})"
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False  # the engine makes them
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[NodeExecution]:
+        rows = super().get_queryset(request)
+        if request.method == "POST":
+            # The posted ones, which may no longer be the newest; locked like their execution.
+            return rows.order_by("pk").select_for_update(no_key=True)
+        match = request.resolver_match
+        of_execution = rows.filter(graph_execution=match.kwargs.get("object_id")) if match else rows.none()
+        newest = of_execution.order_by("-add_time", "-id").values("pk")[:_NEWEST_NODES]
+        return rows.filter(pk__in=list(newest.values_list("pk", flat=True))).defer("input_data", "output_data")
+
+
+@admin.register(GraphExecution)
+class GraphExecutionAdmin(NotifyUsers, StatusAdmin):
+    list_display = ("id", "graph", "user", "status", "created_at", "started_at", "ended_at", "is_dry_run")
+    list_select_related = ("user", "graph")
+    list_filter = ("status", "is_dry_run", "is_shared", "created_at")
+    search_fields = ("^id", "graph__name", "user__username", "preset_id", "runner")
+    date_hierarchy = "created_at"
+    ordering = ("-created_at",)
+    actions = ("terminate_selected", "requeue_selected", "notify_selected")
+    autocomplete_fields = ("user", "graph")
+    inlines = (NodeExecutionInline,)
+    add_fields = ("user", "graph", "preset_id", "inputs", "is_dry_run")
+    change_fields = ("status", "preset_id", "is_shared", "share_token")
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[GraphExecution]:
+        rows = super().get_queryset(request)
+        return rows.defer(*_HEAVY, "graph__nodes", "graph__links") if _is_list(request) else rows
+
+    def get_fields(self, request: HttpRequest, obj: GraphExecution | None = None) -> tuple[str, ...]:
+        if obj is None:
+            return self.add_fields
+        return (*self.change_fields, *self.get_readonly_fields(request, obj))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: GraphExecution | None = None) -> tuple[str, ...]:
+        fields = () if obj is None else (field.name for field in GraphExecution._meta.concrete_fields)
+        return tuple(name for name in fields if name not in self.change_fields)
+
+    def get_inlines(self, request: HttpRequest, obj: GraphExecution | None) -> Any:
+        return self.inlines if obj else ()
+
+    def save_model(self, request: HttpRequest, obj: GraphExecution, form: Any, change: bool) -> None:
+        if not change:
+            obj.graph_version, obj.definition = obj.graph.version, obj.graph.definition
+        super().save_model(request, obj, form, change)
+
+    @admin.action(description="Terminate selected graph executions", permissions=["change"])
+    def terminate_selected(self, request: HttpRequest, queryset: models.QuerySet[GraphExecution]) -> None:
+        self._do(request, queryset, services.terminate_execution, "terminated")
+
+    @admin.action(description="Queue selected graph executions again", permissions=["change"])
+    def requeue_selected(self, request: HttpRequest, queryset: models.QuerySet[GraphExecution]) -> None:
+        self._do(request, queryset, services.requeue_execution, "queued again")
+
+    def users_to_notify(self, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
+        return User.objects.filter(pk__in=queryset.order_by().values("user"))
+
+    def _do(
+        self,
+        request: HttpRequest,
+        queryset: models.QuerySet[GraphExecution],
+        verb: Callable[[GraphExecution], GraphExecution],
+        done: str,
+    ) -> None:
+        """Each in a transaction of its own: one that is refused does not hold up the others."""
+        refused: list[str] = []
+        executions = list(queryset)
+        for execution in executions:
+            try:
+                verb(execution)
+            except IllegalTransition as error:
+                refused.append(f"{execution.pk}: {error}")
+            except ObjectDoesNotExist:
+                refused.append(f"{execution.pk}: it has been deleted.")
+            else:
+                self.log_change(request, execution, f"{done.capitalize()}.")
+        if count := len(executions) - len(refused):
+            self.message_user(request, f"{count} {_executions(count)} {done}.", messages.SUCCESS)
+        if refused:
+            shown = " ".join(refused[:3]) + (" …" if len(refused) > 3 else "")
+            text = f"{len(refused)} {_executions(len(refused))} not {done}. {shown}"
+            self.message_user(request, text, messages.WARNING)
+
+
+@admin.register(NodeExecution)
+class NodeExecutionAdmin(StatusAdmin):
+    list_display = ("node_id", "block_id", "status", "attempt", "graph_execution_id", "add_time", "end_time")
+    list_filter = ("status", "add_time")
+    search_fields = ("^id", "^graph_execution__id", "node_id", "block_id")
+    ordering = ("-add_time",)
+    fields = ("status", "graph_execution", "node_id", "block_id", "attempt", "input_data", "output_data")
+    readonly_fields = tuple(name for name in fields if name != "status")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False  # the engine makes them
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[NodeExecution]:
+        rows = super().get_queryset(request)
+        return rows.defer("input_data", "output_data") if _is_list(request) else rows
+
+
+@admin.register(Notification)
+class NotificationAdmin(_ModelAdmin):
+    list_display = ("event", "type", "user", "created_at", "read_at")
+    list_select_related = ("user",)
+    list_filter = ("type", ("read_at", admin.EmptyFieldListFilter), "created_at")
+    search_fields = ("^id", "event", "user__username")
+    date_hierarchy = "created_at"
+    ordering = ("-created_at",)
+    autocomplete_fields = ("user",)
+    fields = ("user", "type", "event", "extra", "read_at", "created_at")
+    readonly_fields = ("created_at",)
+    show_full_result_count = False
+
+
+class NotifyingUserAdmin(NotifyUsers, _UserAdmin):
+    actions = ("notify_selected",)
+
+    def users_to_notify(self, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
+        return queryset
+
+
+if admin.site.is_registered(User):  # a project with users of its own adds NotifyUsers to its admin of them
+    admin.site.unregister(User)
+    admin.site.register(User, NotifyingUserAdmin)
+
+
+def _is_list(request: HttpRequest) -> bool:
+    match = request.resolver_match
+    return match is not None and str(match.url_name).endswith("_changelist")
+
+
+def _executions(count: int) -> str:
+    return "graph execution was" if count == 1 else "graph executions were"

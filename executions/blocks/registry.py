@@ -1,0 +1,142 @@
+"""What a block is, and which there are.
+
+    class SentencesInput(BlockInput):
+        text: str
+
+    @block("text.sentences", title="Sentences", description="Splits a text into its sentences.")
+    def sentences(data: SentencesInput) -> Outputs:
+        return {"sentences": [...]}
+
+A block is a plain function that runs in a worker process: it gets its checked input, and returns a list of JSON values
+for each name that a link can start from. It may raise anything; BlockError says what a person should read. It knows
+neither the database nor Django, so that a worker starts fast. A project adds its own blocks by naming their modules in
+`settings.EXECUTIONS["BLOCK_MODULES"]`.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib import import_module
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from executions.validation import sentences
+
+OWN_MODULES = ("executions.blocks.text", "executions.blocks.insight")
+
+Outputs = dict[str, list[Any]]
+Input = TypeVar("Input", bound="BlockInput")
+
+
+class BlockInput(BaseModel):
+    """The base of every block's input: refuses what it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BlockError(Exception):
+    """A block cannot do its work; the message is what a person reads."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One input of a block, for forms and lists. A field that takes a list gets all values that links carry to it;
+    any other takes exactly one."""
+
+    name: str
+    title: str
+    description: str
+    is_required: bool
+    default: Any
+    takes_list: bool
+
+
+@dataclass(frozen=True)
+class Block:
+    id: str
+    title: str
+    description: str
+    input_model: type[BlockInput]
+    function: Callable[[Any], Outputs]
+
+    @property
+    def fields(self) -> dict[str, Field]:
+        """Its inputs by name, in the order of the model."""
+        return {
+            name: Field(
+                name=name,
+                title=field.title or name.replace("_", " ").capitalize(),
+                description=field.description or "",
+                is_required=field.is_required(),
+                default=None if field.is_required() else field.get_default(call_default_factory=True),
+                takes_list=_takes_list(field.annotation),
+            )
+            for name, field in self.input_model.model_fields.items()
+        }
+
+    def run(self, data: dict[str, Any]) -> Outputs:
+        """Checks the input, does the work, checks the output. Raises BlockError, or whatever the function raises."""
+        try:
+            checked = self.input_model.model_validate(data)
+        except ValidationError as error:
+            raise BlockError("; ".join(sentences(error))) from None
+        outputs = self.function(checked)
+        if not isinstance(outputs, dict) or not all(isinstance(values, list) for values in outputs.values()):
+            raise BlockError(f'The block "{self.id}" must return a list for each name, and did not.')
+        return outputs
+
+
+_blocks: dict[str, Block] = {}
+_loaded: set[str] = set()
+
+
+def block(
+    block_id: str, *, title: str, description: str
+) -> Callable[[Callable[[Input], Outputs]], Callable[[Input], Outputs]]:
+    """Registers the decorated function, which stays as it is. Its one parameter is annotated with a BlockInput."""
+
+    def register(function: Callable[[Input], Outputs]) -> Callable[[Input], Outputs]:
+        hints = [hint for name, hint in get_type_hints(function).items() if name != "return"]
+        if len(hints) != 1 or not (isinstance(hints[0], type) and issubclass(hints[0], BlockInput)):
+            raise TypeError(f"{function.__qualname__} must take one argument, annotated with a BlockInput.")
+        known = _blocks.get(block_id)
+        if known is not None and known.function.__module__ != function.__module__:
+            raise ValueError(f'There is a block "{block_id}" already, in {known.function.__module__}.')
+        _blocks[block_id] = Block(block_id, title, description, hints[0], function)
+        return function
+
+    return register
+
+
+def load(modules: Iterable[str] = ()) -> None:
+    """Imports the modules of our own blocks and these, so that their blocks are known. Cheap to repeat."""
+    for module in (*OWN_MODULES, *modules):
+        if module not in _loaded:
+            import_module(module)
+            _loaded.add(module)
+
+
+def find_block(block_id: str) -> Block | None:
+    """The block of this id, if there is one."""
+    _load_configured()
+    return _blocks.get(block_id)
+
+
+def all_blocks() -> list[Block]:
+    """Every block, by id."""
+    _load_configured()
+    return [_blocks[block_id] for block_id in sorted(_blocks)]
+
+
+def _load_configured() -> None:
+    if not _loaded:  # a worker process, which has no settings, was told before what to load
+        from executions.conf import limits
+
+        load(limits.BLOCK_MODULES)
+
+
+def _takes_list(annotation: Any) -> bool:
+    if get_origin(annotation) in (Union, UnionType):
+        return any(_takes_list(each) for each in get_args(annotation))
+    return annotation is list or get_origin(annotation) is list

@@ -1,0 +1,137 @@
+"""What an event says: the payloads that travel in the `data` of a frame.
+
+    {"event_type": "graph_execution_update", "id": "…", "status": "RUNNING", "stats": {"cost": 0, …}, …}
+    {"event_type": "node_execution_update", "graph_exec_id": "…", "node_exec_id": "…", "status": "COMPLETED", …}
+    {"type": "info", "event": "Your run has finished", …}
+
+The field names and their order are those of AutoGPT Platform's WebSocket server, so that its frontend works unchanged.
+Ids are strings of any form. Times are aware; a naive one is read as UTC. Durations are seconds, `cost` is cents.
+"""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from executions.statuses import ExecutionStatus
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+Moment = Annotated[datetime, AfterValidator(_aware)]
+Outputs = dict[str, list[Any]]
+
+
+class GraphExecutionEvent(BaseModel):
+    """The state of a graph execution after a change."""
+
+    class Stats(BaseModel):
+        """What a run cost and how long it took; an engine may add fields of its own."""
+
+        model_config = ConfigDict(extra="allow")
+
+        cost: int = 0
+        duration: float = 0.0
+        duration_cpu_only: float = 0.0
+        node_exec_time: float = 0.0
+        node_exec_time_cpu_only: float = 0.0
+        node_exec_count: int = 0
+        node_error_count: int = 0
+        error: str | None = None
+        activity_status: str | None = None
+        correctness_score: float | None = None
+
+    event_type: Literal["graph_execution_update"] = "graph_execution_update"
+    id: str
+    user_id: str
+    graph_id: str
+    graph_version: int
+    preset_id: str | None = None
+    status: ExecutionStatus
+    started_at: Moment | None = None
+    ended_at: Moment | None = None
+    stats: Stats | None = None
+    inputs: dict[str, Any] = Field(default_factory=dict)
+    credential_inputs: dict[str, Any] | None = None
+    nodes_input_masks: dict[str, Any] | None = None
+    outputs: Outputs = Field(default_factory=dict)
+    is_shared: bool = False
+    share_token: str | None = None
+    is_dry_run: bool = False
+
+
+class NodeExecutionEvent(BaseModel):
+    """The state of one node of an execution after a change."""
+
+    event_type: Literal["node_execution_update"] = "node_execution_update"
+    user_id: str
+    graph_id: str
+    graph_version: int
+    graph_exec_id: str
+    node_exec_id: str
+    node_id: str
+    block_id: str
+    status: ExecutionStatus
+    input_data: dict[str, Any] = Field(default_factory=dict)
+    output_data: Outputs = Field(default_factory=dict)
+    add_time: Moment
+    queue_time: Moment | None = None
+    start_time: Moment | None = None
+    end_time: Moment | None = None
+
+
+class NotificationPayload(BaseModel):
+    """What a notification says to a person: its `type`, its `event`, and whatever else the sender puts in."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    event: str
+
+
+class NotificationEvent(BaseModel):
+    """A notification for one user; only `payload` goes over the wire."""
+
+    id: str
+    user_id: str
+    payload: NotificationPayload
+
+
+class NotificationRead(BaseModel):
+    """The read state of one notification has changed."""
+
+    id: str
+    user_id: str
+    read: bool
+
+
+class GraphExecutionDeleted(BaseModel):
+    """An execution is gone, with its nodes."""
+
+    id: str
+    user_id: str
+    graph_id: str
+
+
+class NodeExecutionDeleted(BaseModel):
+    """One node of an execution is gone."""
+
+    node_exec_id: str
+    graph_exec_id: str
+    user_id: str
+
+
+class NotificationDeleted(BaseModel):
+    """A notification is gone."""
+
+    id: str
+    user_id: str
+
+
+class GraphDeleted(BaseModel):
+    """A graph is gone; its executions were deleted before it, each with an event of its own."""
+
+    id: str
+    user_id: str

@@ -1,0 +1,114 @@
+"""What can be run."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.utils import timezone
+from pydantic import ValidationError as PydanticError
+
+from executions import signals
+from executions.events import GraphDeleted
+from executions.fields import CharField, JSONField, TextField
+from executions.graphs import parse_graph
+from executions.models.recorded import Kept
+from executions.querysets import GraphQuerySet
+from executions.transactions import Refused
+from executions.validation import sentences
+
+_DEFINITION = ("nodes", "links")
+
+
+class Graph(Kept):
+    """Nodes and links that can be run; `save()` raises ValidationError for others, with the path of each error.
+
+    `version` is 1 at first and rises by one with each save that changes nodes or links; it is not for callers to set.
+    """
+
+    deleted_signal = signals.graph_deleted
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="graphs")
+    name = CharField(max_length=200)
+    description = TextField(blank=True, default="")
+    version = models.PositiveIntegerField(default=1, editable=False)
+    nodes = JSONField(default=list, blank=True)
+    links = JSONField(default=list, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = GraphQuerySet.as_manager()
+
+    class Meta:
+        base_manager_name = "objects"
+        constraints = [models.CheckConstraint(name="graph_version_from_1", condition=models.Q(version__gte=1))]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """What an execution of this graph runs."""
+        return {"nodes": self.nodes, "links": self.links}
+
+    def clean(self) -> None:
+        super().clean()
+        _check(self.nodes, self.links)
+
+    def prepare_to_write(self, names: Iterable[str] | None = None) -> None:
+        super().prepare_to_write(None if names is None else set(names))
+        if names is None:
+            _check(self.nodes, self.links)
+
+    def deleted_event(self) -> GraphDeleted:
+        return GraphDeleted(id=str(self.pk), user_id=str(self.owner_id))
+
+    def _save_table(
+        self,
+        raw: bool = False,
+        cls: type[models.Model] | None = None,
+        force_insert: bool = False,
+        force_update: bool = False,
+        using: str | None = None,
+        update_fields: Iterable[str] | None = None,
+    ) -> bool:
+        old_version = self.__dict__.get("version")
+        try:
+            if not raw and self._prepare_definition(using, self._names_of(update_fields)) and update_fields:
+                update_fields = frozenset({*update_fields, "version", "updated_at"})
+            arguments = (raw, cls, force_insert, force_update, using, update_fields)
+            return bool(super()._save_table(*arguments))  # type: ignore[misc]
+        except BaseException:
+            if old_version is not None:
+                self.version = old_version
+            raise
+
+    def _prepare_definition(self, using: str | None, names: set[str]) -> bool:
+        """Checks and counts the definition that the row will have; whether it is written at all."""
+        if not names.intersection(_DEFINITION):
+            return False
+        try:
+            self.prepare_to_write(names)
+            present = None if self._state.adding else self._lock_definition(using)
+            row = present or {"nodes": self.nodes, "links": self.links, "version": self.version}
+            future = {name: getattr(self, name) if name in names else row[name] for name in _DEFINITION}
+            _check(**future)
+        except (ValueError, ValidationError) as error:
+            raise Refused(error) from None
+        is_changed = any(future[name] != row[name] for name in _DEFINITION)
+        self.version = row["version"] + is_changed
+        return True
+
+    def _lock_definition(self, using: str | None) -> dict[str, Any] | None:
+        """The definition in the database, locked as the save will lock it anyway; None if there is no such row."""
+        rows = type(self)._base_manager.using(using).filter(pk=self.pk).select_for_update(no_key=True)
+        present: dict[str, Any] | None = rows.values("version", *_DEFINITION).first()
+        return present
+
+
+def _check(nodes: Any, links: Any) -> None:
+    try:
+        parse_graph(nodes, links)
+    except PydanticError as error:
+        raise ValidationError(sentences(error)) from error

@@ -1,0 +1,101 @@
+"""One run of a graph."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from executions import signals
+from executions.events import GraphExecutionDeleted, GraphExecutionEvent
+from executions.fields import CharField, JSONField
+from executions.models.graph import Graph
+from executions.models.recorded import HasStatus, is_a_status
+from executions.statuses import ExecutionStatus
+from executions.times import StatusTimes
+
+
+class GraphExecution(HasStatus):
+    """One run of a graph, as the graph was when it started."""
+
+    event_fields = triggers = frozenset(
+        {
+            *("user", "graph", "graph_version", "preset_id", "status", "started_at", "ended_at", "stats", "inputs"),
+            *("credential_inputs", "nodes_input_masks", "outputs", "is_shared", "share_token", "is_dry_run"),
+        }
+    )
+    times = StatusTimes(running="started_at", ended="ended_at")
+    created_signal = changed_signal = signals.graph_execution_changed
+    deleted_signal = signals.graph_execution_deleted
+
+    # The indexes below begin with these two.
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="graph_executions", db_index=False)
+    graph = models.ForeignKey(Graph, models.CASCADE, related_name="executions", db_index=False)
+    graph_version = models.PositiveIntegerField(default=1)
+    definition = JSONField(default=dict, blank=True, help_text="Nodes and links of the graph when this run started.")
+    preset_id = CharField(max_length=255, null=True, blank=True)
+    attempt = models.PositiveIntegerField(
+        default=1,
+        help_text="How often this run was begun; a run that is queued again after its termination begins anew.",
+    )
+
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    started_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    inputs = JSONField(default=dict, blank=True)
+    credential_inputs = JSONField(null=True, blank=True)
+    nodes_input_masks = JSONField(null=True, blank=True)
+    outputs = JSONField(default=dict, blank=True, help_text="Name → list of values.")
+    stats = JSONField(null=True, blank=True)
+
+    is_shared = models.BooleanField(default=False)
+    share_token = CharField(max_length=255, null=True, blank=True, unique=True)
+    is_dry_run = models.BooleanField(default=False)
+
+    runner = CharField(max_length=255, blank=True, default="", help_text="Who runs this, where it says so.")
+    lease_expires_at = models.DateTimeField(null=True, blank=True, help_text="The runner is gone if it lets this pass.")
+
+    class Meta(HasStatus.Meta):
+        constraints = [
+            is_a_status("graph_execution_status"),
+            models.CheckConstraint(name="graph_execution_version_from_1", condition=Q(graph_version__gte=1)),
+            models.CheckConstraint(name="graph_execution_attempt_from_1", condition=Q(attempt__gte=1)),
+        ]
+        indexes = [
+            models.Index(fields=["user", "-created_at"], name="graph_execution_of_user"),
+            models.Index(fields=["graph", "-created_at"], name="graph_execution_of_graph"),
+            models.Index(fields=["-created_at"], name="graph_execution_newest"),
+            models.Index(
+                fields=["status", "lease_expires_at"],
+                name="graph_execution_to_run",
+                condition=Q(status__in=[ExecutionStatus.QUEUED.value, ExecutionStatus.RUNNING.value]),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+    def to_event(self) -> GraphExecutionEvent:
+        return GraphExecutionEvent.model_validate(
+            {
+                "id": str(self.pk),
+                "user_id": str(self.user_id),
+                "graph_id": str(self.graph_id),
+                "graph_version": self.graph_version,
+                "preset_id": self.preset_id,
+                "status": self.status,
+                "started_at": self.started_at,
+                "ended_at": self.ended_at,
+                "stats": self.stats,
+                "inputs": self.inputs,
+                "credential_inputs": self.credential_inputs,
+                "nodes_input_masks": self.nodes_input_masks,
+                "outputs": self.outputs,
+                "is_shared": self.is_shared,
+                "share_token": self.share_token,
+                "is_dry_run": self.is_dry_run,
+            }
+        )
+
+    def deleted_event(self) -> GraphExecutionDeleted:
+        return GraphExecutionDeleted(id=str(self.pk), user_id=str(self.user_id), graph_id=str(self.graph_id))

@@ -1,0 +1,65 @@
+"""What a person is told."""
+
+from collections.abc import Collection
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from executions import signals
+from executions.events import NotificationDeleted, NotificationEvent, NotificationPayload, NotificationRead
+from executions.fields import CharField, JSONField, TextField
+from executions.models.recorded import Recorded
+
+
+class Notification(Recorded):
+    """What one user is told, once. Its creation signals, and each change between read and unread; a change of its text
+    does not, since what was said was said."""
+
+    event_fields = frozenset({"user", "type", "event", "extra", "read_at"})
+    triggers = frozenset({"read_at"})
+    guard = "read_at"
+    created_signal = signals.notification_created
+    changed_signal = signals.notification_read
+    deleted_signal = signals.notification_deleted
+
+    # An index below begins with it.
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="notifications", db_index=False)
+    type = CharField(max_length=100)
+    event = TextField()
+    extra = JSONField(default=dict, blank=True, help_text="What else the payload says: name → value.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    read_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta(Recorded.Meta):
+        indexes = [
+            models.Index(fields=["user", "-created_at"], name="notification_of_user"),
+            models.Index(fields=["user"], name="notification_unread", condition=Q(read_at__isnull=True)),
+            models.Index(fields=["-created_at"], name="notification_newest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type}: {self.event}"
+
+    def to_event(self) -> NotificationEvent:
+        if not isinstance(self.extra, dict):
+            raise ValueError(f"extra is a {type(self.extra).__name__}; it must be a dictionary, name → value.")
+        payload = NotificationPayload.model_validate({**self.extra, "type": self.type, "event": self.event})
+        return NotificationEvent(id=str(self.pk), user_id=str(self.user_id), payload=payload)
+
+    def changed_event(self, before: Any) -> NotificationRead | None:
+        is_read = self.read_at is not None
+        if is_read == (before is not None):
+            return None
+        return NotificationRead(id=str(self.pk), user_id=str(self.user_id), read=is_read)
+
+    def deleted_event(self) -> NotificationDeleted:
+        return NotificationDeleted(id=str(self.pk), user_id=str(self.user_id))
+
+    def _read_guard(self, using: str | None, names: Collection[str]) -> Any:
+        if "read_at" not in names or self._state.adding:
+            return None
+        rows = type(self)._base_manager.using(using).filter(pk=self.pk).select_for_update(no_key=True)
+        return rows.values_list("read_at", flat=True).first()

@@ -1,0 +1,233 @@
+"""One run of the embedded runner, from RUNNING to its end, as a person will read it afterwards.
+
+    node      QUEUED with its input ─► RUNNING ─► COMPLETED with its outputs
+                                              └─► FAILED with {"error": ["what went wrong"]}
+    behind a failed node   TERMINATED with {"error": ["Not run, since "…" failed."]}
+    the run   COMPLETED with the outputs of its last nodes, or FAILED with `stats.error`
+
+Branches that do not hang on a failed node run to their end. The work is done by the processes of `workers.py`; their
+news comes to the mailbox of this run's one thread, which records it, so that a run's events have one order.
+
+Every record is made under a lock on the run's row, and only while the row says that the run is RUNNING and ours. So a
+run that somebody else terminated, in this process or another, gets no more records from us, and is left; so is one
+whose lease we lost.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+from uuid import UUID, uuid4
+
+from django.db import InterfaceError, OperationalError, close_old_connections, transaction
+from pydantic import ValidationError
+
+from executions.blocks.registry import BlockError, find_block
+from executions.conf import limits
+from executions.graphs import GraphDefinition, Node
+from executions.leases import give_back, is_own, lock_own
+from executions.models import GraphExecution, NodeExecution
+from executions.services import finish_execution, report_node
+from executions.stats import RunStats
+from executions.statuses import ExecutionStatus, IllegalTransition
+from executions.topology import Topology, run_fields
+from executions.validation import sentences
+from executions.worker import Outcome
+from executions.workers import Task, Workers
+
+logger = logging.getLogger(__name__)
+R = TypeVar("R")
+
+_PAUSES = (0.5, 2.0)  # seconds before a record is tried again, after the database failed
+
+
+class NoLongerOurs(Exception):  # noqa: N818 - it names what happened
+    """The run was terminated, is under review, or belongs to another process: not ours to go on with."""
+
+
+class Run:
+    """A claimed execution. `go` is called once, in a thread of its own; `check` and `stop` from any thread."""
+
+    def __init__(self, execution: GraphExecution, workers: Workers) -> None:
+        self.execution = execution
+        self.owner = execution.runner
+        self._workers = workers
+        self._mailbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._tasks: dict[str, Task] = {}  # node id → what a worker does, or will do
+        self._stats = RunStats()
+        self._topology: Topology
+        self._earlier: dict[str, dict[str, Any]] = {}  # node id → outputs, of a run that goes on after a review
+
+    def check(self) -> None:
+        """Somebody has changed the execution: is it still ours?"""
+        self._mailbox.put(self._check)
+
+    def stop(self) -> None:
+        """Gives the run back to the queue, for another process to begin it anew."""
+        self._mailbox.put(self._give_back)
+
+    def go(self) -> None:
+        """Returns when the run has ended or is no longer ours. Never raises."""
+        try:
+            self._go()
+        except NoLongerOurs as reason:
+            logger.info("Run %s: %s.", self.execution.pk, reason)
+        except Exception:
+            logger.exception("Run %s failed because of the runner itself.", self.execution.pk)
+            self._apologise()
+        finally:
+            for task in self._tasks.values():
+                task.abandon()
+            close_old_connections()
+
+    def _go(self) -> None:
+        try:
+            definition = GraphDefinition.model_validate(self.execution.definition)
+        except ValidationError as error:
+            return self._finish_with(f"The graph cannot be run. {'; '.join(sentences(error))}")
+        unknown = self.execution.inputs.keys() - run_fields(definition).keys()
+        if unknown:
+            return self._finish_with(f"No node of the graph takes the input {', '.join(map(repr, sorted(unknown)))}.")
+        self._topology = Topology(definition)
+        self._earlier = self._record(self._completed_before)
+        self._start_ready()
+        while self._tasks:
+            try:
+                news = self._mailbox.get(timeout=limits.POLL_INTERVAL)
+            except Empty:
+                news = self._check
+            news()
+        self._finish()
+        return None
+
+    def _completed_before(self) -> dict[str, dict[str, Any]]:
+        rows = NodeExecution.objects.filter(
+            graph_execution=self.execution, attempt=self.execution.attempt, status=ExecutionStatus.COMPLETED
+        )
+        return dict(rows.order_by("add_time").values_list("node_id", "output_data"))
+
+    def _start_ready(self) -> None:
+        while ready := self._topology.ready():
+            for node in ready:
+                if node.id in self._earlier:
+                    self._topology.completed(node, self._earlier[node.id])
+                else:
+                    self._start(node)
+
+    def _start(self, node: Node) -> None:
+        id = uuid4()
+        try:
+            block = find_block(node.block_id)
+            if block is None:
+                raise BlockError(f'There is no block "{node.block_id}".')
+            mask = (self.execution.nodes_input_masks or {}).get(node.id)
+            if not isinstance(mask, dict | None):
+                raise BlockError("What `nodes_input_masks` says of it is not an object.")
+            data = self._topology.input_of(node, block, self.execution.inputs, mask)
+            self._report(node, id, ExecutionStatus.QUEUED, input_data=data)
+        except BlockError as error:
+            return self._fail(node, id, str(error))
+        except ValueError as error:
+            return self._fail(node, id, f"Its input cannot be recorded. {error}")
+        task = Task(
+            node.block_id,
+            data,
+            timeout=limits.NODE_TIMEOUT,
+            on_start=lambda: self._mailbox.put(partial(self._on_start, node, id)),
+            on_end=lambda outcome: self._mailbox.put(partial(self._on_end, node, id, outcome)),
+        )
+        self._tasks[node.id] = task
+        self._workers.submit(task)
+        return None
+
+    def _on_start(self, node: Node, id: UUID) -> None:
+        try:
+            self._report(node, id, ExecutionStatus.RUNNING)
+        except IllegalTransition as error:
+            logger.warning("Run %s, node %s: somebody else changed it. %s", self.execution.pk, node.id, error)
+
+    def _on_end(self, node: Node, id: UUID, outcome: Outcome) -> None:
+        del self._tasks[node.id]
+        self._stats.add(outcome)
+        if outcome.details:
+            logger.warning("Run %s, node %s:\n%s", self.execution.pk, node.id, outcome.details)
+        if outcome.error is not None:
+            return self._fail(node, id, outcome.error)
+        try:
+            row = self._report(node, id, ExecutionStatus.COMPLETED, output_data=outcome.outputs)
+        except ValueError as error:
+            return self._fail(node, id, f"What it returned cannot be recorded. {error}")
+        self._topology.completed(node, row.output_data)
+        return self._start_ready()
+
+    def _fail(self, node: Node, id: UUID, error: str) -> None:
+        self._stats.add_error(node.name, error)
+        try:
+            self._report(node, id, ExecutionStatus.FAILED, output_data={"error": [error]})
+        except IllegalTransition as problem:
+            logger.warning("Run %s, node %s: somebody else changed it. %s", self.execution.pk, node.id, problem)
+        reason = {"error": [f"Not run, since “{node.name}” failed."]}
+        for each in self._topology.failed(node):
+            self._report(each, uuid4(), ExecutionStatus.TERMINATED, output_data=reason)
+
+    def _finish(self) -> None:
+        stats, outputs = self._stats.summary(), self._topology.outputs()
+        status = ExecutionStatus.FAILED if stats.error else ExecutionStatus.COMPLETED
+        try:
+            self._record(lambda: finish_execution(self.execution, status=status, outputs=outputs, stats=stats))
+        except ValueError as error:
+            self._finish_with(f"The outputs of the run cannot be recorded. {error}")
+        logger.info("Run %s: %s after %.2f s.", self.execution.pk, status, stats.duration)
+
+    def _finish_with(self, error: str) -> None:
+        stats = self._stats.summary()
+        self._record(lambda: finish_execution(self.execution, status=ExecutionStatus.FAILED, stats=stats, error=error))
+
+    def _check(self) -> None:
+        try:
+            if not is_own(self.execution, self.owner):
+                raise NoLongerOurs("it is no longer ours")
+        except (OperationalError, InterfaceError):
+            logger.warning("Run %s: the database failed.", self.execution.pk, exc_info=True)
+        finally:
+            close_old_connections()
+
+    def _give_back(self) -> None:
+        self._record(lambda: give_back(self.execution))
+        raise NoLongerOurs("it went back to the queue")
+
+    def _apologise(self) -> None:
+        try:
+            self._finish_with("The embedded runner failed; its log says why.")
+        except NoLongerOurs:
+            pass
+        except Exception:
+            # Nobody renews the lease from now on, so the run fails when it has expired.
+            logger.exception("Run %s could not be recorded as failed.", self.execution.pk)
+
+    def _report(self, node: Node, id: UUID, status: ExecutionStatus, **data: Any) -> NodeExecution:
+        return self._record(
+            lambda: report_node(
+                self.execution, node_id=node.id, block_id=node.block_id, node_exec_id=id, status=status, **data
+            )
+        )
+
+    def _record(self, write: Callable[[], R]) -> R:
+        """Does `write` in one transaction in which the run is ours, or raises NoLongerOurs. A database that fails gets
+        two more chances; repeating a record is safe, since it names the row and says what it then holds."""
+        for pause in (*_PAUSES, None):
+            try:
+                with transaction.atomic():
+                    if not lock_own(self.execution, self.owner):
+                        raise NoLongerOurs("it is no longer ours")
+                    return write()
+            except (OperationalError, InterfaceError):
+                if pause is None:
+                    raise
+                logger.warning("Run %s: the database failed, trying again.", self.execution.pk, exc_info=True)
+                time.sleep(pause)
+            finally:
+                close_old_connections()
+        raise AssertionError("unreachable")

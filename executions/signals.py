@@ -1,0 +1,17 @@
+"""What other apps can listen to. Every signal is sent inside the transaction of the change, with `send`: a receiver
+that raises makes the change fail, and a rolled-back change leaves nothing behind.
+
+Each takes `sender` (the model) and either `event` (one change) or `events` (those of one bulk write, in the order of
+the rows' primary keys), of the class from `executions.events` named beside it.
+"""
+
+from django.dispatch import Signal
+
+graph_execution_changed = Signal()  # GraphExecutionEvent: a graph execution was created or changed
+graph_execution_deleted = Signal()  # GraphExecutionDeleted
+node_execution_changed = Signal()  # NodeExecutionEvent: a node execution was created or changed
+node_execution_deleted = Signal()  # NodeExecutionDeleted; sent for the nodes of a deleted execution, too
+notification_created = Signal()  # NotificationEvent
+notification_read = Signal()  # NotificationRead: marked as read, or as unread again
+notification_deleted = Signal()  # NotificationDeleted
+graph_deleted = Signal()  # GraphDeleted

@@ -1,0 +1,28 @@
+/** The page's one connection, whichever of its modules asks. */
+
+import { RunwireClient } from "../realtime/client.js";
+
+const listeners = new Set();
+
+export const live = new RunwireClient({
+  onState: (state) => {
+    for (const listener of listeners) listener(state);
+  },
+});
+
+/** Calls `listener` with the state as it is, and again with each change. */
+export function onConnectionState(listener) {
+  listeners.add(listener);
+  listener(live.state);
+}
+
+/** Resolves when the page is live, be it now. */
+export function whenLive() {
+  return new Promise((resolve) => {
+    onConnectionState(function listener(state) {
+      if (state.name !== "live") return;
+      listeners.delete(listener);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,5 @@
+/** What every page has: the state of the connection, notifications, times in the reader's zone. */
+
+import "./connection_state.js";
+import "./notifications.js";
+import "./times.js";

@@ -1,0 +1,111 @@
+/** The nodes of a run, each a card that opens to its inputs and outputs. */
+
+import { showStatus } from "./status.js";
+import { showDuration } from "./times.js";
+import { values } from "./text.js";
+
+export class NodeCards {
+  #cards = new Map(); // node id → card
+  #shown = new Map(); // card → the event's data that it shows
+  #stages;
+  #template;
+  #nodeUrl;
+
+  /** `nodeUrl` holds NODE where a node execution's id belongs. */
+  constructor({ stages, template, nodeUrl }) {
+    this.#stages = stages;
+    this.#template = template;
+    this.#nodeUrl = nodeUrl;
+    for (const card of stages.querySelectorAll(".node")) this.#add(card.dataset.node, card);
+  }
+
+  get total() {
+    return this.#cards.size;
+  }
+
+  /** How many show a completed node; also those that only the database knows of. */
+  get done() {
+    return [...this.#cards.values()].filter((card) => card.dataset.status === "COMPLETED").length;
+  }
+
+  get ids() {
+    return [...this.#cards.keys()];
+  }
+
+  title(id) {
+    return this.#cards.get(id)?.querySelector(".node-title").textContent ?? id;
+  }
+
+  /** Shows a node as `data` has it, the data of its newest event; or as one that has not been run. */
+  show(id, data) {
+    const card = this.#cards.get(id) ?? (data && this.#create(id, data));
+    if (!card) return;
+    this.#shown.set(card, data ?? {});
+    card.dataset.status = data?.status ?? "";
+    showStatus(card.querySelector(".status"), data?.status ?? "");
+    showDuration(card.querySelector(".duration"), data?.start_time, data?.end_time);
+    this.#showData(card);
+  }
+
+  #add(id, card) {
+    this.#cards.set(id, card);
+    card.querySelector("details").addEventListener("toggle", () => this.#showData(card));
+  }
+
+  /** One that the graph does not name: it comes last. */
+  #create(id, data) {
+    const card = this.#template.content.querySelector(".node").cloneNode(true);
+    card.dataset.node = id;
+    card.querySelector(".node-title bdi").textContent = id;
+    card.querySelector(".node-block bdi").textContent = data.block_id;
+    let stage = this.#stages.querySelector(".stage.others");
+    if (!stage) {
+      stage = document.createElement("li");
+      stage.className = "stage others";
+      const nodes = document.createElement("ul");
+      nodes.className = "nodes";
+      stage.append(nodes);
+      this.#stages.append(stage);
+    }
+    stage.firstElementChild.append(card);
+    this.#add(id, card);
+    return card;
+  }
+
+  /** Inputs and outputs are put in when somebody looks at them. */
+  #showData(card) {
+    const data = this.#shown.get(card);
+    if (!data || !card.querySelector("details").open) return;
+    fill(card.querySelector("[data-values=inputs]"), values(data.input_data));
+    fill(card.querySelector("[data-values=outputs]"), values(data.output_data, { areLists: true }));
+    const all = card.querySelector(".node-all");
+    all.hidden = !data.node_exec_id;
+    if (data.node_exec_id) all.href = this.#nodeUrl.replace("NODE", encodeURIComponent(data.node_exec_id));
+  }
+}
+
+function fill(list, entries) {
+  list.replaceChildren(
+    ...entries.map(({ name, text, hidden }) => {
+      const item = document.createElement("div");
+      item.className = "value";
+      const term = document.createElement("dt");
+      const isolated = document.createElement("bdi");
+      isolated.textContent = name;
+      term.append(isolated);
+      const description = document.createElement("dd");
+      const pre = document.createElement("pre");
+      pre.tabIndex = 0;
+      pre.textContent = text;
+      description.append(pre);
+      if (hidden) {
+        const hint = document.createElement("p");
+        hint.className = "hint";
+        hint.textContent = `and ${hidden} more characters`;
+        description.append(hint);
+      }
+      item.append(term, description);
+      return item;
+    }),
+  );
+}

@@ -1,0 +1,15 @@
+/** Badges and bars, which show a status by their words, their shape and their colour. */
+
+import { label } from "./text.js";
+
+export function showStatus(badge, status) {
+  if (badge.dataset.status === status) return;
+  badge.dataset.status = status;
+  badge.textContent = label(status);
+}
+
+export function showProgress(bar, done, total, status) {
+  bar.max = Math.max(1, total);
+  bar.value = done;
+  bar.dataset.status = status;
+}

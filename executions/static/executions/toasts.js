@@ -1,0 +1,32 @@
+/** Short news in a corner, which goes by itself, but not while somebody is at it. */
+
+const LIFE = 8_000;
+const list = document.getElementById("toasts");
+
+export function toast(text) {
+  const item = document.createElement("div");
+  item.className = "toast";
+  const words = document.createElement("p");
+  words.className = "data";
+  words.textContent = text.length > 300 ? `${text.slice(0, 300)}…` : text;
+  const dismiss = document.createElement("button");
+  dismiss.type = "button";
+  dismiss.className = "quiet";
+  dismiss.textContent = "Dismiss";
+  item.append(words, dismiss);
+  list.append(item);
+
+  let timer;
+  const leave = () => item.remove();
+  const stay = () => clearTimeout(timer);
+  const start = () => {
+    stay();
+    timer = setTimeout(leave, LIFE);
+  };
+  dismiss.addEventListener("click", leave);
+  item.addEventListener("pointerenter", stay);
+  item.addEventListener("focusin", stay);
+  item.addEventListener("pointerleave", start);
+  item.addEventListener("focusout", start);
+  start();
+}

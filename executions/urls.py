@@ -1,0 +1,20 @@
+"""The pages, and the fragments of them that are fetched again when something has changed."""
+
+from django.contrib.auth.views import LogoutView
+from django.urls import path
+
+from executions import views
+
+urlpatterns = [
+    path("login/", views.LoginPage.as_view(), name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
+    path("", views.execution_list, name="execution-list"),
+    path("executions/rows/", views.execution_rows, name="execution-rows"),
+    path("executions/start/", views.execution_start, name="execution-start"),
+    path("executions/<str:execution_id>/", views.execution_detail, name="execution-detail"),
+    path("executions/<str:execution_id>/results/", views.execution_results, name="execution-results"),
+    path("executions/<str:execution_id>/terminate/", views.execution_terminate, name="execution-terminate"),
+    path("executions/<str:execution_id>/nodes/<str:node_execution_id>/", views.node_data, name="node-data"),
+    path("notifications/", views.notification_panel, name="notification-panel"),
+    path("notifications/read/", views.notification_read, name="notification-read"),
+]

@@ -1,0 +1,164 @@
+"""The pages. Each works without JavaScript; static/executions/ makes them live.
+
+Who may see what is said by `executions.access` alone: what a person may not see is not found.
+"""
+
+from contextlib import suppress
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import LoginView
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Page, Paginator
+from django.db.models import Count, F
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from executions import services
+from executions.access import as_uuid, executions_visible_to, find_execution, graphs_visible_to
+from executions.forms import StartForm
+from executions.leases import EMBEDDED
+from executions.models import GraphExecution, NodeExecution
+from executions.run_page import node_count, run_page
+from executions.statuses import ExecutionStatus, IllegalTransition
+
+PAGE_SIZE = 25
+MAX_WATCHED_GRAPHS = 100  # the newest; a page that watches more is no help to anybody
+
+
+class LoginPage(LoginView):
+    redirect_authenticated_user = True
+    extra_context = {"has_demo_accounts": settings.DEBUG}
+
+
+@login_required
+@require_GET
+def execution_list(request: HttpRequest) -> HttpResponse:
+    graphs = graphs_visible_to(request.user).order_by("-updated_at").values_list("pk", flat=True)
+    context = {"graph_ids": [str(pk) for pk in graphs[:MAX_WATCHED_GRAPHS]]}
+    return render(request, "executions/execution_list.html", _rows(request) | context)
+
+
+@login_required
+@require_GET
+def execution_rows(request: HttpRequest) -> HttpResponse:
+    """The list alone."""
+    return render(request, "executions/_rows.html", _rows(request))
+
+
+def _rows(request: HttpRequest) -> dict[str, Any]:
+    rows = (
+        executions_visible_to(request.user)
+        .select_related("graph", "user")
+        .only(
+            *("status", "created_at", "started_at", "ended_at", "definition", "graph__name", "user__username"),
+        )
+        .order_by("-created_at", "pk")
+    )
+    page = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
+    _count_nodes(page)
+    return {"page": page, "has_graphs": graphs_visible_to(request.user).exists()}
+
+
+def _count_nodes(page: Page[GraphExecution]) -> None:
+    """Gives every execution of the page its progress: `done` of `total` nodes."""
+    done = dict(
+        NodeExecution.objects.filter(
+            graph_execution__in=[execution.pk for execution in page],
+            attempt=F("graph_execution__attempt"),
+            status=ExecutionStatus.COMPLETED,
+        )
+        .values("graph_execution")
+        .annotate(done=Count("node_id", distinct=True))
+        .values_list("graph_execution", "done")
+    )
+    for execution in page:
+        execution.total = node_count(execution)  # type: ignore[attr-defined]
+        execution.done = done.get(execution.pk, 0)  # type: ignore[attr-defined]
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def execution_start(request: HttpRequest) -> HttpResponse:
+    if request.method == "GET":
+        form = StartForm(user=request.user, initial={"graph": request.GET.get("graph")})
+    else:
+        form = StartForm(request.POST, request.FILES, user=request.user)
+        if form.is_valid():
+            graph = form.cleaned_data["graph"]
+            execution = services.start_execution(graph, user=request.user, inputs=form.inputs, runner=EMBEDDED)
+            return redirect("execution-detail", execution.pk)
+    return render(request, "executions/execution_start.html", {"form": form}, status=422 if form.errors else 200)
+
+
+@login_required
+@require_GET
+def execution_detail(request: HttpRequest, execution_id: str) -> HttpResponse:
+    execution = _find(request, execution_id)
+    context = {"run": run_page(execution), "may_terminate": _may_change(request.user, execution)}
+    return render(request, "executions/execution_detail.html", context)
+
+
+@login_required
+@require_GET
+def execution_results(request: HttpRequest, execution_id: str) -> HttpResponse:
+    """What a run has to show for itself: error, report, outputs, figures."""
+    return render(request, "executions/_results.html", {"run": run_page(_find(request, execution_id))})
+
+
+@login_required
+@require_POST
+def execution_terminate(request: HttpRequest, execution_id: str) -> HttpResponse:
+    execution = _find(request, execution_id)
+    if not _may_change(request.user, execution):
+        raise PermissionDenied
+    with suppress(IllegalTransition):  # where it has come to its end meanwhile, as the page will say
+        services.terminate_execution(execution)
+    return redirect("execution-detail", execution.pk)
+
+
+@login_required
+@require_GET
+def node_data(request: HttpRequest, execution_id: str, node_execution_id: str) -> HttpResponse:
+    """All that went into a node and came out of it, however much."""
+    pk = as_uuid(node_execution_id)
+    node = _find(request, execution_id).node_executions.filter(pk=pk).first() if pk else None
+    if node is None:
+        raise Http404
+    return JsonResponse(
+        {"input_data": node.input_data, "output_data": node.output_data},
+        json_dumps_params={"ensure_ascii": False, "indent": 2},
+    )
+
+
+@login_required
+@require_GET
+def notification_panel(request: HttpRequest) -> HttpResponse:
+    return render(request, "executions/_notification_panel.html")
+
+
+@login_required
+@require_POST
+def notification_read(request: HttpRequest) -> HttpResponse:
+    """Marks those with the posted ids as read; without any, all."""
+    services.mark_read(request.user, request.POST.getlist("id") or None)
+    back = request.POST.get("next", "")
+    if not url_has_allowed_host_and_scheme(back, allowed_hosts=None):
+        back = reverse("execution-list")
+    return redirect(back)
+
+
+def _find(request: HttpRequest, execution_id: str) -> GraphExecution:
+    execution = find_execution(request.user, execution_id)
+    if execution is None:
+        raise Http404
+    return execution
+
+
+def _may_change(user: Any, execution: GraphExecution) -> bool:
+    """The owner may, and staff that may change executions in the admin; to see one is not enough."""
+    return bool(execution.user_id == user.pk or user.has_perm("executions.change_graphexecution"))

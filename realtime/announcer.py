@@ -1,0 +1,204 @@
+"""The fast path: one `group_send` for each stream that a transaction changed, from any process, thread or loop.
+
+It never raises into its caller, never blocks it, and is bounded; what it loses is found by the sweep. With a layer that
+reaches other processes one thread a process sends, with a loop and a connection of its own: a call of
+`async_to_sync(group_send)` costs milliseconds and a connection, and in a server a frozen publish would hold up joins.
+With the in-memory layer the message goes onto the loops of the live hubs.
+"""
+
+import asyncio
+import atexit
+import contextvars
+import logging
+import os
+import threading
+import time
+from typing import Any
+
+from channels.layers import InMemoryChannelLayer, get_channel_layer
+
+from realtime import streams
+from realtime.conf import limits
+from realtime.counters import count
+from realtime.log import Numbered
+
+logger = logging.getLogger(__name__)
+
+Message = dict[str, Any]
+
+_TYPES = {
+    "graph_execution_event": "graph.execution.event",
+    "node_execution_event": "node.execution.event",
+    "notification": "notification.event",
+}
+MIXED, ENDED = "stream.events", "stream.ended"
+EVENT_TYPES = frozenset({*_TYPES.values(), MIXED})
+"""The types of layer messages that carry events; docs/protocol.md names them all."""
+
+
+def announce(numbered: Numbered) -> None:
+    """Tells every process which events a stream has got, with their data unless that is large."""
+    methods = {event.method for event in numbered.events}
+    message: Message = {
+        "type": _TYPES.get(methods.pop(), MIXED) if len(methods) == 1 else MIXED,
+        "key": numbered.key,
+        "epoch": numbered.epoch,
+        "first": numbered.events[0].seq,
+        "last": numbered.events[-1].seq,
+    }
+    weight = 0
+    for event in numbered.events:
+        weight += len(event.data.encode()) if event.data is not None else limits.MAX_ANNOUNCED_BYTES + 1
+    if weight <= limits.MAX_ANNOUNCED_BYTES:
+        message["events"] = [[event.seq, event.method, event.data] for event in numbered.events]
+    _send(streams.group(numbered.key), message, weight)
+
+
+def announce_end(key: str) -> None:
+    """Tells every process that a stream is gone."""
+    _send(streams.group(key), {"type": ENDED, "key": key}, 0)
+
+
+def _send(group: str, message: Message, weight: int) -> None:
+    try:
+        layer = get_channel_layer()
+        if isinstance(layer, InMemoryChannelLayer):
+            for loop in list(_loops):
+                _send_soon(loop, layer, group, message)
+        elif layer is not None:
+            _thread().put(layer, group, message, weight)
+    except Exception:
+        count("announcements_failed")
+        logger.exception("An announcement on %s failed; the sweep delivers what it told of", group)
+
+
+# In memory
+
+_loops: dict[asyncio.AbstractEventLoop, int] = {}
+_sends: set[asyncio.Task[None]] = set()
+
+
+def attach(loop: asyncio.AbstractEventLoop) -> None:
+    """A hub lives on this loop: in-memory announcements are sent there."""
+    _loops[loop] = _loops.get(loop, 0) + 1
+
+
+def detach(loop: asyncio.AbstractEventLoop) -> None:
+    """The hub has stopped."""
+    _loops[loop] = _loops.get(loop, 0) - 1
+    if _loops[loop] <= 0:
+        del _loops[loop]
+
+
+def _send_soon(loop: asyncio.AbstractEventLoop, layer: Any, group: str, message: Message) -> None:
+    try:
+        loop.call_soon_threadsafe(_start_send, layer, group, message, context=contextvars.Context())
+    except RuntimeError:  # it was closed before its hub was stopped; the other loops still want to know
+        _loops.pop(loop, None)
+
+
+def _start_send(layer: Any, group: str, message: Message) -> None:
+    task = asyncio.get_running_loop().create_task(_send_on_loop(layer, group, message))
+    _sends.add(task)
+    task.add_done_callback(_sends.discard)
+
+
+async def _send_on_loop(layer: Any, group: str, message: Message) -> None:
+    try:
+        await asyncio.wait_for(layer.group_send(group, message), limits.ANNOUNCE_TIMEOUT)
+    except Exception as error:
+        count("announcements_failed")
+        logger.warning("An announcement on %s failed (%r); the sweep delivers what it told of", group, error)
+
+
+# Through a thread
+
+
+class AnnouncerThread:
+    """The one thread of a process that sends, its loop, and a bounded queue in front of it."""
+
+    def __init__(self) -> None:
+        self._idle = threading.Condition()
+        self._waiting = 0  # announcements that were put and not yet sent
+        self._weight = 0  # bytes of their data
+        self._queue: asyncio.Queue[tuple[Any, str, Message, int]] = asyncio.Queue()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="realtime-announcer", daemon=True)
+        self._thread.start()
+
+    def put(self, layer: Any, group: str, message: Message, weight: int) -> None:
+        """Queues a message; a full queue drops and counts it."""
+        with self._idle:
+            if self._waiting >= limits.ANNOUNCER_QUEUE:
+                count("announcements_dropped")
+                return
+            if "events" not in message:
+                weight = 0
+            elif self._weight + weight > limits.ANNOUNCER_BYTES:
+                count("announcements_thinned")
+                message, weight = {name: value for name, value in message.items() if name != "events"}, 0
+            self._waiting += 1
+            self._weight += weight
+        self._loop.call_soon_threadsafe(self._queue.put_nowait, (layer, group, message, weight))
+
+    def flush(self, timeout: float) -> bool:
+        """Waits until all is sent, for at most `timeout` seconds, and ends the thread. Returns whether all went out."""
+        end = time.monotonic() + timeout
+        with self._idle:
+            is_empty = self._idle.wait_for(lambda: not self._waiting, timeout)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(max(end - time.monotonic(), 0.1))
+        return is_empty
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        sending = self._loop.create_task(self._send_all())
+        self._loop.run_forever()
+        sending.cancel()
+        self._loop.run_until_complete(asyncio.gather(sending, return_exceptions=True))
+        self._loop.close()
+
+    async def _send_all(self) -> None:
+        while True:
+            layer, group, message, weight = await self._queue.get()
+            try:
+                await _send_on_loop(layer, group, message)
+            finally:
+                with self._idle:
+                    self._waiting -= 1
+                    self._weight -= weight
+                    if not self._waiting:
+                        self._idle.notify_all()
+
+
+_announcer: AnnouncerThread | None = None
+_start_lock = threading.Lock()
+
+
+def _thread() -> AnnouncerThread:
+    global _announcer
+    if _announcer is None:
+        with _start_lock:
+            if _announcer is None:
+                _announcer = AnnouncerThread()
+    return _announcer
+
+
+def flush() -> None:
+    """Sends what is queued, for at most ANNOUNCE_TIMEOUT seconds; runs when the process exits."""
+    global _announcer
+    announcer, _announcer = _announcer, None
+    if announcer and not announcer.flush(limits.ANNOUNCE_TIMEOUT):
+        count("announcements_dropped")
+        logger.warning("The process ends before all announcements are out; the sweep delivers what they told of")
+
+
+def _forget() -> None:
+    """In a forked child the thread does not exist; its first announcement starts another."""
+    global _announcer, _start_lock
+    _announcer, _start_lock = None, threading.Lock()
+    _loops.clear()
+
+
+atexit.register(flush)
+os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,72 @@
+"""Every limit and interval of the sockets: its default and its reason. `settings.REALTIME` overrides by name.
+
+from realtime.conf import limits
+limits.SWEEP_INTERVAL    # seconds, read when it is used, so that tests and `override_settings` work
+"""
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from django.conf import settings
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Defaults. Times are seconds, sizes are bytes of UTF-8."""
+
+    # Who may connect
+    ALLOWED_ORIGINS: list[str] = field(default_factory=list)  # scheme://host[:port] besides the host's own
+    STREAM_ACCESS: dict[str, str] = field(default_factory=dict)  # kind of stream → path of its access function
+    AUTH_TIMEOUT: float = 10.0  # a database that does not answer must not hold a handshake for ever
+
+    # What a client may send
+    MAX_MESSAGE_BYTES: int = 64 * 1024  # requests are tiny; Daphne's own default is 1 MiB
+    MAX_ID_LENGTH: int = 200  # of an execution, a graph, a request; keeps a stream's key inside its column
+    MAX_SUBSCRIPTIONS: int = 1_000  # of one socket: the stock frontend subscribes to dozens of graphs
+    MAX_PENDING_REQUESTS: int = 64  # of one socket; beyond it the socket is not read until some are answered
+    SNAPSHOT_LIMIT: int = 200  # entities of a snapshot, where the client names no limit
+    MAX_SNAPSHOT_LIMIT: int = 10_000  # and the most that it may name: a list of that many numbers is kept
+
+    # What an event may weigh
+    MAX_INLINE_BYTES: int = 16 * 1024  # larger ones are announced without data: Redis cuts subscribers at 32 MB
+    MAX_EVENT_BYTES: int = 1_000_000  # larger ones are refused where they are recorded; Daphne itself sends 1 MiB
+    MAX_ANNOUNCED_BYTES: int = 64 * 1024  # all events of one announcement together; beyond it, a hint
+
+    # What a socket may keep waiting, before it reads from the log instead
+    BUFFER_EVENTS: int = 100
+    BUFFER_BYTES: int = 256 * 1024
+    SEND_DEADLINE: float = 30.0  # a client that takes no byte for so long is gone
+
+    # The log
+    DB_THREADS: int = 8  # of realtime's own; also the bound on its database connections in a process
+    PAGE_EVENTS: int = 100  # one read of the log, at most
+    PAGE_BYTES: int = 1024 * 1024
+    PAGE_CACHE_BYTES: int = 16 * 1024 * 1024  # pages that readers of one stream share, in a process
+
+    # The fast path
+    JOIN_TIMEOUT: float = 0.2  # a subscribe waits so long for its group, and is then answered
+    REJOIN_INTERVAL: float = 50.0  # at least once a minute, where the layer keeps the members and may forget them
+    GAP_WAIT: float = 0.05  # how long a hint that came too early waits for its predecessors
+    ANNOUNCER_QUEUE: int = 10_000  # announcements waiting for Redis; beyond it they are dropped and counted
+    ANNOUNCER_BYTES: int = 16 * 1024 * 1024  # of their data; beyond it they go out without it
+    ANNOUNCE_TIMEOUT: float = 2.0  # for one `group_send`, and for the flush at exit
+
+    # The mend
+    SWEEP_INTERVAL: float = 2.0
+    SWEEP_GRACE: float = 0.25  # a head counts as lost only if it was already ahead so long ago
+    SWEEP_BATCH: int = 1_000  # streams with unnumbered events that one sweep finishes
+
+
+DEFAULTS = Limits()
+
+
+class _Limits:
+    """Looks a limit up in `settings.REALTIME`, else in the defaults."""
+
+    def __getattr__(self, name: str) -> Any:
+        default = getattr(DEFAULTS, name)
+        return getattr(settings, "REALTIME", {}).get(name, default)
+
+
+names = frozenset(each.name for each in fields(Limits))
+limits = _Limits()

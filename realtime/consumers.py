@@ -1,0 +1,253 @@
+"""The socket. What it maps to what, at a glance:
+
+    connect                      joins notifications.<user>
+    subscribe_graph_execution    joins graph_exec.<user>.<execution>
+    subscribe_graph_executions   joins graph_execs.<user>.<graph>
+    unsubscribe                  leaves
+    a group message              becomes a WSMessage for each subscription (hub.py, live_stream.py, writer.py)
+
+The groups are joined by the process, once for all its sockets: a channel a socket would cost a Redis subscription each,
+and would make connecting fail while Redis is down.
+"""
+
+import asyncio
+import logging
+from typing import Any
+
+from channels.consumer import get_handler_name
+from channels.exceptions import StopConsumer
+from channels.generic.websocket import AsyncWebsocketConsumer
+
+from realtime import streams
+from realtime.auth import SUBPROTOCOL, ForeignOrigin, Refused, authenticate, offers_bearer
+from realtime.conf import limits
+from realtime.counters import count
+from realtime.hub import Hub
+from realtime.live_stream import SocketSubscription, snapshot_answer
+from realtime.log import OpenStream
+from realtime.messages import (
+    INTERNAL_ERROR,
+    INVALID_FORMAT,
+    NOT_FOUND,
+    TOO_MANY_SUBSCRIPTIONS,
+    BadRequest,
+    Request,
+    Subscribe,
+    WSMethod,
+    answer_frame,
+    error_frame,
+    parse_request,
+    pong_frame,
+)
+from realtime.permissions import stream_key
+from realtime.publish import open_stream
+from realtime.replay import newest_by_entity
+from realtime.resume import FromSnapshot, beginning
+from realtime.threads import in_thread
+from realtime.writer import Writer
+
+logger = logging.getLogger(__name__)
+
+CLEAN_UP_TIMEOUT = 5.0  # seconds; the clean-up runs whatever ended the consumer
+
+
+class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
+    """One socket of one user."""
+
+    channel_layer_alias = None  # the hub has the process's one channel
+
+    # From the handshake to the end
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        self.user: Any = None
+        self.hub: Any = None  # a Hub, once the user is known
+        self.subscriptions: dict[str, SocketSubscription] = {}
+        self.writer = Writer(self._send_frame, self._fill)
+        self._writing: asyncio.Task[None] | None = None
+        self._requests: asyncio.Queue[Request | BadRequest] | None = None
+        self._answering: asyncio.Task[None] | None = None
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            # Not in disconnect(), which does not run after an exception, nor when the server stops.
+            await asyncio.shield(self._clean_up())
+
+    async def dispatch(self, message: dict[str, Any]) -> None:
+        """As the base class does it, but without its look at the database connections, which runs in the one
+        thread-sensitive thread; and an exception is answered, not fatal."""
+        try:
+            await getattr(self, get_handler_name(message))(message)
+        except StopConsumer:
+            raise
+        except Exception:
+            count("errors")
+            logger.exception("A %s failed", message["type"])
+            if self._writing is None:
+                await self.close()
+            else:
+                self.writer.answer(error_frame(INTERNAL_ERROR))
+
+    async def connect(self) -> None:
+        """Joins the user's notifications, then accepts. Refused credentials are accepted first, since a browser shows
+        no code otherwise."""
+        subprotocol = SUBPROTOCOL if offers_bearer(self.scope) else None
+        try:
+            self.user = await asyncio.wait_for(in_thread(authenticate, self.scope), limits.AUTH_TIMEOUT)
+        except ForeignOrigin:
+            await self.close()
+            return
+        except Refused as refused:
+            await self.accept(subprotocol)
+            await self._send_frame(error_frame(refused.text))
+            await self.close(int(refused.code))  # autobahn takes no subclass of int
+            return
+        self.hub = Hub.acquire()
+        request = Request(WSMethod.SUBSCRIBE_NOTIFICATIONS, None, Subscribe())
+        notifications = self._listener(streams.notifications(str(self.user.pk)), request)
+        self.subscriptions[notifications.key] = notifications
+        stream = await self.hub.subscribe(notifications)
+        await self.accept(subprotocol)
+        notifications.start(stream.head, stream.head)
+        self._writing = asyncio.create_task(self.writer.run())
+
+    async def _clean_up(self) -> None:
+        tasks = [task for task in (self._writing, self._answering) if task]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=CLEAN_UP_TIMEOUT)
+        hub, self.hub = self.hub, None
+        if hub is None:
+            return
+        try:
+            async with asyncio.timeout(CLEAN_UP_TIMEOUT):
+                await asyncio.gather(*map(hub.unsubscribe, list(self.subscriptions.values())))
+        except Exception as error:
+            count("errors")
+            logger.warning("The clean-up of a socket failed: %r", error)
+        finally:
+            self.subscriptions.clear()
+            await hub.release()
+
+    # What the client sends
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        """Heartbeats are answered at once; the rest in order, one after the other, so that a slow database holds up
+        neither heartbeats nor events."""
+        if self._writing is None:
+            return  # the connection was refused
+        message: Request | BadRequest
+        try:
+            message = parse_request(text_data) if text_data is not None else BadRequest(INVALID_FORMAT)
+        except BadRequest as bad_request:
+            message = bad_request
+        if isinstance(message, Request) and message.method == WSMethod.HEARTBEAT:
+            await self.writer.has_room()
+            self.writer.pong(pong_frame(message.id))
+        elif isinstance(message, Request) and message.method == WSMethod.ERROR:
+            logger.info("A client reports an error: %.500s", text_data)
+        else:
+            if self._requests is None:
+                self._requests = asyncio.Queue(limits.MAX_PENDING_REQUESTS)
+                self._answering = asyncio.create_task(self._answer_requests(self._requests))
+            await self._requests.put(message)
+
+    async def _answer_requests(self, requests: "asyncio.Queue[Request | BadRequest]") -> None:
+        while True:
+            await self.writer.has_room()
+            message = await requests.get()
+            try:
+                if isinstance(message, BadRequest):
+                    raise message
+                handle = self._unsubscribe if message.method == WSMethod.UNSUBSCRIBE else self._subscribe
+                await handle(message)
+            except BadRequest as bad_request:
+                self.writer.answer(error_frame(str(bad_request), id=bad_request.id))
+            except Exception:
+                count("errors")
+                logger.exception("A request failed: %r", message)
+                self.writer.answer(error_frame(INTERNAL_ERROR, id=message.id))
+
+    async def _subscribe(self, request: Request) -> None:
+        key = await in_thread(stream_key, self.user, request)
+        wish: Subscribe = request.data
+        before = self.subscriptions.get(key)
+        if before and not wish.numbered:
+            self.writer.answer(answer_frame(request.method, channel=key, id=request.id))
+            return
+        if not before and len(self.subscriptions) > limits.MAX_SUBSCRIPTIONS:
+            raise BadRequest(TOO_MANY_SUBSCRIPTIONS, request.id)
+        subscription = self._listener(key, request)
+        try:
+            stream = await self.hub.subscribe(subscription)
+            await self._begin(subscription, stream, request)
+        except BaseException:
+            await self.hub.unsubscribe(subscription)
+            raise
+        if before:
+            await self.hub.unsubscribe(before)
+
+    async def _begin(self, subscription: SocketSubscription, stream: OpenStream, request: Request) -> None:
+        """Answers a subscribe, and starts to send: from now on, from a cursor, or with a snapshot. Up to the answer a
+        former subscription goes on, and stays if this one comes to nothing."""
+        while True:
+            start = beginning(request.data, stream)
+            seqs: list[int] = []
+            truncated = False
+            if isinstance(start, FromSnapshot):
+                seqs, truncated = await in_thread(
+                    newest_by_entity, stream.id, after=start.after, head=stream.head, limit=subscription.snapshot_limit
+                )
+            if subscription.is_stopped:  # the stream has ended meanwhile
+                raise BadRequest(NOT_FOUND[request.method], request.id)
+            if self.hub.is_current(subscription.key, stream):
+                break
+            stream = await in_thread(open_stream, subscription.key)  # another history has begun meanwhile
+        if subscription.numbered:
+            answer = snapshot_answer(
+                subscription, stream, recovered=start.recovered, truncated=truncated, id=request.id
+            )
+        else:
+            answer = answer_frame(request.method, channel=subscription.key, id=request.id)
+        if before := self.subscriptions.get(subscription.key):
+            before.stop()
+        self.subscriptions[subscription.key] = subscription
+        self.writer.answer(answer)
+        if isinstance(start, FromSnapshot):
+            subscription.start_snapshot(seqs, stream.head)
+        else:
+            subscription.start(start.cursor, stream.head)
+
+    async def _unsubscribe(self, request: Request) -> None:
+        subscription = next((each for each in self.subscriptions.values() if each.target == request.data), None)
+        if subscription:
+            del self.subscriptions[subscription.key]
+            await self.hub.unsubscribe(subscription)
+        channel = subscription.key if subscription else None
+        self.writer.answer(answer_frame(request.method, channel=channel, id=request.id))
+
+    # Subscriptions
+
+    def _listener(self, key: str, request: Request) -> SocketSubscription:
+        """A subscription that only listens, until it is started."""
+        return SocketSubscription(
+            key,
+            request.method,
+            request.data,
+            on_ready=self.writer.ready,
+            answer=self.writer.answer,
+            on_end=self._stream_ended,
+        )
+
+    def _stream_ended(self, subscription: SocketSubscription) -> None:
+        if self.subscriptions.get(subscription.key) is subscription:
+            del self.subscriptions[subscription.key]
+            self.writer.answer(error_frame(NOT_FOUND[subscription.method]))
+
+    # What the writer needs
+
+    async def _send_frame(self, frame: str) -> None:
+        await self.base_send({"type": "websocket.send", "text": frame})
+
+    async def _fill(self, subscription: SocketSubscription) -> None:
+        await self.hub.fill(subscription)

@@ -1,0 +1,31 @@
+"""What this process could not keep, or had to mend, counted by name; `/realtime/status` shows it to staff.
+
+announcements_dropped       the announcer's queue was full: the sweep finds these events
+announcements_failed        the channel layer refused or did not answer
+announcements_thinned       sent without their data, to save memory
+layer_errors                a join, a leave or a receive failed, and is tried again
+layer_messages_unknown      of a type that this version does not know, or for a stream that nobody here watches
+numbering_failed            after a commit: the sweep or the next reader numbers these events
+gaps_mended                 read from the log because a number was missing
+heads_mended                found by the sweep
+subscriptions_behind        a socket's buffer was full: it reads from the log
+snapshots_forced            a replay was refused, and a snapshot sent in its place
+errors                      unexpected exceptions, each of them in the log of the process
+"""
+
+from collections import Counter
+from threading import Lock
+
+_counts: Counter[str] = Counter()
+_lock = Lock()
+
+
+def count(name: str, by: int = 1) -> None:
+    with _lock:
+        _counts[name] += by
+
+
+def counts() -> dict[str, int]:
+    """All counts since the process started."""
+    with _lock:
+        return dict(_counts)

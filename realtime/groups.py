@@ -1,0 +1,150 @@
+"""The groups of the channel layer that one process has joined, and what arrives on them.
+
+One channel name for all of them. Nothing that the layer does closes a socket: joins and leaves are repeated until they
+succeed, and whatever was lost meanwhile is found by the sweep.
+"""
+
+import asyncio
+import contextvars
+import logging
+import os
+import secrets
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from channels.layers import get_channel_layer
+
+from realtime.conf import limits
+from realtime.counters import count
+
+logger = logging.getLogger(__name__)
+
+_FIRST_RETRY, _LAST_RETRY = 0.1, 5.0  # seconds between attempts
+_CANCELLATIONS = 20  # of a task, since a layer may swallow one: the core Redis layer now and then does
+
+
+class GroupMemberships:
+    """Joins and leaves groups for one event loop, and hands on each message that arrives."""
+
+    def __init__(self, on_message: Callable[[dict[str, Any]], None]) -> None:
+        self._on_message = on_message
+        self._layer = get_channel_layer()
+        # One name for good, since a `new_channel()` that fails leaves a queue behind. The core Redis layer finds its
+        # own channels by their prefix.
+        self.channel = f"realtime.{getattr(self._layer, 'client_prefix', os.getpid())}!{secrets.token_hex(8)}"
+        self._wanted: set[str] = set()
+        self._joined: set[str] = set()
+        self._touched: set[str] = set()  # the layer may hold us in these: a join was tried, and no leave has succeeded
+        self._settling: dict[str, asyncio.Task[None]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        if self._layer is not None:
+            self._tasks = [detached(self._receive())]
+            if hasattr(self._layer, "group_expiry"):  # it stores who is in a group, and may forget it
+                self._tasks.append(detached(self._rejoin()))
+
+    async def stop(self) -> None:
+        """Leaves every group, and only then ends the receiving."""
+        self._wanted.clear()
+        for group in list(self._touched):
+            self._settle_soon(group)
+        if self._settling:
+            await asyncio.wait(self._settling.values(), timeout=limits.ANNOUNCE_TIMEOUT)
+        tasks = {*self._tasks, *self._settling.values()}
+        for _ in range(_CANCELLATIONS):
+            if tasks:
+                for task in tasks:
+                    task.cancel()
+                _, tasks = await asyncio.wait(tasks, timeout=limits.ANNOUNCE_TIMEOUT / _CANCELLATIONS)
+
+    async def join(self, group: str) -> None:
+        """Returns when the group is joined, or after JOIN_TIMEOUT; the attempts go on."""
+        self._wanted.add(group)
+        await self._settled(group)
+
+    async def leave(self, group: str) -> None:
+        """Like `join`."""
+        self._wanted.discard(group)
+        await self._settled(group)
+
+    def leave_soon(self, group: str) -> None:
+        """`leave` without waiting."""
+        self._wanted.discard(group)
+        if self._layer is not None:
+            self._settle_soon(group)
+
+    async def _settled(self, group: str) -> None:
+        if self._layer is not None:
+            await asyncio.wait({self._settle_soon(group)}, timeout=limits.JOIN_TIMEOUT)
+
+    def _settle_soon(self, group: str) -> asyncio.Task[None]:
+        task = self._settling.get(group)
+        if task is None or task.done():  # done: it has looked for the last time, and is about to be forgotten
+            task = self._settling[group] = detached(self._settle(group))
+            task.add_done_callback(lambda done: self._forget(group, done))
+        return task
+
+    def _forget(self, group: str, done: asyncio.Task[None]) -> None:
+        if self._settling.get(group) is done:
+            del self._settling[group]
+
+    def _is_settled(self, group: str) -> bool:
+        return group in self._joined if group in self._wanted else group not in self._touched
+
+    async def _settle(self, group: str) -> None:
+        """Makes the membership what it should be; there is one such task a group, so joins and leaves never cross."""
+        delay = _FIRST_RETRY
+        while not self._is_settled(group):
+            try:
+                if group in self._wanted:
+                    self._touched.add(group)
+                    await self._layer.group_add(group, self.channel)
+                    self._joined.add(group)
+                else:
+                    self._joined.discard(group)
+                    await self._layer.group_discard(group, self.channel)
+                    self._touched.discard(group)
+            except Exception as error:
+                count("layer_errors")
+                logger.debug("Joining or leaving %s failed (%r); trying again in %.1f s", group, error, delay)
+                await asyncio.sleep(delay)
+                delay = min(2 * delay, _LAST_RETRY)
+
+    async def _rejoin(self) -> None:
+        """Joins every group again: the layer may have forgotten us (FLUSHALL, an expired message, another's clock)."""
+        while True:
+            await asyncio.sleep(limits.REJOIN_INTERVAL)
+            for group in list(self._joined):
+                try:
+                    if group in self._wanted:
+                        await self._layer.group_add(group, self.channel)
+                except Exception as error:
+                    count("layer_errors")
+                    logger.debug("Joining %s again failed (%r); next time", group, error)
+                if group not in self._wanted:  # left meanwhile, and perhaps before it was joined again
+                    self._touched.add(group)
+                    self._settle_soon(group)
+
+    async def _receive(self) -> None:
+        delay = _FIRST_RETRY
+        while True:
+            try:
+                message = await self._layer.receive(self.channel)
+                delay = _FIRST_RETRY
+            except Exception as error:
+                count("layer_errors")
+                logger.warning("The channel layer fails (%r); updates come from the log, at the sweep's pace", error)
+                await asyncio.sleep(delay)
+                delay = min(2 * delay, _LAST_RETRY)
+                continue
+            try:
+                self._on_message(message)
+            except Exception:
+                count("errors")
+                logger.exception("A layer message of type %r could not be handled", message.get("type"))
+
+
+def detached(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    """A task of the process, not of the socket that happened to start it: it begins in an empty context."""
+    return asyncio.get_running_loop().create_task(work, context=contextvars.Context())

@@ -1,0 +1,161 @@
+"""The hub of one process (one per event loop, from the first socket to the last): which streams its sockets watch, and
+what each of them has got so far.
+
+A group message is a hint. Events that come in order are handed to the stream's subscriptions; a hole is read from the
+log, once for all of them; and the sweep compares with the log whatever no hint told of.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
+
+from realtime import announcer, streams
+from realtime.counters import count
+from realtime.frames import Event
+from realtime.groups import GroupMemberships, detached
+from realtime.live_stream import LiveStream, SocketSubscription
+from realtime.log import OpenStream
+from realtime.pages import Pages
+from realtime.publish import open_stream
+from realtime.sweep import sweep_forever
+from realtime.threads import in_thread
+
+_hubs: "WeakKeyDictionary[asyncio.AbstractEventLoop, Hub]" = WeakKeyDictionary()
+
+
+class Hub:
+    """Use `acquire` when a socket comes and `release` when it goes."""
+
+    def __init__(self) -> None:
+        self.sockets = 0
+        self.streams: dict[str, LiveStream] = {}
+        self.pages = Pages()
+        self.groups = GroupMemberships(self._on_message)
+        self._sweeping: asyncio.Task[None] | None = None
+
+    # From the first socket to the last
+
+    @classmethod
+    def acquire(cls) -> "Hub":
+        """The hub of the running loop, started if this is its first socket."""
+        loop = asyncio.get_running_loop()
+        hub = _hubs.get(loop)
+        if hub is None:
+            hub = _hubs[loop] = cls()
+            hub._start(loop)
+        hub.sockets += 1
+        return hub
+
+    async def release(self) -> None:
+        """A socket has gone; the last one stops the hub."""
+        self.sockets -= 1
+        if not self.sockets:
+            await self.stop()
+
+    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
+        announcer.attach(loop)
+        self.groups.start()
+        self._sweeping = detached(sweep_forever(self))
+
+    async def stop(self) -> None:
+        """Leaves all groups and ends all tasks; a socket that comes now gets another hub."""
+        loop = asyncio.get_running_loop()
+        if _hubs.get(loop) is self:
+            del _hubs[loop]
+            announcer.detach(loop)
+        if self._sweeping:
+            self._sweeping.cancel()
+            await asyncio.wait({self._sweeping})
+        for live in list(self.streams.values()):
+            live.close()
+        self.streams.clear()
+        await self.groups.stop()
+
+    # What the sockets want
+
+    async def subscribe(self, subscription: SocketSubscription) -> OpenStream:
+        """Registers the subscription, joins the stream's group, and only then reads where the stream stands. The caller
+        starts the subscription from there. Raises what the database raises."""
+        live = self.streams.get(subscription.key)
+        if live is None:
+            live = self.streams[subscription.key] = LiveStream(subscription.key, self.pages)
+        live.subscriptions.add(subscription)
+        try:
+            await self.groups.join(streams.group(live.key))
+            stream = await in_thread(open_stream, live.key)
+        except BaseException:
+            await self.unsubscribe(subscription)
+            raise
+        live.opened(stream)
+        return stream
+
+    async def unsubscribe(self, subscription: SocketSubscription) -> None:
+        """Nothing more comes; the last subscription of a stream leaves its group."""
+        subscription.stop()
+        live = self.streams.get(subscription.key)
+        if live is None:
+            return
+        live.subscriptions.discard(subscription)
+        if not live.subscriptions:
+            del self.streams[live.key]
+            live.close()
+            await self.groups.leave(streams.group(live.key))
+
+    def end(self, live: LiveStream) -> None:
+        """The stream is gone: every subscription is stopped and told. A user's notifications never end: who watches
+        them goes on with those to come."""
+        if self.streams.get(live.key) is not live:
+            return
+        if streams.is_notifications(live.key):
+            live.restart()
+            return
+        del self.streams[live.key]
+        live.close()
+        for subscription in live.subscriptions:
+            subscription.stop()
+            subscription.on_end(subscription)
+        self.groups.leave_soon(streams.group(live.key))
+
+    def is_current(self, key: str, stream: OpenStream) -> bool:
+        """Whether `stream` is still the history of this key."""
+        live = self.streams.get(key)
+        return live is None or live.is_current(stream)
+
+    async def fill(self, subscription: SocketSubscription) -> None:
+        """Reads for a subscription what it wants from the log."""
+        live = self.streams.get(subscription.key)
+        if live:
+            await live.fill(subscription)
+
+    # What arrives on the groups: each message type has its handler, all others are counted
+
+    def _on_message(self, message: dict[str, Any]) -> None:
+        handler = self._handlers.get(message.get("type", ""))
+        live = self.streams.get(message.get("key", ""))
+        if handler and live:
+            handler(self, live, message)
+        else:
+            count("layer_messages_unknown")
+
+    def _on_events(self, live: LiveStream, message: dict[str, Any]) -> None:
+        events = [Event(seq, method, data, live.channel) for seq, method, data in message.get("events", ())]
+        live.receive(message["epoch"], message["last"], events)
+
+    def _on_end(self, live: LiveStream, message: dict[str, Any]) -> None:
+        self.end(live)
+
+    _handlers: ClassVar[dict[str, Callable[["Hub", LiveStream, dict[str, Any]], None]]] = {
+        **dict.fromkeys(announcer.EVENT_TYPES, _on_events),
+        announcer.ENDED: _on_end,
+    }
+
+
+def hub_of_this_loop() -> Hub | None:
+    """For tests and for what shows figures; None where no socket is connected."""
+    return _hubs.get(asyncio.get_running_loop())
+
+
+def live_hubs() -> list[Hub]:
+    """All hubs of this process, whatever thread asks."""
+    return list(_hubs.values())

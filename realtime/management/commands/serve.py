@@ -1,0 +1,82 @@
+"""`manage.py serve`: the whole program in one process, the server with the embedded runner. `make run` ends here.
+
+In production the server is `python -m realtime.server`, which runs no graphs.
+"""
+
+import errno
+import os
+import signal
+import socket
+from typing import Any
+
+from channels.routing import get_default_application
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from executions.runner import EmbeddedRunner
+from executions.samples import DEMO_ACCOUNTS
+
+
+class Command(BaseCommand):
+    help = "Serves pages and WebSockets, and runs graphs, until Ctrl-C."
+    requires_migrations_checks = True
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (%(default)s)")
+        parser.add_argument("--port", type=int, default=8000, help="the port to listen on (%(default)s)")
+
+    def handle(self, *args: Any, host: str, port: int, **options: Any) -> None:
+        # Importing the server decides on Twisted's reactor for the whole process.
+        from realtime.server import CannotListen, serve
+
+        check_is_free(host, port)
+        runner = EmbeddedRunner()
+
+        def on_ready() -> None:
+            runner.start()
+            self.stdout.write(welcome(host, port))
+            self.stdout.flush()
+
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # until the server handles both
+        try:
+            serve(get_default_application(), host, port, on_ready=on_ready)
+        except KeyboardInterrupt:
+            pass
+        except CannotListen as refusal:
+            raise CommandError(str(refusal)) from None
+        finally:
+            runner.stop()
+        self.stdout.write("Stopped.")
+
+
+def check_is_free(host: str, port: int) -> None:
+    """Raises CommandError, with what to do, where nothing could listen."""
+    if not 0 < port < 65_536:
+        raise CommandError(f"{port} is not a port: it must be from 1 to 65535.")
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            if os.name == "posix":
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
+            probe.bind(address)
+    except socket.gaierror:
+        raise CommandError(f"There is no address {host} on this machine.") from None
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise CommandError(f"Port {port} is in use by another program: PORT={port + 1} make run") from None
+        raise CommandError(f"Cannot listen on {host}, port {port}: {error.strerror}.") from None
+
+
+def welcome(host: str, port: int) -> str:
+    """Where to go, and who to log in as."""
+    shown = "127.0.0.1" if host in ("0.0.0.0", "::", "") else f"[{host}]" if ":" in host else host  # noqa: S104
+    lines = [f"Runwire is at http://{shown}:{port}/  (stop it with Ctrl-C)"]
+    if settings.DEBUG:
+        there = get_user_model()._default_manager.filter(username__in=DEMO_ACCOUNTS).values_list("username", flat=True)
+        accounts = [f"{name} / {password}" for name, password in DEMO_ACCOUNTS.items() if name in set(there)]
+        if accounts:
+            lines.append(f"Log in as {' or as '.join(accounts)}.")
+    return "\n".join(lines)

@@ -1,0 +1,105 @@
+"""Which change wakes which stream: the signals of `executions`, mapped to events on streams.
+
+    graph execution changed    execution's stream (entity "graph"), graph's stream (entity: the execution's id)
+    node execution changed     execution's stream (entity: the node execution's id)
+    notification created, read, deleted    the user's notifications (entity: the notification's id)
+    execution deleted          the execution's stream ends; `execution_deleted` on the graph's
+    graph deleted              the graph's stream ends
+
+Each runs inside the transaction of the change.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django.dispatch import Signal
+
+from executions import signals
+from executions.events import (
+    GraphDeleted,
+    GraphExecutionDeleted,
+    GraphExecutionEvent,
+    NodeExecutionDeleted,
+    NodeExecutionEvent,
+    NotificationDeleted,
+    NotificationEvent,
+    NotificationRead,
+)
+from realtime import streams
+from realtime.log import END, Entry, Place
+from realtime.messages import WSMethod
+from realtime.publish import as_json, publish_entries
+
+
+def connect() -> None:
+    """Connects every signal to what it puts on the streams."""
+    for signal, entries_of in (
+        (signals.graph_execution_changed, on_graph_execution_changed),
+        (signals.graph_execution_deleted, on_graph_execution_deleted),
+        (signals.node_execution_changed, on_node_execution_changed),
+        (signals.node_execution_deleted, on_node_execution_deleted),
+        (signals.notification_created, on_notification_created),
+        (signals.notification_read, on_notification_read),
+        (signals.notification_deleted, on_notification_deleted),
+        (signals.graph_deleted, on_graph_deleted),
+    ):
+        _connect(signal, entries_of)
+
+
+def _connect(signal: Signal, entries_of: Callable[[Any], list[Entry]]) -> None:
+    def publish_changes(sender: type, event: Any = None, events: Sequence[Any] = (), **kwargs: Any) -> None:
+        changes = [event] if event is not None else events
+        publish_entries([entry for change in changes for entry in entries_of(change)])
+
+    signal.connect(publish_changes, weak=False, dispatch_uid=entries_of.__name__)
+
+
+def on_graph_execution_changed(event: GraphExecutionEvent) -> list[Entry]:
+    execution = Place(streams.graph_exec(event.user_id, event.id), "graph")
+    graph = Place(streams.graph_execs(event.user_id, event.graph_id), event.id)
+    return [Entry(WSMethod.GRAPH_EXECUTION_EVENT, as_json(event), (execution, graph))]
+
+
+def on_graph_execution_deleted(event: GraphExecutionDeleted) -> list[Entry]:
+    graph = Place(streams.graph_execs(event.user_id, event.graph_id), event.id)
+    return [
+        _end(streams.graph_exec(event.user_id, event.id)),
+        Entry(WSMethod.EXECUTION_DELETED, as_json({"graph_exec_id": event.id}), (graph,)),
+    ]
+
+
+def on_node_execution_changed(event: NodeExecutionEvent) -> list[Entry]:
+    execution = Place(streams.graph_exec(event.user_id, event.graph_exec_id), event.node_exec_id)
+    return [Entry(WSMethod.NODE_EXECUTION_EVENT, as_json(event), (execution,))]
+
+
+def on_node_execution_deleted(event: NodeExecutionDeleted) -> list[Entry]:
+    execution = Place(streams.graph_exec(event.user_id, event.graph_exec_id), event.node_exec_id)
+    data = {"graph_exec_id": event.graph_exec_id, "node_exec_id": event.node_exec_id}
+    return [Entry(WSMethod.NODE_EXECUTION_DELETED, as_json(data), (execution,))]
+
+
+def on_notification_created(event: NotificationEvent) -> list[Entry]:
+    return [Entry(WSMethod.NOTIFICATION, as_json(event.payload), (_notification(event.user_id, event.id),))]
+
+
+def on_notification_read(event: NotificationRead) -> list[Entry]:
+    data = {"ids": [event.id], "read": event.read}
+    return [Entry(WSMethod.NOTIFICATION_READ, as_json(data), (_notification(event.user_id, event.id),))]
+
+
+def on_notification_deleted(event: NotificationDeleted) -> list[Entry]:
+    data = {"ids": [event.id]}
+    return [Entry(WSMethod.NOTIFICATION_DELETED, as_json(data), (_notification(event.user_id, event.id),))]
+
+
+def on_graph_deleted(event: GraphDeleted) -> list[Entry]:
+    return [_end(streams.graph_execs(event.user_id, event.id))]
+
+
+def _notification(user_id: str, id: str) -> Place:
+    return Place(streams.notifications(user_id), id)
+
+
+def _end(key: str) -> Entry:
+    return Entry(END, "null", (Place(key, ""),))

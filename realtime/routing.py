@@ -1,0 +1,18 @@
+"""Where sockets are served: `/ws` and `/ws/`. Any other path is refused before accepting."""
+
+from typing import Any
+
+from channels.routing import URLRouter
+from django.urls import re_path
+
+from realtime.consumers import LiveConsumer
+
+
+async def _refuse(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    await receive()
+    await send({"type": "websocket.close"})
+
+
+websocket_application = URLRouter(
+    [re_path(r"^ws/?$", LiveConsumer.as_asgi()), re_path(r"", _refuse)]  # type: ignore[arg-type]
+)

@@ -1,0 +1,62 @@
+"""The kinds of streams, and the only place where their keys and groups are spelt.
+
+    kind             key (on the wire: `channel`)    group (Channels)
+    one execution    U|graph_exec#E                  graph_exec.U.E
+    one graph's      U|graph#G|executions            graph_execs.U.G
+    notifications    U|notifications                 notifications.U
+    an app's own     U|KIND#ID                       stream.KIND.U.ID
+
+U is the id of the user whose stream it is. A key whose parts are unsafe for Channels, or too long, has a hash for a
+group instead; no two keys share a group. Pure: no Django, no I/O.
+"""
+
+import re
+from hashlib import blake2b
+
+_MAX_GROUP_LENGTH = 99  # Channels wants fewer than 100 characters
+_OWN_KIND = re.compile(r"[a-z][a-z0-9_]{0,40}")
+_RESERVED_KINDS = frozenset({"graph_exec", "graph"})
+_PART = r"([A-Za-z0-9_-]+)"
+_GROUPS = (
+    (re.compile(rf"{_PART}\|graph_exec#{_PART}"), r"graph_exec.\1.\2"),
+    (re.compile(rf"{_PART}\|graph#{_PART}\|executions"), r"graph_execs.\1.\2"),
+    (re.compile(rf"{_PART}\|notifications"), r"notifications.\1"),
+    (re.compile(rf"{_PART}\|([a-z0-9_]+)#{_PART}"), r"stream.\2.\1.\3"),
+)
+
+
+def graph_exec(user_id: str, graph_exec_id: str) -> str:
+    """The key of the stream of all graph and node events of one execution; `user_id` is its owner's."""
+    return f"{user_id}|graph_exec#{graph_exec_id}"
+
+
+def graph_execs(user_id: str, graph_id: str) -> str:
+    """The key of the stream of the graph events of all executions that one user has of one graph."""
+    return f"{user_id}|graph#{graph_id}|executions"
+
+
+def notifications(user_id: str) -> str:
+    """The key of the stream of one user's notifications."""
+    return f"{user_id}|notifications"
+
+
+def own(kind: str, user_id: str, id: str) -> str:
+    """The key of another app's stream. Raises ValueError for a kind that is not lower_case, or is one of ours."""
+    if not _OWN_KIND.fullmatch(kind) or kind in _RESERVED_KINDS:
+        raise ValueError(f"{kind!r} cannot be a kind of stream: use lower_case letters, and none of ours.")
+    return f"{user_id}|{kind}#{id}"
+
+
+def group(key: str) -> str:
+    """The Channels group of the stream with this key."""
+    for pattern, template in _GROUPS:
+        if match := pattern.fullmatch(key):
+            name = match.expand(template)
+            if len(name) <= _MAX_GROUP_LENGTH:
+                return name
+    return f"stream..{blake2b(key.encode('utf-8', 'surrogatepass'), digest_size=16).hexdigest()}"
+
+
+def is_notifications(key: str) -> bool:
+    """Whether the stream is a user's notifications, whose frames carry no channel."""
+    return key.endswith("|notifications") and "#" not in key  # an id of another kind may end like that

@@ -1,0 +1,179 @@
+"""One socket's interest in one stream: what it sends next, what it skips, and what it must read from the log.
+
+    offered seq = tail + 1    buffered, if there is room; else the buffer is dropped and the log is read later
+    offered seq ≤ tail        skipped: sent or buffered already
+    offered seq > tail + 1    not kept: the log is read
+
+`tail` is the last number that is sent or buffered, `known` the highest one heard of. As long as known > tail the
+subscription is behind, and `wanted` says what to read. So every event is sent once, in order, whatever is offered; and
+what can't be had any more is refused openly (`fill` returns False). Pure: no Django, no I/O.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+
+class Event(Protocol):
+    @property
+    def seq(self) -> int: ...
+    @property
+    def size(self) -> int: ...
+
+
+E = TypeVar("E", bound=Event)
+
+
+class After(NamedTuple):
+    """Read the page that follows this number."""
+
+    seq: int
+
+
+class Each(NamedTuple):
+    """Read the events with these numbers."""
+
+    seqs: Sequence[int]
+
+
+class Subscription(Generic[E]):
+    """Registered first (nothing is sent, `known` is raised), then started from a cursor or with a snapshot.
+
+    `numbered` says whether the client gets numbers. `on_ready` is called when there is something to send or to read.
+    """
+
+    __slots__ = (
+        "_buffer",
+        "_max_bytes",
+        "_max_events",
+        "_size",
+        "_snapshot",
+        "cursor",
+        "is_started",
+        "is_stopped",
+        "key",
+        "known",
+        "numbered",
+        "on_ready",
+        "tail",
+    )
+
+    def __init__(
+        self, key: str, *, numbered: bool, on_ready: Callable[[Any], None], max_events: int, max_bytes: int
+    ) -> None:
+        self.key, self.numbered, self.on_ready = key, numbered, on_ready
+        self._max_events, self._max_bytes = max_events, max_bytes
+        self.is_started = self.is_stopped = False
+        self.cursor = self.tail = self.known = 0
+        self._snapshot: deque[int] = deque()
+        self._buffer: deque[E] = deque()
+        self._size = 0
+
+    def hold(self) -> None:
+        """Forgets what it has and knows, and only listens until it is started again: its history is another one."""
+        self.is_started = False
+        self.known = 0
+        self._snapshot.clear()
+        self._buffer.clear()
+        self._size = 0
+
+    def start(self, cursor: int, head: int) -> None:
+        """Sends what follows `cursor`; the stream is at `head`."""
+        self._restart(cursor, head, ())
+
+    def start_snapshot(self, seqs: Sequence[int], head: int) -> None:
+        """Sends the events with these numbers, rising and up to `head`, and then what follows `head`."""
+        self._restart(head, head, seqs)
+
+    def _restart(self, cursor: int, head: int, seqs: Sequence[int]) -> None:
+        self.cursor = self.tail = cursor
+        self.known = max(self.known, head)
+        self._snapshot = deque(seqs)
+        self.is_started = True
+        if self.has_work:
+            self.on_ready(self)
+
+    def stop(self) -> None:
+        """Sends nothing more."""
+        self.is_stopped = True
+        self._snapshot.clear()
+        self._buffer.clear()
+
+    @property
+    def has_work(self) -> bool:
+        """Whether there is something to send or to read."""
+        return (
+            self.is_started and not self.is_stopped and bool(self._buffer or self._snapshot or self.known > self.tail)
+        )
+
+    def offer(self, event: E) -> bool:
+        """Takes the stream's next event as it happens. Returns False where it found the buffer full."""
+        self.known = max(self.known, event.seq)
+        if not self.is_started or self.is_stopped or event.seq <= self.tail:
+            return True
+        fits = True
+        if event.seq == self.tail + 1 and not self._snapshot:
+            fits = not self._buffer or (
+                len(self._buffer) < self._max_events and self._size + event.size <= self._max_bytes
+            )
+            if fits:
+                self._append(event)
+            else:
+                self._drop_buffer()
+        self.on_ready(self)
+        return fits
+
+    def lag(self, head: int) -> None:
+        """The stream is at `head`; what leads there has to be read from the log."""
+        if head > self.known:
+            self.known = head
+            if self.has_work:
+                self.on_ready(self)
+
+    def take(self) -> E | None:
+        """The next event to send, which counts as sent from now on."""
+        if not self._buffer:
+            return None
+        event = self._buffer.popleft()
+        self._size -= event.size
+        self.cursor = max(self.cursor, event.seq)
+        return event
+
+    @property
+    def wanted(self) -> After | Each | None:
+        """What to read from the log, now that the buffer is empty."""
+        if self.is_stopped or not self.is_started or self._buffer:
+            return None
+        if self._snapshot:
+            return Each([*self._snapshot][: self._max_events])
+        return After(self.tail) if self.known > self.tail else None
+
+    def fill(self, events: Sequence[E]) -> bool:
+        """Takes the answer to `After`. Returns False where it does not go on from the tail: what lies between is gone,
+        and only a snapshot can help."""
+        tail = self.tail
+        for event in events:
+            if event.seq == self.tail + 1:
+                self._append(event)
+                self.known = max(self.known, event.seq)
+        return self.tail > tail or self.known <= self.tail
+
+    def fill_snapshot(self, asked: Each, events: Sequence[E]) -> None:
+        """Takes the answer to `Each`: a beginning of what was asked, less what has been pruned meanwhile."""
+        last = events[-1].seq if events else asked.seqs[-1]
+        while self._snapshot and self._snapshot[0] <= last:
+            self._snapshot.popleft()
+        for event in events:
+            self._buffer.append(event)
+            self._size += event.size
+
+    def _append(self, event: E) -> None:
+        self._buffer.append(event)
+        self._size += event.size
+        self.tail = event.seq
+
+    def _drop_buffer(self) -> None:
+        # A snapshot's events, which no page brings again, are not above the cursor and stay.
+        while self._buffer and self._buffer[-1].seq > self.cursor:
+            self._size -= self._buffer.pop().size
+        self.tail = self.cursor

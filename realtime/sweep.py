@@ -1,0 +1,71 @@
+"""The sweep: every SWEEP_INTERVAL, what did no hint tell us of? Events left without a number, and heads that are ahead
+of what was handed on. Updates arrive by it even if no layer message ever does."""
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from realtime import log
+from realtime.conf import limits
+from realtime.counters import count
+from realtime.publish import settle
+from realtime.threads import in_thread
+
+if TYPE_CHECKING:
+    from realtime.hub import Hub
+
+logger = logging.getLogger(__name__)
+
+
+async def sweep_forever(hub: "Hub") -> None:
+    """Runs until it is cancelled; a sweep that fails is logged, and the next one comes."""
+    while True:
+        await asyncio.sleep(limits.SWEEP_INTERVAL)
+        try:
+            await sweep(hub)
+        except Exception as error:
+            count("errors")
+            logger.warning("A sweep failed (%r); the next one is in %.1f s", error, limits.SWEEP_INTERVAL)
+
+
+async def sweep(hub: "Hub") -> None:
+    """One look at everything that the hub's sockets watch."""
+    hub.pages.clear()
+    await in_thread(_settle_unnumbered)
+    watched = {live.stream.id: live for live in hub.streams.values() if live.stream is not None}
+    if not watched:
+        return
+    positions = {id: live.ordering.position for id, live in watched.items()}
+    found = {stream.id: stream for stream in await in_thread(log.heads, list(watched))}
+    ahead = []
+    for id, live in watched.items():
+        stream = found.get(id)
+        if live.stream is None or live.stream.id != id:
+            continue  # it was started again meanwhile
+        if stream is None:
+            hub.end(live)
+        elif stream.epoch != live.stream.epoch or stream.head < positions[id]:
+            live.restart()
+        elif stream.head > live.ordering.position:
+            ahead.append((live, stream.head))
+    if ahead:
+        # An announcement may be on its way: only what is still missing after the grace was lost.
+        await asyncio.sleep(limits.SWEEP_GRACE)
+        for live, head in ahead:
+            if head > live.ordering.position:
+                count("heads_mended")
+                live.mend(head)
+
+
+def _settle_unnumbered() -> None:
+    """Finishes what a writer that died after its commit has left behind. A stream that cannot be numbered must not hold
+    up the others."""
+    keys = log.unnumbered(limits.SWEEP_BATCH)
+    if not keys:
+        return
+    for key in keys:
+        try:
+            settle([key])
+        except Exception:
+            count("numbering_failed")
+            logger.exception("The events of %s stay unnumbered; the next sweep tries again", key)

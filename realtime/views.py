@@ -1,0 +1,24 @@
+"""What staff can see of this process's sockets."""
+
+import os
+
+from django.contrib.admin.views.decorators import staff_member_required
+from django.http import HttpRequest, JsonResponse
+
+from realtime.counters import counts
+from realtime.hub import live_hubs
+
+
+@staff_member_required
+def status(request: HttpRequest) -> JsonResponse:
+    """Sockets, streams and counts of the process that answers; each process has its own."""
+    hubs = live_hubs()
+    return JsonResponse(
+        {
+            "process": os.getpid(),
+            "sockets": sum(hub.sockets for hub in hubs),
+            "streams": sum(len(hub.streams) for hub in hubs),
+            "subscriptions": sum(len(live.subscriptions) for hub in hubs for live in list(hub.streams.values())),
+            "counts": counts(),
+        }
+    )

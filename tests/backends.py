@@ -1,0 +1,109 @@
+"""What the tests run on: a pytest plugin, loaded before Django's (`-p tests.backends`), since the settings come from
+the environment and are read once.
+
+    pytest               SQLite in a private temporary file, the in-memory channel layer
+    pytest --postgres    a private PostgreSQL and a private Redis, started here and gone with the run
+
+The caller's own environment and `.env` say nothing in either. What cannot be had is skipped, and the summary says
+loudly what was not tested and what to install.
+"""
+
+import os
+import tempfile
+from collections import Counter, defaultdict
+from contextlib import ExitStack
+from urllib.parse import quote
+
+import pytest
+
+from tests.servers import NotInstalledError, Postgres, Redis
+
+RUNS_ON = pytest.StashKey[str]()
+NOT_TESTED = pytest.StashKey[list[str]]()
+
+ENVIRONMENT = {
+    "DJANGO_SETTINGS_MODULE": "config.settings",
+    "DEBUG": "true",
+    "SECRET_KEY": "the-tests-secret-key-which-is-long-enough-to-please-everyone",
+    "ALLOWED_HOSTS": "localhost,127.0.0.1,[::1]",
+    "CSRF_TRUSTED_ORIGINS": "",
+    "BEHIND_PROXY": "false",
+    "JWT_KEY": "the-tests-token-key-which-is-long-enough-to-please-everyone",
+    "JWT_ALGORITHM": "HS256",
+    "JWT_AUDIENCE": "",
+    "JWT_ISSUER": "",
+    "LOG_LEVEL": "INFO",
+    "REDIS_URL": "",
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.getgroup("runwire").addoption(
+        "--postgres", action="store_true", help="run on a private PostgreSQL and Redis instead of SQLite and memory"
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Comes before pytest-django's, which loads the settings."""
+    early_config.stash[RUNS_ON] = "SQLite in a file, in-memory channel layer"
+    early_config.stash[NOT_TESTED] = []
+    life = ExitStack()
+    early_config.add_cleanup(life.close)  # at the end, on errors and on Ctrl-C
+    os.environ.update(ENVIRONMENT)
+    os.environ.pop("PYTHONASYNCIODEBUG", None)
+    os.environ.setdefault("PYTEST_TIMEOUT", "60")  # seconds a test; read by pytest-timeout where it is installed
+    directory = life.enter_context(tempfile.TemporaryDirectory(prefix="runwire-sqlite-", ignore_cleanup_errors=True))
+    os.environ["DATABASE_URL"] = f"sqlite:///{quote(directory)}/runwire.sqlite3"
+    known = early_config.known_args_namespace
+    if known.postgres and not (known.help or known.version):
+        _start_servers(early_config, life)
+
+
+def _start_servers(config: pytest.Config, life: ExitStack) -> None:
+    try:
+        os.environ["DATABASE_URL"] = life.enter_context(Postgres()).url
+        config.stash[RUNS_ON] = "PostgreSQL, in-memory channel layer"
+    except NotInstalledError as missing:
+        config.stash[NOT_TESTED].append(f"everything on PostgreSQL. {missing}")
+        return
+    try:
+        os.environ["REDIS_URL"] = life.enter_context(Redis()).url
+        config.stash[RUNS_ON] = "PostgreSQL, Redis"
+    except NotInstalledError as missing:
+        config.stash[NOT_TESTED].append(f"the Redis channel layer. {missing}")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "postgres: what only PostgreSQL can show; runs with --postgres")
+    config.addinivalue_line("markers", "sqlite: what only SQLite can show; does not run with --postgres")
+    config.addinivalue_line("markers", "timeout(seconds): of pytest-timeout, known here also where it is not installed")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"runs on: {config.stash[RUNS_ON]}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    on_postgres = config.stash[RUNS_ON].startswith("PostgreSQL")
+    for item in items:
+        if config.getoption("postgres") and not on_postgres:
+            item.add_marker(pytest.mark.skip(reason="PostgreSQL is not installed"))
+        elif not on_postgres and item.get_closest_marker("postgres"):
+            item.add_marker(pytest.mark.skip(reason="shown by PostgreSQL only: run pytest --postgres"))
+        elif on_postgres and item.get_closest_marker("sqlite"):
+            item.add_marker(pytest.mark.skip(reason="shown by SQLite only: run pytest without --postgres"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    skipped: dict[str, Counter[str]] = defaultdict(Counter)
+    for report in terminalreporter.stats.get("skipped", []):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        skipped[reason.removeprefix("Skipped: ")][report.nodeid.partition("::")[0]] += 1
+    lines = [*config.stash[NOT_TESTED]]
+    for reason, files in skipped.items():
+        lines.append(f"{reason} ({', '.join(f'{count} in {file}' for file, count in files.items())})")
+    if lines:
+        terminalreporter.section("NOT TESTED", yellow=True, bold=True)
+        for line in lines:
+            terminalreporter.line(f"NOT TESTED: {line}", yellow=True)

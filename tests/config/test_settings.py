@@ -1,0 +1,202 @@
+"""What the environment makes of the settings: each time a new process, away from this checkout and its `.env`."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = (ROOT / ".env.example").read_text()
+SECRETS = {
+    "SECRET_KEY": "a-secret-key-of-the-tests-which-is-as-long-as-it-has-to-be-1234567890",
+    "JWT_KEY": "a-token-key-of-the-tests-which-is-as-long-as-it-has-to-be",
+}
+PRODUCTION = dict(re.findall(r"^# ([A-Z_]+)=(.+)$", EXAMPLE, re.MULTILINE)) | SECRETS
+
+AS_JSON = """
+import json
+from config import settings
+print(json.dumps({name: value for name, value in vars(settings).items() if name.isupper()}, default=str))
+"""
+
+
+class Checkout:
+    """A folder with `manage.py` and `config/`; the apps are the real ones."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        shutil.copytree(ROOT / "config", folder / "config")
+        shutil.copy(ROOT / "manage.py", folder)
+
+    def run(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        own = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{self.folder}{os.pathsep}{ROOT}"}
+        return subprocess.run(
+            [sys.executable, "-W", "error", *words],
+            cwd=self.folder,
+            env={**own, **environment},
+            capture_output=True,
+            text=True,
+        )
+
+    def settings(self, **environment: str) -> dict[str, Any]:
+        result = self.run("-c", AS_JSON, **environment)
+        assert result.returncode == 0, result.stderr
+        settings: dict[str, Any] = json.loads(result.stdout)
+        return settings
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    return Checkout(tmp_path)
+
+
+def test_without_any_variable_it_is_the_embedded_default(checkout: Checkout) -> None:
+    settings = checkout.settings()
+    assert settings["DEBUG"] is True
+    assert settings["ALLOWED_HOSTS"] == ["localhost", "127.0.0.1", "[::1]"]
+    database = settings["DATABASES"]["default"]
+    assert database["ENGINE"] == "django.db.backends.sqlite3"
+    assert database["NAME"] == str(checkout.folder / "runwire.sqlite3")
+    assert database["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
+    assert "journal_mode=WAL" in database["OPTIONS"]["init_command"]
+    assert settings["CHANNEL_LAYERS"]["default"]["BACKEND"] == "channels.layers.InMemoryChannelLayer"
+    assert settings["REALTIME"]["ALLOWED_ORIGINS"] == []
+
+
+def test_the_embedded_database_stands_in_the_checkout_whatever_that_is_called(tmp_path: Path) -> None:
+    folder = tmp_path / "c++ #1 100%25?"
+    assert Checkout(folder).settings()["DATABASES"]["default"]["NAME"] == str(folder / "runwire.sqlite3")
+
+
+def test_variables_that_are_set_to_nothing_are_not_set(checkout: Checkout) -> None:
+    names = {"SECRET_KEY", "DATABASE_URL", "REDIS_URL", "CSRF_TRUSTED_ORIGINS", "JWT_KEY", "JWT_AUDIENCE", "JWT_ISSUER"}
+    nothing = dict.fromkeys(names, "")
+    assert checkout.settings(**nothing) == checkout.settings()
+
+
+def test_the_embedded_default_makes_no_check_speak(checkout: Checkout) -> None:
+    result = checkout.run("manage.py", "check")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == "System check identified no issues (0 silenced).\n"
+
+
+def test_without_debug_and_without_a_secret_key_it_refuses_and_says_what_to_set(checkout: Checkout) -> None:
+    result = checkout.run("manage.py", "check", DEBUG="false")
+    assert result.returncode != 0
+    assert result.stderr.splitlines()[-1].endswith("print(secrets.token_urlsafe(50))').")
+    assert "SECRET_KEY is not set. With DEBUG off it must be" in result.stderr
+
+
+def test_the_production_of_the_example_file_makes_no_check_speak(checkout: Checkout) -> None:
+    result = checkout.run("manage.py", "check", "--deploy", "--fail-level", "WARNING", **PRODUCTION)
+    assert result.stderr == ""
+    assert result.stdout.startswith("System check identified no issues (")
+
+
+def test_debug_off_and_nothing_else_is_told_to_be_doubtful(checkout: Checkout) -> None:
+    result = checkout.run("manage.py", "check", DEBUG="false", SECRET_KEY=SECRETS["SECRET_KEY"])
+    assert result.returncode == 0
+    assert set(re.findall(r"\(realtime\.(\w+)\)", result.stderr)) == {"W001", "W002"}
+
+
+def test_a_production_can_collect_its_static_files(checkout: Checkout) -> None:
+    result = checkout.run("manage.py", "collectstatic", "--no-input", **PRODUCTION)
+    assert result.returncode == 0, result.stderr
+    assert (checkout.folder / "staticfiles" / "staticfiles.json").exists()
+
+
+# One variable after the other
+
+
+def test_a_database_url_names_a_postgres_with_a_pool(checkout: Checkout) -> None:
+    settings = checkout.settings(
+        DATABASE_URL="postgres://me:a%20word@db.internal:5433/live?sslmode=require", DATABASE_POOL_SIZE="7"
+    )
+    database = settings["DATABASES"]["default"]
+    assert database["ENGINE"] == "django.db.backends.postgresql"
+    assert (database["HOST"], database["PORT"], database["NAME"]) == ("db.internal", 5433, "live")
+    assert (database["USER"], database["PASSWORD"]) == ("me", "a word")
+    assert database["OPTIONS"]["sslmode"] == "require"
+    assert database["OPTIONS"]["pool"]["max_size"] == 7
+    assert database["CONN_MAX_AGE"] == 0
+
+
+def test_a_database_url_names_a_sqlite_file_anywhere(checkout: Checkout) -> None:
+    database = checkout.settings(DATABASE_URL="sqlite:////var/lib/runwire/live.sqlite3")["DATABASES"]["default"]
+    assert database["NAME"] == "/var/lib/runwire/live.sqlite3"
+    assert database["OPTIONS"]["timeout"] == 20
+
+
+@pytest.mark.parametrize("urls", [["redis://one:6379/0"], ["redis://one:6379/0", "redis://two:6379/1"]])
+def test_redis_urls_are_the_hosts_of_the_pubsub_layer(checkout: Checkout, urls: list[str]) -> None:
+    layer = checkout.settings(REDIS_URL=",".join(urls))["CHANNEL_LAYERS"]["default"]
+    assert layer["BACKEND"] == "channels_redis.pubsub.RedisPubSubChannelLayer"
+    assert [host["address"] for host in layer["CONFIG"]["hosts"]] == urls
+    assert all(host["socket_timeout"] and host["socket_connect_timeout"] for host in layer["CONFIG"]["hosts"])
+
+
+def test_trusted_origins_may_post_forms_and_open_sockets(checkout: Checkout) -> None:
+    settings = checkout.settings(CSRF_TRUSTED_ORIGINS="https://one.example.com,https://two.example.com:8443")
+    origins = ["https://one.example.com", "https://two.example.com:8443"]
+    assert settings["CSRF_TRUSTED_ORIGINS"] == settings["REALTIME"]["ALLOWED_ORIGINS"] == origins
+
+
+def test_hosts_are_a_list_and_with_debug_off_nobody_by_default(checkout: Checkout) -> None:
+    assert checkout.settings(ALLOWED_HOSTS="a.example.com,b.example.com")["ALLOWED_HOSTS"] == [
+        "a.example.com",
+        "b.example.com",
+    ]
+    assert checkout.settings(DEBUG="false", **SECRETS)["ALLOWED_HOSTS"] == []
+
+
+def test_the_forwarded_scheme_is_believed_behind_a_proxy_only(checkout: Checkout) -> None:
+    assert "SECURE_PROXY_SSL_HEADER" not in checkout.settings()
+    assert checkout.settings(BEHIND_PROXY="true")["SECURE_PROXY_SSL_HEADER"] == ["HTTP_X_FORWARDED_PROTO", "https"]
+
+
+def test_cookies_need_https_with_debug_off_and_browsers_remember_it(checkout: Checkout) -> None:
+    assert not {"SESSION_COOKIE_SECURE", "SECURE_HSTS_SECONDS"} & set(checkout.settings())
+    production = checkout.settings(DEBUG="false", **SECRETS)
+    assert production["SESSION_COOKIE_SECURE"] is production["CSRF_COOKIE_SECURE"] is True
+    assert production["SECURE_HSTS_SECONDS"] == 3600
+    trial = checkout.settings(DEBUG="false", SECURE_COOKIES="false", HSTS_SECONDS="0", **SECRETS)
+    assert trial["SESSION_COOKIE_SECURE"] is trial["CSRF_COOKIE_SECURE"] is False
+    assert trial["SECURE_HSTS_SECONDS"] == 0
+
+
+def test_the_token_key_is_the_secret_key_unless_it_is_set(checkout: Checkout) -> None:
+    assert checkout.settings(SECRET_KEY=SECRETS["SECRET_KEY"])["JWT_KEY"] == SECRETS["SECRET_KEY"]
+    settings = checkout.settings(**SECRETS, JWT_ALGORITHM="HS512", JWT_AUDIENCE="runwire", JWT_ISSUER="login")
+    assert settings["JWT_KEY"] == SECRETS["JWT_KEY"]
+    assert (settings["JWT_ALGORITHM"], settings["JWT_AUDIENCE"], settings["JWT_ISSUER"]) == (
+        "HS512",
+        "runwire",
+        "login",
+    )
+
+
+def test_a_file_named_env_is_read_and_the_environment_comes_first(checkout: Checkout) -> None:
+    (checkout.folder / ".env").write_text("ALLOWED_HOSTS=file.example.com\nLOG_LEVEL=ERROR\n")
+    settings = checkout.settings(LOG_LEVEL="DEBUG")
+    assert settings["ALLOWED_HOSTS"] == ["file.example.com"]
+    assert settings["LOGGING"]["loggers"]["realtime"]["level"] == "DEBUG"
+
+
+def test_the_example_file_as_it_stands_is_the_embedded_default(checkout: Checkout) -> None:
+    default = checkout.settings()
+    (checkout.folder / ".env").write_text(EXAMPLE)
+    assert checkout.settings() == default
+
+
+def test_the_example_file_and_the_docstring_name_every_variable_and_no_other() -> None:
+    source = (ROOT / "config" / "settings.py").read_text()
+    read = set(re.findall(r"env\.\w+\(\s*\"([A-Z_]+)\"", source))
+    assert set(re.findall(r"^# ([A-Z_]+)=", EXAMPLE, re.MULTILINE)) == read
+    names = re.findall(r"^    ([A-Z_, ]+?)  ", source.split('"""')[1], re.MULTILINE)
+    assert {name for line in names for name in line.split(", ")} == read

@@ -1,0 +1,103 @@
+"""Fixtures for all tests: two users, a private Redis, web servers of our own."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from urllib.parse import quote
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
+from django.contrib.auth.models import User
+from django.db import connection, connections
+
+from tests.servers import NotInstalledError, Redis, WebServer
+
+try:
+    import hypothesis
+except ImportError:  # only requirements-dev.txt has it
+    pass
+else:
+    hypothesis.settings.register_profile("runwire", deadline=None)  # nothing is timed
+    hypothesis.settings.load_profile("runwire")
+
+
+# Passwords need not be hard to guess here. The count stands in the hash, so that other processes can check it, too.
+PBKDF2PasswordHasher.iterations = 1
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings() -> None:
+    """SQLite's test database is a file: in memory, threads of one process get "table is locked"."""
+    database = connections.settings["default"]
+    if database["ENGINE"].endswith("sqlite3"):
+        database["TEST"]["NAME"] = f"{database['NAME']}-test"
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """The databases go with their private server or folder. Dropping them would only wait for forgotten connections."""
+    return True
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _pools_are_closed() -> Iterator[None]:
+    yield
+    for each in connections.all(initialized_only=True):
+        each.close()
+        if hasattr(each, "close_pool"):
+            each.close_pool()
+
+
+@pytest.fixture
+def user(db: None) -> User:
+    return get_user_model().objects.create_user("user", password="a password of user")
+
+
+@pytest.fixture
+def other_user(db: None) -> User:
+    return get_user_model().objects.create_user("other_user", password="a password of other_user")
+
+
+@pytest.fixture
+def redis_server() -> Iterator[Redis]:
+    """A Redis for one test, on SQLite runs too; the test may kill, freeze and restart it."""
+    try:
+        server = Redis()
+    except NotInstalledError as missing:
+        pytest.skip(str(missing))
+    with server:
+        yield server
+
+
+StartWebServer = Callable[..., WebServer]
+
+
+@pytest.fixture
+def web_server(transactional_db: None) -> Iterator[StartWebServer]:
+    """Starts web servers on the test's own database: `web_server(program="daphne", redis=redis_server)`.
+
+    Without `redis` the server has the layer of the test run. Each server runs until the test is over.
+    """
+    with ExitStack() as life:
+
+        def start(
+            environment: Mapping[str, str] | None = None,
+            *,
+            program: str = "runwire",
+            options: Sequence[str] = (),
+            redis: Redis | None = None,
+        ) -> WebServer:
+            own = {"DATABASE_URL": address_of_test_database(), **(environment or {})}
+            if redis is not None:
+                own["REDIS_URL"] = redis.url
+            return life.enter_context(WebServer(own, program=program, options=options))
+
+        yield start
+
+
+def address_of_test_database() -> str:
+    """The address of the database that the tests see, for processes of their own."""
+    database = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{quote(str(database['NAME']))}"
+    return f"postgres://{database['USER']}@{database['HOST']}:{database['PORT']}/{database['NAME']}"

@@ -1,0 +1,68 @@
+"""`manage.py demo`."""
+
+from io import StringIO
+
+import pytest
+from django.contrib.auth import authenticate
+from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
+from pytest_django import Settings
+
+from executions.models import Graph
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _with_debug(settings: Settings) -> None:
+    settings.DEBUG = True
+
+
+def demo() -> str:
+    output = StringIO()
+    call_command("demo", stdout=output)
+    return output.getvalue()
+
+
+def test_a_person_and_an_admin_can_log_in_and_have_a_graph_to_run() -> None:
+    said = demo()
+
+    ada, admin = authenticate(username="ada", password="ada"), authenticate(username="admin", password="admin")
+    assert isinstance(ada, User)
+    assert isinstance(admin, User)
+    assert (ada.is_staff, admin.is_staff, admin.is_superuser) == (False, True, True)
+    assert set(Graph.objects.values_list("owner__username", "name")) == {
+        ("ada", "Text insight"),
+        ("admin", "Text insight"),
+    }
+    assert said == (
+        "Made the account ada, the graph “Text insight” of ada, the account admin, the graph “Text insight” of admin.\n"
+        "Log in as ada / ada or admin / admin.\n"
+    )
+
+
+def test_a_second_time_changes_nothing() -> None:
+    demo()
+    before = list(User.objects.values()), list(Graph.objects.values())
+
+    said = demo()
+
+    assert (list(User.objects.values()), list(Graph.objects.values())) == before
+    assert said.startswith("The demo accounts and their graphs are there already.\n")
+
+
+def test_an_account_that_is_there_keeps_its_password() -> None:
+    User.objects.create_user("ada", password="something else")
+
+    demo()
+
+    assert authenticate(username="ada", password="something else")
+
+
+def test_without_debug_there_are_no_demo_accounts(settings: Settings) -> None:
+    settings.DEBUG = False
+
+    with pytest.raises(CommandError, match="with DEBUG only"):
+        demo()
+
+    assert not User.objects.exists()

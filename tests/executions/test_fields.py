@@ -1,0 +1,70 @@
+"""The columns of free content. What they refuse is in test_storable.py; here it is when."""
+
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import Value
+
+from executions.fields import CharField, JSONField, TextField
+from executions.models import Graph, NodeExecution, Notification
+from executions.storable import UnstorableValue
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("input_data", {"a": "\x00"}), ("node_id", "\x00"), ("block_id", "x" * 256), ("block_id", "\ud800")],
+)
+def test_every_way_of_writing_refuses_the_same(node: NodeExecution, field: str, value: Any) -> None:
+    setattr(node, field, value)
+    other = NodeExecution(graph_execution=node.graph_execution, node_id="x")
+    setattr(other, field, value)
+    rows = NodeExecution.objects
+    for write in (
+        lambda: node.save(),
+        lambda: node.save(update_fields=[field]),
+        lambda: other.save(),
+        lambda: rows.update(**{field: value}),
+        lambda: rows.bulk_create([other]),
+        lambda: rows.bulk_update([node], [field]),
+        lambda: rows.update_or_create(pk=node.pk, defaults={field: value}),
+    ):
+        with pytest.raises(UnstorableValue, match=rf"^{field}"), transaction.atomic():
+            write()
+    with pytest.raises(ValidationError) as caught:
+        node.full_clean()
+    assert field in caught.value.message_dict
+
+
+def test_a_text_without_limit_refuses_too(user: Any) -> None:
+    with pytest.raises(UnstorableValue, match=r"^event holds the character U\+0000"):
+        Notification.objects.create(user=user, type="info", event="a\x00b")
+
+
+def test_what_is_compared_with_a_column_is_not_looked_at(node: NodeExecution) -> None:
+    assert not NodeExecution.objects.filter(node_id="x" * 300).exists()
+    assert not NodeExecution.objects.filter(input_data={"a": 1}).exists()
+    assert not NodeExecution.objects.filter(input_data__a=1).exists()
+
+
+def test_an_expression_is_the_databases_business(node: NodeExecution) -> None:
+    NodeExecution.objects.update(block_id=Value("y"), input_data=Value({"a": 1}, JSONField()))
+    node.refresh_from_db()
+    assert (node.block_id, node.input_data) == ("y", {"a": 1})
+
+
+@pytest.mark.parametrize("value", [{"a": [1, "😀", None, {"b": 1.5}]}, {}, {"text": "\\u0000 written out"}])
+def test_json_comes_back_as_it_was(node: NodeExecution, value: Any) -> None:
+    node.input_data = value
+    node.save()
+    assert NodeExecution.objects.get().input_data == value
+
+
+def test_migrations_know_the_columns_by_their_own_names() -> None:
+    name, path, args, kwargs = Graph._meta.get_field("nodes").deconstruct()
+    assert (name, path, args, kwargs) == ("nodes", "executions.fields.JSONField", [], {"blank": True, "default": list})
+    assert isinstance(Graph._meta.get_field("name"), CharField)
+    assert isinstance(Graph._meta.get_field("description"), TextField)

@@ -1,0 +1,150 @@
+"""Graphs: what is saved can be run, and a version is one definition."""
+
+import threading
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core import serializers
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+
+from executions.models import Graph
+from executions.storable import UnstorableValue
+from tests.executions.conftest import LINKS, NODES, Heard, InThread, Statements, until_one_waits
+
+pytestmark = pytest.mark.django_db
+
+ONE = [{"id": "only", "block_id": "text.sentences"}]
+
+
+def test_a_new_graph_has_version_1_and_is_not_told(user: User, heard: Heard) -> None:
+    graph = Graph.objects.create(owner=user, name="Text insight", nodes=NODES, links=LINKS)
+    graph.refresh_from_db()
+    assert (graph.version, graph.definition) == (1, {"nodes": NODES, "links": LINKS})
+    assert str(graph) == "Text insight"
+    assert heard == []
+
+
+@pytest.mark.parametrize("fields", [None, ["nodes", "links"], {"nodes", "links", "name"}])
+def test_a_change_of_nodes_or_links_raises_the_version(graph: Graph, fields: Any) -> None:
+    graph.nodes, graph.links = ONE, []
+    graph.save(update_fields=fields)
+    assert graph.version == 2
+    graph.refresh_from_db()
+    assert (graph.version, graph.nodes) == (2, ONE)
+    graph.save()
+    assert Graph.objects.get().version == 2
+
+
+def test_a_change_of_the_name_does_not_raise_the_version(graph: Graph, statements: Statements) -> None:
+    graph.name = "Renamed"
+    graph.save()
+    with statements:
+        graph.save(update_fields=["name"])
+    assert statements.verbs == ["UPDATE"]
+    graph.refresh_from_db()
+    assert (graph.name, graph.version) == ("Renamed", 1)
+
+
+def test_a_stale_instance_counts_from_the_version_in_the_database(graph: Graph) -> None:
+    stale = Graph.objects.get()
+    graph.links = []
+    graph.save()
+    stale.name = "Renamed"
+    stale.save()  # a full save: brings the old links back
+    assert stale.version == 3
+    assert Graph.objects.get().links == LINKS
+    graph.version = 77
+    graph.links = LINKS
+    graph.save()
+    assert graph.version == 3
+
+
+def test_an_equal_definition_is_no_change(graph: Graph) -> None:
+    graph.nodes = tuple(dict(node) for node in NODES)  # as JSON the same
+    graph.save()
+    assert graph.nodes == NODES
+    assert Graph.objects.get().version == 1
+
+
+@pytest.mark.parametrize(
+    ("nodes", "links", "message"),
+    [
+        ([{"id": "a"}], [], "nodes[0].block_id"),
+        ([*ONE, *ONE], [], "nodes[1].id"),
+        (ONE, [{**LINKS[0], "sink_id": "nobody"}], "links[0].source_id"),
+        (NODES, [*LINKS, {**LINKS[0], "source_id": "rank", "sink_id": "split"}], "links"),
+        ({"id": "a"}, [], "nodes"),
+        (None, [], "nodes"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_with_its_path(graph: Graph, nodes: Any, links: Any, message: str) -> None:
+    graph.nodes, graph.links = nodes, links
+    for attempt in (graph.save, graph.full_clean, lambda: graph.save(update_fields=["nodes", "links"])):
+        with pytest.raises(ValidationError) as caught, transaction.atomic():
+            attempt()
+        assert any(each.startswith(message) for each in caught.value.messages)
+    with pytest.raises(ValidationError):
+        Graph.objects.create(owner=graph.owner, name="x", nodes=nodes, links=links)
+    unchanged = Graph.objects.get()
+    assert (unchanged.version, unchanged.nodes, graph.version) == (1, NODES, 1)
+
+
+def test_a_part_is_checked_together_with_the_part_that_stays(graph: Graph) -> None:
+    graph.nodes = ONE
+    graph.links = []
+    with transaction.atomic():
+        with pytest.raises(ValidationError, match="there is no node"):
+            graph.save(update_fields=["nodes"])  # the links in the database need the nodes that would go
+        graph.save(update_fields=["links"])
+    graph.save(update_fields=["nodes"])
+    assert Graph.objects.get().version == 3
+
+
+def test_a_graph_refuses_what_json_cannot_say(graph: Graph) -> None:
+    graph.nodes = [{**ONE[0], "input_default": {"x": float("nan")}}]
+    graph.links = []
+    with pytest.raises(UnstorableValue, match=r"nodes\[0\].input_default.x holds NaN"):
+        graph.save()
+
+
+def test_a_deferred_graph_is_saved_without_its_definition(graph: Graph) -> None:
+    part = Graph.objects.only("name").get()
+    part.name = "Renamed"
+    part.save()
+    assert Graph.objects.get().version == 1
+
+
+def test_a_fixture_of_a_graph_is_taken_as_it_is(graph: Graph) -> None:
+    graph.nodes, graph.version = [{"id": "no block"}], 9
+    for each in serializers.deserialize("json", serializers.serialize("json", [graph])):
+        each.save()
+    assert Graph.objects.get().version == 9
+
+
+def test_the_database_holds_the_version_above_0(graph: Graph) -> None:
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Graph.objects.update(version=0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_changes_at_once_are_two_versions(graph: Graph, in_thread: InThread) -> None:
+    first, second = Graph.objects.get(), Graph.objects.get()
+    first.links, second.nodes, second.links = [], ONE, []
+    is_written, may_commit = threading.Event(), threading.Event()
+
+    def write() -> None:
+        with transaction.atomic():
+            first.save()
+            is_written.set()
+            may_commit.wait(30)
+
+    writing = in_thread(write)
+    assert is_written.wait(30)
+    waiting = in_thread(second.save)
+    until_one_waits()
+    may_commit.set()
+    writing.result(30)
+    waiting.result(30)
+    assert (first.version, second.version, Graph.objects.get().version) == (2, 3, 3)

@@ -1,0 +1,89 @@
+"""Graph executions: their events and what the database holds of them."""
+
+from datetime import UTC, datetime
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+
+from executions.events import GraphExecutionDeleted, GraphExecutionEvent
+from executions.models import Graph, GraphExecution
+
+pytestmark = pytest.mark.django_db
+MOMENT = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
+
+
+def test_an_event_says_every_field(graph: Graph, user: User) -> None:
+    execution = GraphExecution.objects.create(
+        graph=graph,
+        user=user,
+        graph_version=4,
+        definition=graph.definition,
+        preset_id="preset-1",
+        status="COMPLETED",
+        started_at=MOMENT,
+        ended_at=MOMENT,
+        stats={"cost": 12, "duration": 1.5, "tokens": 99},
+        inputs={"text": "x"},
+        credential_inputs={"key": {"id": "c1"}},
+        nodes_input_masks={"split": {"text": "y"}},
+        outputs={"report": ["# Report"]},
+        is_shared=True,
+        share_token="token",
+        is_dry_run=True,
+        runner="r1",
+        lease_expires_at=MOMENT,
+    )
+    assert execution.to_event() == GraphExecutionEvent(
+        id=str(execution.pk),
+        user_id=str(user.pk),
+        graph_id=str(graph.pk),
+        graph_version=4,
+        preset_id="preset-1",
+        status="COMPLETED",
+        started_at=MOMENT,
+        ended_at=MOMENT,
+        stats=GraphExecutionEvent.Stats(cost=12, duration=1.5, tokens=99),
+        inputs={"text": "x"},
+        credential_inputs={"key": {"id": "c1"}},
+        nodes_input_masks={"split": {"text": "y"}},
+        outputs={"report": ["# Report"]},
+        is_shared=True,
+        share_token="token",
+        is_dry_run=True,
+    )
+    assert execution.deleted_event() == GraphExecutionDeleted(
+        id=str(execution.pk), user_id=str(user.pk), graph_id=str(graph.pk)
+    )
+
+
+def test_the_fields_of_the_event_are_those_that_are_watched() -> None:
+    columns = {name.removesuffix("_id") if name != "preset_id" else name for name in GraphExecutionEvent.model_fields}
+    assert GraphExecution.event_fields == columns - {"event_type", "id"}
+    assert GraphExecution.triggers == GraphExecution.event_fields
+
+
+def test_a_row_for_an_event_needs_no_further_question(
+    execution: GraphExecution, django_assert_num_queries: pytest.FixtureRequest
+) -> None:
+    with django_assert_num_queries(1):  # type: ignore[operator]
+        (row,) = GraphExecution.rows_with_events("default")
+        row.to_event()
+    assert row.get_deferred_fields() == {"definition", "attempt", "created_at", "runner", "lease_expires_at"}
+
+
+def test_a_share_token_is_one_executions_alone_and_having_none_is_common(graph: Graph, user: User) -> None:
+    for token in (None, None, "token"):
+        GraphExecution.objects.create(graph=graph, user=user, share_token=token)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        GraphExecution.objects.create(graph=graph, user=user, share_token="token")
+
+
+@pytest.mark.parametrize("values", [{"graph_version": 0}, {"attempt": 0}])
+def test_versions_and_attempts_begin_with_1(execution: GraphExecution, values: dict[str, int]) -> None:
+    with pytest.raises(IntegrityError), transaction.atomic():
+        GraphExecution.objects.update(**values)
+
+
+def test_an_execution_is_called_by_its_id(execution: GraphExecution) -> None:
+    assert str(execution) == str(execution.pk)

@@ -1,0 +1,119 @@
+"""The definition of a graph: what can be run, and what people are told of one that cannot."""
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from executions.graphs import MAX_ID_LENGTH, MAX_LINKS, MAX_NODES, parse_graph
+from executions.validation import sentences
+
+
+def node(id: str, **more: Any) -> dict[str, Any]:
+    return {"id": id, "block_id": "block", **more}
+
+
+def link(source_id: str, sink_id: str, **more: Any) -> dict[str, Any]:
+    return {"source_id": source_id, "source_name": "out", "sink_id": sink_id, "sink_name": "in", **more}
+
+
+def errors(nodes: Any, links: Any = ()) -> list[str]:
+    with pytest.raises(ValidationError) as caught:
+        parse_graph(nodes, list(links) if isinstance(links, tuple) else links)
+    return sentences(caught.value)
+
+
+def test_a_graph_keeps_what_it_was_given() -> None:
+    nodes = [node("a", title="First", input_default={"text": "…"}), node("b")]
+
+    graph = parse_graph(nodes, [link("a", "b")])
+
+    assert [each.id for each in graph.nodes] == ["a", "b"]
+    assert [each.name for each in graph.nodes] == ["First", "b"]
+    assert graph.nodes[0].input_default == {"text": "…"}
+    assert graph.model_dump()["links"] == [link("a", "b")]
+
+
+def test_a_graph_without_nodes_is_a_graph() -> None:
+    assert parse_graph([], []).nodes == []
+
+
+def test_ids_may_be_any_text() -> None:
+    ids = ["<script>alert(1)</script>", "{0.__class__}", "a/b?c#d", "é 漢字 🙂", "' OR 1=1 --", "\n"]
+
+    graph = parse_graph([node(id) for id in ids], [link(ids[0], ids[1])])
+
+    assert [each.id for each in graph.nodes] == ids
+
+
+def test_a_link_to_nowhere_is_named_with_its_end() -> None:
+    assert errors([node("a")], [link("a", "x")]) == ['links[0].sink_id: there is no node "x"']
+    assert errors([node("a")], [link("y", "a")]) == ['links[0].source_id: there is no node "y"']
+
+
+def test_every_loose_end_is_told() -> None:
+    assert errors([node("a")], [link("x", "y"), link("a", "{z}")]) == [
+        'links[0].source_id: there is no node "x"',
+        'links[0].sink_id: there is no node "y"',
+        'links[1].sink_id: there is no node "{z}"',
+    ]
+
+
+def test_ids_are_unique() -> None:
+    assert errors([node("a"), node("b"), node("a")]) == ['nodes[2].id: nodes[0] has the id "a" already']
+
+
+def test_the_same_link_twice_is_refused() -> None:
+    assert errors([node("a"), node("b")], [link("a", "b"), link("a", "b")]) == ["links[1]: it is the same as links[0]"]
+
+
+def test_a_cycle_is_named_in_the_direction_of_its_links() -> None:
+    cycle = [link("a", "b"), link("b", "c"), link("c", "a")]
+
+    (error,) = errors([node(id) for id in "abcd"], [*cycle, link("c", "d")])
+
+    found = error.removeprefix("links: the nodes wait for each other: ").split(" → ")
+    assert found[0] == found[-1]
+    assert sorted(found[1:]) == ["a", "b", "c"]
+    assert all(link(source, sink) in cycle for source, sink in pairwise(found))
+
+
+def test_a_node_does_not_wait_for_itself() -> None:
+    assert errors([node("a")], [link("a", "a")]) == ["links: the nodes wait for each other: a → a"]
+
+
+def test_what_is_missing_unknown_or_of_the_wrong_type_is_named_with_its_path() -> None:
+    assert errors([{"id": "a", "colour": "red"}], [link("a", "a", sink_name=3)]) == [
+        "nodes[0].block_id: it is missing",
+        "nodes[0].colour: there is no such field",
+        "links[0].sink_name: input should be a valid string",
+    ]
+    assert errors("x", None) == ["nodes: input should be a valid list", "links: input should be a valid list"]
+    assert errors([7]) == ["nodes[0]: it should be an object with fields"]
+
+
+def test_ids_and_names_are_neither_empty_nor_endless() -> None:
+    assert errors([node("")]) == ["nodes[0].id: string should have at least 1 character"]
+    assert errors([node("x" * (MAX_ID_LENGTH + 1))]) == ["nodes[0].id: string should have at most 200 characters"]
+    assert parse_graph([node("x" * MAX_ID_LENGTH)], []).nodes
+
+
+def test_there_is_a_most_of_nodes_and_of_links() -> None:
+    assert errors([node(str(number)) for number in range(MAX_NODES + 1)]) == [
+        "nodes: there are 1001 nodes; 1000 are the most"
+    ]
+    many = [link("a", "b", sink_name=str(number)) for number in range(MAX_LINKS + 1)]
+    assert errors([node("a"), node("b")], many) == ["links: there are 5001 links; 5000 are the most"]
+
+
+def test_a_long_chain_is_checked_without_recursion() -> None:
+    chain = [str(number) for number in range(MAX_NODES)]
+
+    assert parse_graph([node(id) for id in chain], [link(*pair) for pair in pairwise(chain)])
+
+
+def test_predecessors_are_the_sources_of_a_nodes_links() -> None:
+    graph = parse_graph([node("c"), node("a"), node("b")], [link("a", "c"), link("b", "c"), link("a", "b")])
+
+    assert graph.predecessors() == {"c": {"a", "b"}, "a": set(), "b": {"a"}}

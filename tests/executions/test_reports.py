@@ -1,0 +1,95 @@
+"""Markdown that a run has written, as safe HTML."""
+
+import re
+
+import pytest
+
+from executions.reports import render
+
+
+def test_markdown_becomes_html() -> None:
+    html = render("# Title\n\n**strong** `code`\n\n1. one\n2. two\n\n> said\n\n```\n<b>\n```\n")
+    assert "<h3>Title</h3>" in html
+    assert "<strong>strong</strong> <code>code</code>" in html
+    assert "<li>one</li>" in html
+    assert "<blockquote>" in html
+    assert "<pre><code>&lt;b&gt;" in html
+
+
+def test_headings_go_below_those_of_the_page() -> None:
+    assert [*re.findall(r"<(h\d)>", render("# 1\n## 2\n### 3\n#### 4\n##### 5\n###### 6"))] == [
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "h6",
+        "h6",
+    ]
+
+
+def test_a_table_carries_no_style() -> None:
+    html = render("| a | b |\n|:--|--:|\n| 1 | 2 |\n")
+    assert "<td>2</td>" in html
+    assert "style" not in html
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<script>alert(1)</script>",
+        "<img src=x onerror=alert(1)>",
+        "a <b onclick=alert(1)>b</b>",
+        "<!-- x --><style>*{}</style>",
+        '```"><img src=x onerror=alert(1)>\nx\n```',
+        '[a](https://x.example/ "\\"onmouseover=alert(1)")',
+        "[a](https://x.example/\"onmouseover='alert(1)')",
+        "<https://x.example/<img src=x onerror=alert(1)>>",
+        "&lt;img src=x onerror=alert(1)&gt; &#60;script&#62;",
+    ],
+)
+def test_no_html_of_the_text_is_let_through(text: str) -> None:
+    tags = re.findall(r"<[^>]*>", render(text))
+    assert {re.match(r"</?(\w+)", tag)[1] for tag in tags} <= {"p", "a", "pre", "code"}  # type: ignore[index]
+    assert not any(re.search(r"\s(on\w+|style)=(?=[^\"]*(\"[^\"]*\"[^\"]*)*$)", tag) for tag in tags)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "javascript:alert(1)",
+        "JaVaScRiPt:alert(1)",
+        "&#106;avascript:alert(1)",
+        "\tjavascript:alert(1)",
+        "data:text/html,x",
+        "data:image/png;base64,x",
+        "vbscript:x",
+        "file:///etc/passwd",
+        "blob:x",
+        "//elsewhere.example/",
+        "/admin/",
+        "x",
+        "#run",
+    ],
+)
+def test_a_link_leads_to_the_web_or_nowhere(url: str) -> None:
+    assert "href" not in render(f"[a]({url}) <{url}>\n\n[b][c]\n\n[c]: {url}\n")
+
+
+@pytest.mark.parametrize(
+    "url", ["https://x.example/?a=1&b=2", "http://x.example", "HTTPS://X.EXAMPLE", "mailto:a@x.example"]
+)
+def test_a_link_to_the_web_tells_it_nothing(url: str) -> None:
+    assert 'rel="noopener noreferrer nofollow"' in render(f"[a]({url})")
+
+
+def test_an_image_is_a_link_since_it_would_call_somebodys_server() -> None:
+    html = render("![spy](https://x.example/spy.png)")
+    assert "<img" not in html
+    assert 'href="https://x.example/spy.png"' in html
+
+
+@pytest.mark.parametrize(
+    "text", ["> " * 10_000, "[" * 10_000, "*a " * 10_000, "- " * 5_000 + "x", "`" * 10_001, "\x00", "\ud800"]
+)
+def test_no_text_is_too_nasty_to_be_rendered(text: str) -> None:
+    render(text)

@@ -1,0 +1,85 @@
+"""What an execution's page shows, from the rows."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+
+from executions.models import Graph, GraphExecution
+from executions.run_page import node_count, run_page
+from executions.services import finish_execution, report_execution, report_node, requeue_execution, terminate_execution
+
+pytestmark = pytest.mark.django_db
+
+DIAMOND = {
+    "nodes": [{"id": id, "block_id": "b"} for id in ("start", "left", "right", "end")],
+    "links": [
+        {"source_id": source, "source_name": "out", "sink_id": sink, "sink_name": sink + source}
+        for source, sink in (("start", "left"), ("start", "right"), ("left", "end"), ("right", "end"))
+    ],
+}
+
+
+@pytest.fixture
+def execution(user: User) -> GraphExecution:
+    graph = Graph.objects.create(owner=user, name="Diamond", **DIAMOND)
+    execution = GraphExecution.objects.create(user=user, graph=graph, definition=DIAMOND, status="RUNNING")
+    return GraphExecution.objects.get(pk=execution.pk)
+
+
+def stages(execution: GraphExecution) -> list[list[str]]:
+    return [[node.id for node in stage] for stage in run_page(execution).stages]
+
+
+def test_a_stage_holds_what_can_run_side_by_side(execution: GraphExecution) -> None:
+    assert stages(execution) == [["start"], ["left", "right"], ["end"]]
+    assert node_count(execution) == 4
+
+
+def test_progress_counts_the_nodes_that_are_completed(execution: GraphExecution) -> None:
+    report_node(execution, node_id="start", status="RUNNING")
+    report_node(execution, node_id="start", status="COMPLETED", output_data={"out": ["x"]})
+    report_node(execution, node_id="left", status="RUNNING")
+    page = run_page(execution)
+    assert (page.done, page.total) == (1, 4)
+    assert [node.status for node in page.nodes] == ["COMPLETED", "RUNNING", "", ""]
+
+
+def test_a_node_that_the_definition_does_not_name_is_shown_at_the_end(execution: GraphExecution) -> None:
+    report_node(execution, node_id="extra", status="RUNNING")
+    assert stages(execution)[-1] == ["extra"]
+
+
+@pytest.mark.parametrize("definition", [{}, {"nodes": "none"}, {"nodes": [{"id": 1}]}])
+def test_a_definition_of_another_engine_still_makes_a_page(execution: GraphExecution, definition: Any) -> None:
+    GraphExecution.objects.filter(pk=execution.pk).update(definition=definition)
+    execution.refresh_from_db()
+    report_node(execution, node_id="theirs", status="RUNNING")
+    assert stages(execution) == [["theirs"]]
+
+
+def test_only_the_present_attempt_is_shown(execution: GraphExecution) -> None:
+    report_node(execution, node_id="start", status="RUNNING")
+    terminate_execution(execution)
+    again = requeue_execution(execution)
+    assert [node.status for node in run_page(again).nodes] == ["", "", "", ""]
+
+
+def test_the_happenings_are_told_the_newest_first(execution: GraphExecution) -> None:
+    report_execution(execution, status="RUNNING")
+    report_node(execution, node_id="start", status="RUNNING")
+    done = finish_execution(execution, status="FAILED", error="No.")
+    page = run_page(done)
+    assert page.has_ended
+    assert page.error == "No."
+    told = [(happening.what, happening.status) for happening in page.happenings]
+    assert told[0] == ("Run", "FAILED")
+    assert ("start", "TERMINATED") in told
+
+
+def test_a_report_is_html_without_the_html_of_the_run(execution: GraphExecution) -> None:
+    done = finish_execution(execution, outputs={"report": ["# Title\n\n<script>alert(1)</script>"], "count": [3]})
+    page = run_page(done)
+    assert "<h" in page.report
+    assert "<script>" not in page.report
+    assert [value.name for value in page.outputs] == ["count"]

@@ -1,0 +1,65 @@
+"""The sample graph, and the text that a form starts with."""
+
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+from pytest_django import Settings
+
+from executions.blocks.registry import find_block
+from executions.blocks.text import MAX_TEXT_BYTES
+from executions.models import Graph
+from executions.samples import NAME, default_text, make_text_insight, text_insight
+from executions.topology import run_fields
+
+
+def test_every_link_of_text_insight_carries_an_output_to_a_field() -> None:
+    definition = text_insight()
+    blocks = {node.id: find_block(node.block_id) for node in definition.nodes}
+
+    for link in definition.links:
+        block = blocks[link.sink_id]
+        assert block
+        assert link.sink_name in block.fields
+    assert list(run_fields(definition)) == ["text"]
+
+
+@pytest.mark.django_db
+def test_the_sample_graph_is_made_once_for_each_owner(user: User, other_user: User) -> None:
+    graph, is_new = make_text_insight(user)
+
+    assert (graph.name, graph.owner, is_new) == (NAME, user, True)
+    assert make_text_insight(user) == (graph, False)
+    assert make_text_insight(other_user)[1]
+    assert Graph.objects.count() == 2
+
+
+@pytest.mark.django_db
+def test_a_sample_graph_that_its_owner_has_changed_stays_as_it_is(user: User) -> None:
+    graph, _ = make_text_insight(user)
+    graph.nodes, graph.links = [], []
+    graph.save()
+
+    again, _ = make_text_insight(user)
+
+    assert again.nodes == []
+
+
+def test_a_form_starts_with_the_readme(settings: Settings, tmp_path: Path) -> None:
+    settings.BASE_DIR = tmp_path
+    (tmp_path / "README.md").write_text("# Read me\n\nNow.")
+
+    assert default_text() == "# Read me\n\nNow."
+
+
+def test_a_long_readme_is_cut_to_what_a_text_may_be(settings: Settings, tmp_path: Path) -> None:
+    settings.BASE_DIR = tmp_path
+    (tmp_path / "README.md").write_text("aé" * MAX_TEXT_BYTES, encoding="utf-8")
+
+    assert len(default_text().encode()) in (MAX_TEXT_BYTES - 1, MAX_TEXT_BYTES)
+
+
+def test_without_a_readme_there_is_still_a_text(settings: Settings, tmp_path: Path) -> None:
+    settings.BASE_DIR = tmp_path
+
+    assert "Runwire" in default_text()

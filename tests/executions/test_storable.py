@@ -1,0 +1,99 @@
+"""What can be kept, and what the refusal of the rest says."""
+
+import uuid
+from collections import OrderedDict
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from executions.storable import MAX_DEPTH, UnstorableValue, check_text, plain_json
+
+NAN, INFINITY = float("nan"), float("inf")
+
+
+def nested(levels: int) -> Any:
+    value: Any = "deep"
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+def holding_itself() -> Any:
+    value: list[Any] = []
+    value.append({"again": value})
+    return value
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"result": [1, 2, 3, NAN]}, "outputs.result[3] holds NaN, which JSON cannot say."),
+        ({"a": {"b": INFINITY}}, "outputs.a.b holds Infinity, which JSON cannot say."),
+        ([-INFINITY], "outputs[0] holds -Infinity, which JSON cannot say."),
+        (NAN, "outputs holds NaN, which JSON cannot say."),
+        ({NAN: 1}, "a key of outputs is NaN, which JSON cannot say."),
+        ({"a": "x\x00y"}, "outputs.a holds the character U+0000, which cannot be kept."),
+        ({"a": {"\x00": 1}}, "a key of outputs.a holds the character U+0000, which cannot be kept."),
+        ({"a": "\ud800"}, "outputs.a holds a lone surrogate (U+D800), which cannot be kept."),
+        (["fine", {"\udfff": 1}], "a key of outputs[1] holds a lone surrogate (U+DFFF), which cannot be kept."),
+        ({"a": ("fine", {1, 2})}, "outputs.a[1] holds a set, which JSON cannot say."),
+        ({"a": b"bytes"}, "outputs.a holds a bytes, which JSON cannot say."),
+        ({("a", "b"): 1}, "a key of outputs is a tuple; keys are text."),
+        ({"a": nested(MAX_DEPTH)}, f"outputs nests deeper than {MAX_DEPTH} levels."),
+        (nested(100_000), "outputs nests too deep, or holds itself."),
+        (holding_itself(), "outputs: Circular reference detected."),
+    ],
+)
+def test_what_cannot_be_kept_is_refused_with_its_path(value: Any, message: str) -> None:
+    with pytest.raises(UnstorableValue) as caught:
+        plain_json("outputs", value)
+    assert str(caught.value) == message
+
+
+def test_the_first_of_several_faults_is_named_also_where_a_value_is_held_twice() -> None:
+    twice = [1, 2]
+    with pytest.raises(UnstorableValue, match=r"^outputs.c holds NaN"):
+        plain_json("outputs", {"a": twice, "b": twice, "c": NAN, "d": INFINITY})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        {},
+        [],
+        0,
+        "",
+        False,
+        {"emoji": "😀", "text": 'quotes " and \\ and \\u0000 written out', "control": "\x01\x7f\u2028"},
+        {"numbers": [0, -1, 1.5, 1e300, 10**30], "nothing": None, "nested": {"a": [[{}]]}},
+        nested(MAX_DEPTH),
+    ],
+)
+def test_plain_values_stay_as_they_are(value: Any) -> None:
+    assert plain_json("outputs", value) == value
+
+
+def test_what_the_encoder_knows_becomes_what_the_column_gives_back() -> None:
+    moment = datetime(2024, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
+    some_id = uuid.uuid4()
+    value = {"at": moment, "price": Decimal("1.10"), "id": some_id, "pair": (1, 2), 3: OrderedDict(a=True)}
+    assert plain_json("inputs", value) == {
+        "at": "2024-05-06T07:08:09.123Z",
+        "price": "1.10",
+        "id": str(some_id),
+        "pair": [1, 2],
+        "3": {"a": True},
+    }
+
+
+def test_text_is_looked_at_in_the_same_way() -> None:
+    check_text("node_id", "any text: 😀 \x01", 20)
+    with pytest.raises(UnstorableValue, match=r"^node_id holds the character U\+0000"):
+        check_text("node_id", "a\x00b")
+    with pytest.raises(UnstorableValue, match=r"^event holds a lone surrogate \(U\+DC00\)"):
+        check_text("event", "\udc00")
+    with pytest.raises(UnstorableValue, match=r"^node_id holds 21 characters; 20 are the most"):
+        check_text("node_id", "x" * 21, 20)

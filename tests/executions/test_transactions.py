@@ -1,0 +1,74 @@
+"""One change: wholly or not at all."""
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection, transaction
+
+from executions.transactions import Refused, one_change
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def add(name: str) -> None:
+    User.objects.create(username=name)
+
+
+def add_and_fail(name: str) -> None:
+    add(name)
+    raise ZeroDivisionError
+
+
+def names() -> set[str]:
+    return set(User.objects.values_list("username", flat=True))
+
+
+def test_a_change_is_one_transaction() -> None:
+    with one_change(None):
+        assert connection.in_atomic_block
+        add("a")
+        add("b")
+    assert names() == {"a", "b"}
+
+
+def test_an_error_takes_the_whole_change_back() -> None:
+    with pytest.raises(ZeroDivisionError), one_change(None):
+        add_and_fail("a")
+    assert names() == set()
+
+
+def test_a_refusal_becomes_the_error_that_it_carries() -> None:
+    with pytest.raises(KeyError) as caught, one_change(None):
+        raise Refused(KeyError("no"))
+    assert caught.value.__cause__ is None
+    assert not connection.in_atomic_block
+
+
+def test_after_a_refusal_the_block_around_it_goes_on() -> None:
+    with transaction.atomic():
+        add("before")
+        with pytest.raises(KeyError), one_change(None):
+            raise Refused(KeyError("no"))
+        add("after")
+    assert names() == {"before", "after"}
+
+
+def test_after_any_other_error_the_block_around_it_is_rolled_back() -> None:
+    with transaction.atomic():
+        add("before")
+        with pytest.raises(ZeroDivisionError), one_change(None):
+            add_and_fail("during")
+        with pytest.raises(transaction.TransactionManagementError):
+            names()
+    assert names() == set()
+
+
+def test_a_change_costs_no_savepoint() -> None:
+    asked: list[str] = []
+
+    def note(execute, sql, *args):  # type: ignore[no-untyped-def]
+        asked.append(sql)
+        return execute(sql, *args)
+
+    with transaction.atomic(), connection.execute_wrapper(note), one_change(None):
+        add("a")
+    assert [sql.split()[0] for sql in asked] == ["INSERT"]

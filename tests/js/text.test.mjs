@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { duration, label, momentOf, values } from "../../executions/static/executions/text.js";
+
+// The same as in tests/executions/test_display.py: server and browser must agree.
+test("a duration is said as people say it", () => {
+  const said = [-1, 0, 85, 999, 1_000, 1_240, 59_900, 60_000, 185_000, 3_599_000, 3_600_000, 7_500_000, 360_000_000];
+  assert.deepEqual(said.map(duration), [
+    "0 ms",
+    "0 ms",
+    "85 ms",
+    "999 ms",
+    "1.0 s",
+    "1.2 s",
+    "59.9 s",
+    "1 min 00 s",
+    "3 min 05 s",
+    "59 min 59 s",
+    "1 h 00 min",
+    "2 h 05 min",
+    "100 h 00 min",
+  ]);
+});
+
+test("a badge says the status in words", () => {
+  assert.deepEqual(["RUNNING", "REVIEW", ""].map(label), ["Running", "Review", "Waiting"]);
+});
+
+test("values are texts, or JSON", () => {
+  assert.deepEqual(values({ text: "a\nb", list: [1, "ä"], nothing: null }), [
+    { name: "text", text: "a\nb", hidden: 0 },
+    { name: "list", text: '[\n  1,\n  "ä"\n]', hidden: 0 },
+    { name: "nothing", text: "null", hidden: 0 },
+  ]);
+});
+
+test("an output's only value stands for itself", () => {
+  const shown = values({ one: ["a"], two: [1, 2], none: [] }, { areLists: true }).map(({ text }) => text);
+  assert.deepEqual(shown, ["a", "[\n  1,\n  2\n]", "[]"]);
+});
+
+test("a long value is cut between characters, and says how much is hidden", () => {
+  const [{ text, hidden }] = values({ text: "😀".repeat(2_500) });
+  assert.equal(text, "😀".repeat(2_000));
+  assert.equal(hidden, 500);
+});
+
+test("no data is no values", () => {
+  assert.deepEqual(values(undefined), []);
+  assert.deepEqual(values({}), []);
+});
+
+test("an event happened when its status began", () => {
+  const times = { add_time: "a", queue_time: "q", start_time: "s", end_time: "e" };
+  assert.equal(momentOf({ status: "INCOMPLETE", add_time: "a" }), "a");
+  assert.equal(momentOf({ status: "QUEUED", ...times }), "q");
+  assert.equal(momentOf({ status: "RUNNING", ...times }), "s");
+  assert.equal(momentOf({ status: "FAILED", ...times }), "e");
+  assert.equal(momentOf({ status: "COMPLETED", started_at: "s", ended_at: "e" }), "e");
+  assert.equal(momentOf({ status: "QUEUED", started_at: null }), null);
+});

@@ -1,0 +1,181 @@
+"""A small ASGI application without a database, each path of which behaves in one way.
+
+What a path has seen or done it puts on the board: `GET /board/NAME` waits until it is there, and gives it as JSON.
+"""
+
+import asyncio
+import json
+import logging
+import os
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+Message = dict[str, Any]
+Receive = Callable[[], Coroutine[Any, Any, Message]]
+Send = Callable[[Message], Coroutine[Any, Any, None]]
+Scope = dict[str, Any]
+
+if "TEST_ROOT_LEVEL" in os.environ:  # as Django's LOGGING does, when an application sets Django up
+    logging.getLogger().setLevel(os.environ["TEST_ROOT_LEVEL"])
+
+MEGABYTE = "x" * 1_000_000
+board: dict[str, asyncio.Future[Any]] = {}
+
+
+def on_board(name: str) -> asyncio.Future[Any]:
+    return board.setdefault(name, asyncio.get_running_loop().create_future())
+
+
+def put(name: str, value: Any) -> None:
+    """The first one counts."""
+    if not on_board(name).done():
+        on_board(name).set_result(value)
+
+
+def most_memory() -> int:
+    """What this process has held at its highest, in bytes."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) * 1024
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "http":
+        await http(scope, receive, send)
+        return
+    await receive()  # websocket.connect
+    await SOCKETS[scope["path"].split("/")[1]](scope, receive, send)
+
+
+async def http(scope: Scope, receive: Receive, send: Send) -> None:
+    _, page, *rest = scope["path"].split("/")
+    match page:
+        case "board":
+            body = json.dumps(await on_board(rest[0]))
+        case "memory":
+            body = str(most_memory())
+        case "scope":
+            body = json.dumps({key: repr(value) for key, value in scope.items()})
+        case "length":
+            length, more = 0, True
+            while more:
+                message = await receive()
+                length, more = length + len(message["body"]), message["more_body"]
+            body = str(length)
+        case "raise":
+            raise RuntimeError("This page is broken.")
+        case "never":
+            await asyncio.Event().wait()
+        case _:
+            body = "hello"
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+    await send({"type": "http.response.body", "body": body.encode()})
+
+
+async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+    """Echoes until the client leaves; the code goes on the board under the second part of the path."""
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({"type": "websocket.send", "text": message["text"]})
+    put(scope["path"].split("/")[-1], message["code"])
+
+
+async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "websocket.close"})
+
+
+async def close(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.close", "code": int(scope["path"].split("/")[-1])})
+
+
+async def fail(scope: Scope, receive: Receive, send: Send) -> None:
+    raise RuntimeError("The consumer is broken.")
+
+
+async def accept_and_fail(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "websocket.accept"})
+    raise RuntimeError("The consumer is broken.")
+
+
+async def subprotocol(scope: Scope, receive: Receive, send: Send) -> None:
+    """Accepts with the one that the path names."""
+    await send({"type": "websocket.accept", "subprotocol": scope["path"].split("/")[-1]})
+
+
+async def never(scope: Scope, receive: Receive, send: Send) -> None:
+    """Accepts, and does not end when the client leaves."""
+    await send({"type": "websocket.accept"})
+    await asyncio.Event().wait()
+
+
+async def large(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.send", "text": MEGABYTE * 2})
+    await send({"type": "websocket.send", "bytes": b"bytes"})
+
+
+async def flood(scope: Scope, receive: Receive, send: Send) -> None:
+    """Sends 200 MB; says when it is through, with what a client has to be told in between."""
+    await send({"type": "websocket.accept"})
+    for _ in range(200):
+        await send({"type": "websocket.send", "text": MEGABYTE})
+    put("flooded", (await receive())["code"])
+
+
+async def stall(scope: Scope, receive: Receive, send: Send) -> None:
+    """Sends more than any buffer takes; the code of the disconnect goes on the board under the path's last part."""
+    await send({"type": "websocket.accept"})
+    sending = [asyncio.create_task(send({"type": "websocket.send", "text": MEGABYTE})) for _ in range(20)]
+    code = (await receive())["code"]
+    await asyncio.gather(*sending)  # none raises, none hangs
+    put(scope["path"].split("/")[-1], code)
+
+
+async def choir(scope: Scope, receive: Receive, send: Send) -> None:
+    """Forty senders at once, of one large message each."""
+    await send({"type": "websocket.accept"})
+    await asyncio.gather(*(send({"type": "websocket.send", "text": f"{voice} {MEGABYTE}"}) for voice in range(40)))
+    await send({"type": "websocket.close", "code": 4000})
+
+
+async def interrupt(scope: Scope, receive: Receive, send: Send) -> None:
+    """Closes with 4001 while another task waits to send."""
+    await send({"type": "websocket.accept"})
+    sending = [asyncio.create_task(send({"type": "websocket.send", "text": MEGABYTE})) for _ in range(20)]
+    await sending[0]
+    _, waiting = await asyncio.wait(sending, timeout=0.2)
+    put("waited", len(waiting))
+    leaving = asyncio.create_task(receive())
+    await send({"type": "websocket.close", "code": 4001})
+    await asyncio.gather(*sending)
+    put("interrupted", f"{'after' if leaving.done() else 'before'} the connection was gone")
+    await leaving
+
+
+async def talk_on(scope: Scope, receive: Receive, send: Send) -> None:
+    """Sends to a client that has left."""
+    await send({"type": "websocket.accept"})
+    while (await receive())["type"] != "websocket.disconnect":
+        pass
+    for _ in range(3):
+        await send({"type": "websocket.send", "text": MEGABYTE})
+    await send({"type": "websocket.close"})
+    put("talked-on", True)
+
+
+SOCKETS: dict[str, Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]] = {
+    "accept-and-fail": accept_and_fail,
+    "choir": choir,
+    "close": close,
+    "echo": echo,
+    "fail": fail,
+    "flood": flood,
+    "interrupt": interrupt,
+    "large": large,
+    "never": never,
+    "refuse": refuse,
+    "stall": stall,
+    "subprotocol": subprotocol,
+    "talk-on": talk_on,
+}

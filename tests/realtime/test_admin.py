@@ -1,0 +1,76 @@
+"""What admin shows of streams: everything, and nothing to change."""
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from realtime import log
+from realtime.log import Entry, Place
+from realtime.models import Stream, StreamEvent
+from realtime.publish import publish, publish_entries
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+KEY = "u1|orders#7"
+STREAMS, EVENTS = "admin:realtime_stream", "admin:realtime_streamevent"
+
+
+@pytest.fixture
+def admin(client: Client, transactional_db: None) -> Client:
+    client.force_login(User.objects.create(username="admin", is_staff=True, is_superuser=True))
+    return client
+
+
+def test_streams_and_events_are_listed(admin: Client) -> None:
+    publish(KEY, "order_changed", "order", {"n": "<b>"})
+    log.insert([Entry("order_changed", "{}", (Place("u1|orders#8", "order"),))])
+    assert KEY in admin.get(reverse(f"{STREAMS}_changelist")).content.decode()
+    page = admin.get(reverse(f"{EVENTS}_changelist")).content.decode()
+    assert KEY in page
+    assert "u1|orders#8 (not numbered yet)" in page
+
+
+@pytest.mark.parametrize("list_of", [STREAMS, EVENTS])
+def test_lists_can_be_searched(admin: Client, list_of: str) -> None:
+    publish(KEY, "order_changed", "order", {})
+    publish("u1|letters#1", "letter_changed", "letter", {})
+    page = admin.get(reverse(f"{list_of}_changelist"), {"q": "orders"}).content.decode()
+    assert KEY in page
+    assert "u1|letters#1" not in page
+
+
+def test_a_long_list_costs_no_more_queries_than_a_short_one(admin: Client) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            assert admin.get(reverse(f"{EVENTS}_changelist")).status_code == 200
+        return len(captured)
+
+    publish(KEY, "order_changed", "order", {})
+    few = queries()
+    publish_entries([Entry("order_changed", "{}", (Place(f"u1|orders#{n}", "order"),)) for n in range(50)])
+    assert queries() == few
+
+
+def test_one_of_each_can_be_looked_at(admin: Client) -> None:
+    publish_entries([Entry("changed", '{"n":1}', (Place(KEY, "a"), Place("u1|letters#1", "b")))])
+    for list_of, rows in ((STREAMS, Stream.objects.all()), (EVENTS, StreamEvent.objects.all())):
+        for row in rows:
+            assert admin.get(reverse(f"{list_of}_change", args=[row.pk])).status_code == 200
+
+
+@pytest.mark.parametrize("list_of", [STREAMS, EVENTS])
+def test_nothing_can_be_added_changed_or_deleted(admin: Client, list_of: str) -> None:
+    publish(KEY, "order_changed", "order", {})
+    row = (Stream if list_of == STREAMS else StreamEvent).objects.get()
+    before = list(Stream.objects.values()), list(StreamEvent.objects.values())
+    assert admin.get(reverse(f"{list_of}_add")).status_code == 403
+    assert admin.post(reverse(f"{list_of}_add"), {"key": "k"}).status_code == 403
+    assert admin.post(reverse(f"{list_of}_change", args=[row.pk]), {"key": "k"}).status_code == 403
+    assert admin.post(reverse(f"{list_of}_delete", args=[row.pk]), {"post": "yes"}).status_code == 403
+    admin.post(
+        reverse(f"{list_of}_changelist"), {"action": "delete_selected", "_selected_action": row.pk, "post": "yes"}
+    )
+    assert (list(Stream.objects.values()), list(StreamEvent.objects.values())) == before

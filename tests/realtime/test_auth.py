@@ -1,0 +1,385 @@
+"""Who is connecting: each row of the protocol's rules, with scopes as servers make them."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import jwt
+import pytest
+from django.conf import settings as django_settings
+from django.contrib.auth.models import AnonymousUser, User
+from django.contrib.sessions.models import Session
+from django.test import Client
+from pytest_django import Settings
+
+from realtime.auth import ForeignOrigin, Refused, authenticate, offers_bearer
+from realtime.close_codes import CloseCode
+from realtime.tokens import issue_token
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+HOST = "localhost:8000"
+
+
+def scope(
+    *,
+    cookie: str | None = None,
+    origin: str | None = None,
+    host: str | None = HOST,
+    authorization: str | None = None,
+    subprotocols: list[str] | None = None,
+    query: str = "",
+    headers: dict[str, str] | None = None,
+    **others: Any,
+) -> dict[str, Any]:
+    sent = {"host": host, "cookie": cookie, "origin": origin, "authorization": authorization, **(headers or {})}
+    return {
+        "type": "websocket",
+        "path": "/ws",
+        "query_string": query.encode(),
+        "headers": [(name.encode(), value.encode("latin-1")) for name, value in sent.items() if value is not None],
+        "subprotocols": subprotocols or [],
+        **others,
+    }
+
+
+def token_of(user: User) -> str:
+    return issue_token(user.pk, timedelta(hours=1))
+
+
+def cookie_of(user: User) -> str:
+    client = Client()
+    client.force_login(user)
+    return f"sessionid={client.cookies['sessionid'].value}"
+
+
+def refusal(of: dict[str, Any]) -> CloseCode:
+    with pytest.raises(Refused) as refused:
+        authenticate(of)
+    assert refused.value.text
+    return refused.value.code
+
+
+# Where a token may be
+
+PLACES: dict[str, Callable[[str], dict[str, Any]]] = {
+    "subprotocol": lambda token: {"subprotocols": ["bearer", token]},
+    "header": lambda token: {"authorization": f"Bearer {token}"},
+    "query": lambda token: {"query": f"token={token}"},
+}
+in_each_place = pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
+
+
+@in_each_place
+def test_a_token_proves_who_it_is(place: Callable[[str], dict[str, Any]], user: User) -> None:
+    assert authenticate(scope(**place(token_of(user)))) == user
+
+
+@in_each_place
+def test_a_token_needs_no_origin_of_ours(place: Callable[[str], dict[str, Any]], user: User) -> None:
+    assert authenticate(scope(**place(token_of(user)), origin="https://elsewhere.example")) == user
+
+
+@in_each_place
+@pytest.mark.parametrize("bad", ["", "nonsense", "a.b.c", "%00", "null"])
+def test_a_bad_token_never_falls_back_to_the_cookie(
+    place: Callable[[str], dict[str, Any]], bad: str, user: User
+) -> None:
+    assert refusal(scope(**place(bad), cookie=cookie_of(user))) == CloseCode.BAD_TOKEN
+
+
+@in_each_place
+def test_a_token_goes_before_the_cookie(place: Callable[[str], dict[str, Any]], user: User, other_user: User) -> None:
+    assert authenticate(scope(**place(token_of(user)), cookie=cookie_of(other_user))) == user
+
+
+def test_the_places_are_looked_at_in_their_order(user: User, other_user: User) -> None:
+    first, second, bad = token_of(user), token_of(other_user), "nonsense"
+    assert authenticate(scope(**PLACES["subprotocol"](first), **PLACES["header"](second))) == user
+    assert authenticate(scope(**PLACES["header"](first), **PLACES["query"](second))) == user
+    assert refusal(scope(**PLACES["subprotocol"](bad), **PLACES["header"](second))) == CloseCode.BAD_TOKEN
+    assert refusal(scope(**PLACES["header"](bad), **PLACES["query"](second))) == CloseCode.BAD_TOKEN
+
+
+def test_the_token_follows_the_word_bearer_wherever_that_stands(user: User) -> None:
+    assert authenticate(scope(subprotocols=["other", "bearer", token_of(user)])) == user
+    assert refusal(scope(subprotocols=[token_of(user), "bearer"])) == CloseCode.BAD_TOKEN
+    assert refusal(scope(subprotocols=["bearer"], cookie=cookie_of(user))) == CloseCode.BAD_TOKEN
+
+
+def test_other_subprotocols_are_no_credentials(user: User) -> None:
+    assert refusal(scope(subprotocols=["graphql-ws", token_of(user)])) == CloseCode.NO_CREDENTIALS
+
+
+def test_bearer_is_selected_wherever_it_was_offered() -> None:
+    assert offers_bearer(scope(subprotocols=["bearer", "nonsense"]))
+    assert not offers_bearer(scope(subprotocols=["other"]))
+    assert not offers_bearer({"type": "websocket"})
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+def test_the_case_of_the_header_does_not_matter(scheme: str, user: User) -> None:
+    assert authenticate(scope(authorization=f"{scheme} {token_of(user)}")) == user
+
+
+def test_another_authorization_is_not_ours_to_read(user: User) -> None:
+    basic = "Basic dXNlcjpwYXNz"
+    assert authenticate(scope(authorization=basic, cookie=cookie_of(user))) == user
+    assert refusal(scope(authorization=basic)) == CloseCode.NO_CREDENTIALS
+
+
+def test_a_header_that_ends_after_bearer_is_a_bad_token(user: User) -> None:
+    assert refusal(scope(authorization="Bearer", cookie=cookie_of(user))) == CloseCode.BAD_TOKEN
+
+
+def test_of_two_tokens_in_the_query_the_first_one_counts(user: User) -> None:
+    assert authenticate(scope(query=f"a=b&token={token_of(user)}&token=nonsense")) == user
+    assert refusal(scope(query=f"token=nonsense&token={token_of(user)}")) == CloseCode.BAD_TOKEN
+
+
+@pytest.mark.parametrize("query", ["%", "token=%ed%a0%80", "token=%ff", "&&;=", "token"])
+def test_a_query_of_any_form_breaks_nothing(query: str) -> None:
+    assert refusal(scope(query=query)) in (CloseCode.BAD_TOKEN, CloseCode.NO_CREDENTIALS)
+
+
+# Whom a token names
+
+
+def encoded(**claims: Any) -> dict[str, Any]:
+    return scope(authorization="Bearer " + jwt.encode(claims, django_settings.JWT_KEY, "HS256"))
+
+
+@pytest.mark.parametrize(
+    "subject",
+    ["0", "-1", "999999999", "9" * 30, "9" * 5_000, "nobody", "1.0", "a\0", "{}", "\ud800", "ada@example.com"],
+)
+def test_a_token_of_an_unknown_user_is_refused(subject: str) -> None:
+    assert refusal(encoded(sub=subject)) == CloseCode.UNKNOWN_USER
+
+
+@pytest.mark.parametrize("claims", [{}, {"sub": None}, {"sub": ""}, {"sub": 1}, {"sub": ["1"]}])
+def test_a_token_without_a_user_is_refused(claims: dict[str, Any], user: User) -> None:
+    assert refusal(encoded(**claims)) == CloseCode.UNKNOWN_USER
+
+
+def test_a_number_is_no_subject(user: User) -> None:
+    assert refusal(encoded(sub=user.pk)) == CloseCode.UNKNOWN_USER
+
+
+def test_an_inactive_users_token_is_bad(user: User) -> None:
+    user.is_active = False
+    user.save()
+    assert refusal(scope(authorization=f"Bearer {token_of(user)}")) == CloseCode.BAD_TOKEN
+
+
+def test_a_deleted_users_token_names_nobody(user: User) -> None:
+    token = token_of(user)
+    user.delete()
+    assert refusal(scope(authorization=f"Bearer {token}")) == CloseCode.UNKNOWN_USER
+
+
+def test_an_expired_token_and_a_workers_are_bad(user: User) -> None:
+    assert refusal(encoded(sub=str(user.pk), exp=1)) == CloseCode.BAD_TOKEN
+    assert refusal(encoded(sub=str(user.pk), scope="worker")) == CloseCode.BAD_TOKEN
+
+
+# The cookie
+
+
+def test_a_session_proves_who_it_is(user: User) -> None:
+    assert authenticate(scope(cookie=cookie_of(user))) == user
+    assert authenticate(scope(cookie=cookie_of(user), origin=f"http://{HOST}")) == user
+
+
+def test_without_credentials_there_is_nobody() -> None:
+    assert refusal(scope()) == CloseCode.NO_CREDENTIALS
+    assert refusal({"type": "websocket"}) == CloseCode.NO_CREDENTIALS
+
+
+@pytest.mark.parametrize(
+    "cookie",
+    [
+        "",
+        "sessionid=",
+        "sessionid=nonsense",
+        "sessionid=" + "x" * 5_000,
+        'sessionid="\\000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"',
+        "sessionid=é",
+        "other=1",
+        "sessionid",
+        "=;;=",
+    ],
+)
+def test_a_cookie_that_is_no_session_proves_nothing(cookie: str) -> None:
+    assert refusal(scope(cookie=cookie)) == CloseCode.NO_CREDENTIALS
+
+
+@pytest.mark.parametrize("other", ['settings={"theme": "dark"}', "a[b]=1", "a=b c", "a:b/c=(d)", "nonsense", "é=é"])
+def test_the_cookies_of_others_do_not_hide_the_session(other: str, user: User) -> None:
+    assert authenticate(scope(cookie=f"{other}; {cookie_of(user)}")) == user
+    assert authenticate(scope(cookie=f"{cookie_of(user)}; {other}")) == user
+
+
+def test_the_name_of_the_cookie_is_the_settings(settings: Settings, user: User) -> None:
+    cookie = cookie_of(user).replace("sessionid", "own")
+    assert refusal(scope(cookie=cookie)) == CloseCode.NO_CREDENTIALS
+    settings.SESSION_COOKIE_NAME = "own"
+    assert authenticate(scope(cookie=cookie)) == user
+
+
+def test_a_session_ends_with_the_logout(user: User) -> None:
+    cookie = cookie_of(user)
+    Session.objects.all().delete()
+    assert refusal(scope(cookie=cookie)) == CloseCode.NO_CREDENTIALS
+
+
+def test_a_session_ends_with_a_change_of_the_password(user: User) -> None:
+    cookie = cookie_of(user)
+    user.set_unusable_password()
+    user.save()
+    assert refusal(scope(cookie=cookie)) == CloseCode.NO_CREDENTIALS
+
+
+def test_an_inactive_users_session_proves_nothing(user: User) -> None:
+    cookie = cookie_of(user)
+    user.is_active = False
+    user.save()
+    assert refusal(scope(cookie=cookie)) == CloseCode.NO_CREDENTIALS
+
+
+def test_a_deleted_users_session_proves_nothing(user: User) -> None:
+    cookie = cookie_of(user)
+    user.delete()
+    assert refusal(scope(cookie=cookie)) == CloseCode.NO_CREDENTIALS
+
+
+# The page that sends the cookie
+
+
+@pytest.fixture
+def is_allowed(user: User) -> Callable[..., bool]:
+    """Whether a page may use the user's cookie."""
+    cookie = cookie_of(user)
+
+    def ask(**how: Any) -> bool:
+        try:
+            return bool(authenticate(scope(cookie=cookie, **how)) == user)
+        except ForeignOrigin:
+            return False
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    ("origin", "host"),
+    [
+        ("http://localhost:8000", "localhost:8000"),
+        ("HTTP://LocalHost:8000", "localhost:8000"),
+        ("http://localhost:8000", "LOCALHOST:8000"),
+        ("http://127.0.0.1:8000", "127.0.0.1:8000"),
+        ("http://localhost", "localhost"),
+        ("http://[::1]:8000", "[::1]:8000"),
+        ("http://[::1]", "[::1]"),
+        (None, "localhost:8000"),
+    ],
+)
+def test_the_hosts_own_pages_may_use_the_cookie(is_allowed: Callable[..., bool], origin: str | None, host: str) -> None:
+    assert is_allowed(origin=origin, host=host)
+
+
+@pytest.mark.parametrize(
+    ("origin", "host"),
+    [
+        ("null", HOST),
+        ("", HOST),
+        ("http://elsewhere.example", HOST),
+        ("http://localhost:8001", HOST),
+        ("http://localhost", HOST),
+        ("https://localhost:8000", HOST),
+        ("ws://localhost:8000", HOST),
+        ("localhost:8000", HOST),
+        ("http://localhost:8000.elsewhere.example", HOST),
+        ("http://elsewhere.example/localhost:8000", HOST),
+        ("http://localhost:8000/", HOST),
+        ("http://user@localhost:8000", HOST),
+        ("http://127.0.0.1:8000", HOST),
+        # whose DNS points here: the names agree, and the host is none of ours
+        ("http://elsewhere.example", "elsewhere.example"),
+        ("http://", ""),
+        ("http://", None),
+        ("http://localhost:8000", None),
+        ("http://[", "["),
+        ("http://[::1", "[::1"),
+        ("http://local host", "local host"),
+        ("http://é", "é"),
+    ],
+)
+def test_foreign_pages_may_not_use_the_cookie(is_allowed: Callable[..., bool], origin: str, host: str | None) -> None:
+    assert not is_allowed(origin=origin, host=host)
+
+
+def test_listed_origins_may_use_the_cookie(is_allowed: Callable[..., bool], settings: Settings) -> None:
+    settings.REALTIME = {"ALLOWED_ORIGINS": ["https://App.example:8443/", "http://plain.example"]}
+    assert is_allowed(origin="https://app.example:8443")
+    assert is_allowed(origin="http://plain.example")
+    for foreign in (
+        "http://app.example:8443",
+        "https://app.example",
+        "https://plain.example",
+        "https://sub.app.example:8443",
+        "null",
+    ):
+        assert not is_allowed(origin=foreign), foreign
+
+
+def test_over_tls_the_page_must_be_secure_too(is_allowed: Callable[..., bool]) -> None:
+    assert is_allowed(origin=f"https://{HOST}", scheme="wss")
+    assert not is_allowed(origin=f"http://{HOST}", scheme="wss")
+    assert not is_allowed(origin=f"https://{HOST}", scheme="ws")
+
+
+def test_behind_a_proxy_its_header_names_the_scheme(is_allowed: Callable[..., bool], settings: Settings) -> None:
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    for header, scheme in (("https", "https"), ("https, http", "https"), ("http", "http"), ("http,https", "http")):
+        sent = {"x-forwarded-proto": header}
+        assert is_allowed(origin=f"{scheme}://{HOST}", headers=sent), header
+        other = "http" if scheme == "https" else "https"
+        assert not is_allowed(origin=f"{other}://{HOST}", headers=sent), header
+    assert is_allowed(origin=f"http://{HOST}")
+
+
+def test_a_proxys_header_means_nothing_without_the_setting(is_allowed: Callable[..., bool]) -> None:
+    assert not is_allowed(origin=f"https://{HOST}", headers={"x-forwarded-proto": "https"})
+
+
+def test_the_host_must_be_an_allowed_one(is_allowed: Callable[..., bool], settings: Settings) -> None:
+    settings.ALLOWED_HOSTS = [".our.example"]
+    assert is_allowed(origin="http://www.our.example", host="www.our.example")
+    assert not is_allowed(origin=f"http://{HOST}", host=HOST)
+    settings.ALLOWED_HOSTS = ["*"]
+    assert is_allowed(origin=f"http://{HOST}", host=HOST)
+    settings.ALLOWED_HOSTS, settings.DEBUG = [], True
+    assert is_allowed(origin=f"http://{HOST}", host=HOST)
+    settings.DEBUG = False
+    assert not is_allowed(origin=f"http://{HOST}", host=HOST)
+
+
+def test_a_foreign_page_without_a_cookie_is_only_somebody_without_credentials() -> None:
+    assert refusal(scope(origin="http://elsewhere.example")) == CloseCode.NO_CREDENTIALS
+
+
+# Who was let in by an outer middleware, or a test
+
+
+def test_a_user_in_the_scope_is_honoured(user: User, other_user: User) -> None:
+    assert authenticate(scope(user=user, cookie=cookie_of(other_user), authorization="Bearer nonsense")) == user
+
+
+@pytest.mark.parametrize("nobody", [None, AnonymousUser()])
+def test_nobody_in_the_scope_is_nobody(nobody: Any, user: User) -> None:
+    assert refusal(scope(user=nobody, cookie=cookie_of(user))) == CloseCode.NO_CREDENTIALS
+
+
+def test_an_inactive_user_in_the_scope_is_refused(user: User) -> None:
+    user.is_active = False
+    assert refusal(scope(user=user)) == CloseCode.NO_CREDENTIALS

@@ -1,0 +1,344 @@
+"""One socket in the test's own loop: what it joins and leaves, and what it does when something goes wrong."""
+
+import asyncio
+import logging
+import threading
+
+import pytest
+from channels.db import database_sync_to_async as in_db
+from django.db import OperationalError
+
+from executions.services import notify_user, report_execution, report_node, start_execution
+from realtime import consumers, permissions
+from realtime.hub import hub_of_this_loop
+from realtime.subscriptions import Subscription
+from tests.realtime.clients import HandshakeRefused, InProcess
+from tests.realtime.traces import channels_open, groups_joined, nothing_is_left
+
+NOT_A_ROW = "00000000-0000-0000-0000-000000000000"
+
+
+@pytest.fixture
+def frozen_database(monkeypatch):
+    """Whoever asks whether an execution may be watched waits, until the test sets the event."""
+    event = threading.Event()
+    find_execution = permissions.access.find_execution
+
+    def wait_and_find(*args):
+        assert event.wait(60)
+        return find_execution(*args)
+
+    monkeypatch.setattr(permissions.access, "find_execution", wait_and_find)
+    yield event
+    event.set()
+
+
+# What is joined
+
+
+async def test_connecting_joins_the_notifications_of_the_user(live_client, user):
+    await live_client(user)
+    assert groups_joined() == {f"notifications.{user.pk}"}
+    assert len(channels_open()) == 1
+
+
+async def test_sockets_share_one_channel_and_one_membership(live_client, user):
+    for _ in range(3):
+        await live_client(user)
+    assert groups_joined() == {f"notifications.{user.pk}"}
+    assert len(channels_open()) == 1
+
+
+async def test_subscribing_joins_the_group_of_the_stream_and_unsubscribing_leaves_it(
+    live_client, user, graph, execution
+):
+    client = await live_client(user)
+    mine = {f"notifications.{user.pk}"}
+    answer = await client.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk)})
+    assert answer["channel"] == f"{user.pk}|graph_exec#{execution.pk}"
+    assert groups_joined() == mine | {f"graph_exec.{user.pk}.{execution.pk}"}
+    answer = await client.ask("subscribe_graph_executions", {"graph_id": str(graph.pk)})
+    assert answer["channel"] == f"{user.pk}|graph#{graph.pk}|executions"
+    assert f"graph_execs.{user.pk}.{graph.pk}" in groups_joined()
+    await client.ask("unsubscribe", {"graph_exec_id": str(execution.pk)})
+    await client.ask("unsubscribe", {"graph_id": str(graph.pk)})
+    assert groups_joined() == mine
+    assert set(hub_of_this_loop().streams) == {f"{user.pk}|notifications"}
+
+
+async def test_a_group_is_left_with_its_last_socket_only(live_client, user, execution):
+    first, second = await live_client(user), await live_client(user)
+    for client in (first, second):
+        await client.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk)})
+    await first.ask("unsubscribe", {"graph_exec_id": str(execution.pk)})
+    assert f"graph_exec.{user.pk}.{execution.pk}" in groups_joined()
+    await second.ask("unsubscribe", {"graph_exec_id": str(execution.pk)})
+    assert f"graph_exec.{user.pk}.{execution.pk}" not in groups_joined()
+
+
+# What is left behind
+
+
+async def test_disconnecting_leaves_everything(live_client, user, graph, execution):
+    client = await live_client(user)
+    await client.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk), "after": 0})
+    await client.ask("subscribe_graph_executions", {"graph_id": str(graph.pk)})
+    await client.disconnect()
+    await nothing_is_left()
+
+
+async def test_a_cancelled_socket_leaves_everything_though_it_is_never_told_of_a_disconnect(
+    live_client, user, execution
+):
+    client = await live_client(user)
+    await client.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk)})
+    await client.vanish()
+    await nothing_is_left()
+
+
+@pytest.mark.parametrize("how", [InProcess.disconnect, InProcess.vanish])
+async def test_a_socket_that_goes_while_its_subscribe_is_under_way_leaves_everything(
+    how, live_client, user, execution, frozen_database
+):
+    client = await live_client(user)
+    await client.send("subscribe_graph_execution", {"graph_exec_id": str(execution.pk)})
+    await client.ping()
+    await how(client)
+    frozen_database.set()
+    await nothing_is_left()
+
+
+@pytest.mark.parametrize("how", [InProcess.disconnect, InProcess.vanish])
+async def test_a_socket_that_goes_while_it_subscribes_again_leaves_nothing_to_the_others(
+    how, live_client, user, execution, monkeypatch
+):
+    stays, goes = await live_client(user), await live_client(user)
+    for _ in range(2):
+        await goes.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk)})
+    reads = asyncio.Event()
+    monkeypatch.setattr("realtime.hub.in_thread", lambda *_: _forever(reads))
+    await goes.send("subscribe_graph_execution", {"graph_exec_id": str(execution.pk), "replay": "none"})
+    await reads.wait()
+    await how(goes)
+    await stays.ping()
+    assert set(hub_of_this_loop().streams) == {f"{user.pk}|notifications"}
+    assert groups_joined() == {f"notifications.{user.pk}"}
+    await stays.disconnect()
+    await nothing_is_left()
+
+
+async def _forever(has_begun: asyncio.Event) -> None:
+    has_begun.set()
+    await asyncio.Event().wait()
+
+
+async def test_a_socket_that_goes_while_it_connects_leaves_everything(user, monkeypatch):
+    reads = asyncio.Event()
+    monkeypatch.setattr("realtime.hub.in_thread", lambda *_: _forever(reads))
+    client = InProcess(user=user)
+    await client.communicator.send_input({"type": "websocket.connect"})
+    client.communicator.future  # noqa: B018 - starts the application
+    await reads.wait()
+    await client.vanish()
+    await nothing_is_left()
+
+
+@pytest.mark.usefixtures("transactional_db")
+async def test_a_refused_socket_leaves_nothing():
+    async with InProcess() as client:
+        assert (await client.frame())["error"] == "Authentication required"
+        assert await client.close_code() == 4001
+    await nothing_is_left()
+
+
+async def test_a_socket_whose_stream_cannot_be_opened_is_refused_and_leaves_nothing(user, monkeypatch, counted):
+    def fail(key):
+        raise OperationalError
+
+    monkeypatch.setattr("realtime.hub.open_stream", fail)
+    client = InProcess(user=user)
+    with pytest.raises(HandshakeRefused):
+        await client.connect()
+    await client.disconnect()
+    await nothing_is_left()
+    assert counted["errors"] == 1
+
+
+# When something goes wrong
+
+
+async def test_an_unexpected_exception_is_an_internal_error_in_the_log_and_in_the_counts_and_the_socket_goes_on(
+    live_client, user, execution, monkeypatch, caplog, counted
+):
+    client = await live_client(user)
+
+    def fail(*args):
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(consumers, "stream_key", fail)
+        answer = await client.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk)}, id="7")
+    assert answer == {
+        "method": "error",
+        "data": None,
+        "success": False,
+        "channel": None,
+        "error": "Internal error",
+        "id": "7",
+    }
+    (record,) = [each for each in caplog.records if each.levelno == logging.ERROR]
+    assert record.exc_info
+    assert record.exc_info[0] is ZeroDivisionError
+    assert counted["errors"] == 1
+    answer = await client.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk)})
+    assert answer["success"] is True
+
+
+async def test_an_unexpected_exception_while_receiving_leaves_the_socket_open(live_client, user, monkeypatch, counted):
+    client = await live_client(user)
+
+    def fail(text):
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(consumers, "parse_request", fail)
+        answer = await client.ask("heartbeat", "ping")
+    assert answer["error"] == "Internal error"
+    assert counted["errors"] == 1
+    await client.ping()
+
+
+async def test_a_subscribe_that_fails_leaves_what_was_subscribed_before(live_client, user, execution, monkeypatch):
+    client = await live_client(user)
+    await client.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk), "after": 1})
+
+    def fail(*args, **kwargs):
+        raise OperationalError
+
+    for name in ("realtime.hub.open_stream", "realtime.consumers.newest_by_entity"):
+        with monkeypatch.context() as broken:
+            broken.setattr(name, fail)
+            answer = await client.ask(
+                "subscribe_graph_execution", {"graph_exec_id": str(execution.pk), "replay": "latest"}
+            )
+            assert answer["error"] == "Internal error"
+            answer = await client.ask("subscribe_notifications", {"replay": "latest"})
+            assert answer["error"] == "Internal error"
+    await in_db(report_execution)(execution, status="RUNNING")
+    event = await client.frame()
+    assert (event["seq"], event["data"]["status"]) == (2, "RUNNING")
+    await in_db(notify_user)(user, type="info", event="hey")
+    assert (await client.frame())["data"] == {"type": "info", "event": "hey"}
+
+
+async def test_a_socket_may_hold_so_many_subscriptions_and_no_more(live_client, user, graph, settings):
+    settings.REALTIME = {"MAX_SUBSCRIPTIONS": 2}
+    client = await live_client(user)
+    ids = [str((await in_db(start_execution)(graph, user=user)).pk) for _ in range(3)]
+    answers = [await client.ask("subscribe_graph_execution", {"graph_exec_id": id}) for id in ids]
+    assert [answer["error"] for answer in answers] == [None, None, "Too many subscriptions on this connection"]
+    await client.ask("unsubscribe", {"graph_exec_id": ids[0]})
+    assert (await client.ask("subscribe_graph_execution", {"graph_exec_id": ids[2]}))["success"] is True
+
+
+async def test_a_subscribe_of_what_ends_meanwhile_is_answered_once_with_an_error(
+    live_client, user, execution, monkeypatch
+):
+    client = await live_client(user)
+    key = f"{user.pk}|graph_exec#{execution.pk}"
+    start = consumers.beginning
+
+    def end_and_start(*args):
+        hub = hub_of_this_loop()
+        hub.end(hub.streams[key])
+        return start(*args)
+
+    monkeypatch.setattr(consumers, "beginning", end_and_start)
+    answer = await client.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk)}, id="7")
+    assert (answer["error"], answer["id"]) == ("Graph execution not found", "7")
+    await client.ping()
+    assert (await client.ask("unsubscribe", {"graph_exec_id": str(execution.pk)}))["channel"] is None
+
+
+# Nothing waits for a slow database but what asks it
+
+
+async def test_heartbeats_are_answered_while_the_database_is_frozen_and_a_subscribe_is_pending(
+    live_client, user, execution, frozen_database
+):
+    client, other = await live_client(user), await live_client(user)
+    for number in range(20):  # more than there are threads
+        await client.send("subscribe_graph_execution", {"graph_exec_id": str(execution.pk)}, id=str(number))
+        await client.ping()
+    for _ in range(20):
+        await other.send("subscribe_graph_execution", {"graph_exec_id": str(execution.pk)})
+    await other.ping()
+    frozen_database.set()
+    assert [frame["id"] for frame in await client.frames(20)] == [str(number) for number in range(20)]
+    await other.frames(20)
+
+
+async def test_events_of_other_streams_arrive_while_a_subscribe_is_pending(
+    live_client, user, graph, execution, frozen_database
+):
+    client = await live_client(user)
+    await client.ask("subscribe_graph_executions", {"graph_id": str(graph.pk)})
+    await client.send("subscribe_graph_execution", {"graph_exec_id": str(execution.pk)})
+    await in_db(report_execution)(execution, status="RUNNING")
+    assert (await client.frame())["data"]["status"] == "RUNNING"
+    frozen_database.set()
+    assert (await client.frame())["success"] is True
+
+
+async def test_a_client_with_many_requests_pending_is_answered_in_order_when_the_database_thaws(
+    live_client, user, execution, frozen_database, settings
+):
+    settings.REALTIME = {"MAX_PENDING_REQUESTS": 4}
+    client = await live_client(user)
+    for number in range(50):
+        method = "subscribe_graph_execution" if number % 2 == 0 else "unsubscribe"
+        await client.send(method, {"graph_exec_id": str(execution.pk)}, id=str(number))
+    frozen_database.set()
+    answers = await client.frames(50)
+    assert [answer["id"] for answer in answers] == [str(number) for number in range(50)]
+    assert {answer["channel"] for answer in answers} == {f"{user.pk}|graph_exec#{execution.pk}"}
+
+
+# A slow client
+
+
+async def test_a_slow_socket_goes_behind_reads_from_the_log_and_gets_everything_in_order(
+    live_client, user, execution, settings, counted
+):
+    settings.REALTIME = {"BUFFER_EVENTS": 10, "PAGE_EVENTS": 7}
+    client = await live_client(user, room=1)
+    await client.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk), "after": 0})
+    for number in range(100):
+        await in_db(report_node)(execution, node_id=f"n{number}", status="QUEUED")
+    seqs = [(await client.frame())["seq"] for _ in range(101)]
+    assert seqs == list(range(1, 102))
+    assert counted["subscriptions_behind"] >= 1
+
+
+async def test_a_slow_sockets_memory_is_bounded(live_client, user, execution, settings, monkeypatch):
+    settings.REALTIME = {"BUFFER_EVENTS": 10, "BUFFER_BYTES": 10_000}
+    client = await live_client(user, room=1)
+    await client.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk), "after": 0})
+    (live,) = [live for key, live in hub_of_this_loop().streams.items() if "graph_exec" in key]
+    (subscription,) = live.subscriptions
+    most = []
+    offer = Subscription.offer
+
+    def offer_and_look(self, event):
+        fits = offer(self, event)
+        most.append((len(self._buffer), self._size))
+        return fits
+
+    monkeypatch.setattr(Subscription, "offer", offer_and_look)
+    for number in range(30):
+        await in_db(report_node)(execution, node_id=f"n{number}", status="QUEUED", input_data={"text": "x" * 1_500})
+    seqs = [(await client.frame())["seq"] for _ in range(31)]
+    assert seqs == list(range(1, 32))
+    assert max(events for events, _ in most) <= 10
+    assert max(size for _, size in most) <= 10_000
+    assert subscription.cursor == 31

@@ -1,0 +1,52 @@
+"""Events on their way to the sockets of one process."""
+
+from typing import Any
+
+import pytest
+
+from realtime import frames
+from realtime.frames import Event
+from realtime.messages import ADDED_EVENTS, WSMethod, event_frame
+
+CHANNEL = "U|orders#7"
+
+
+def test_the_two_forms_of_a_frame_differ_by_the_number_at_the_end() -> None:
+    event = Event(7, "order_shipped", "{}", CHANNEL)
+    assert event.frame == event_frame("order_shipped", "{}", CHANNEL)
+    assert event.numbered_frame == event.frame[:-1] + ',"seq":7}'
+
+
+def test_each_form_is_built_once_and_only_when_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    built = []
+
+    def build(*args: Any) -> str:
+        built.append(args)
+        return event_frame(*args)
+
+    monkeypatch.setattr(frames, "event_frame", build)
+    event = Event(7, "order_shipped", "{}", CHANNEL)
+    assert not built
+    assert event.numbered_frame is event.numbered_frame
+    assert len(built) == 1
+    assert event.frame is event.frame
+    assert len(built) == 2
+
+
+def test_an_event_without_its_data_cannot_be_sent() -> None:
+    with pytest.raises(ValueError, match="read it from the log"):
+        Event(7, "order_shipped", None, CHANNEL)
+
+
+@pytest.mark.parametrize("method", [*WSMethod, "order_shipped"])
+def test_only_the_events_of_part_2_are_for_clients_with_numbers_alone(method: str) -> None:
+    assert Event(1, method, "{}", None).is_added == (method in ADDED_EVENTS)
+
+
+def test_the_events_of_part_2_are_those_that_the_base_protocol_does_not_know() -> None:
+    assert set(ADDED_EVENTS) == {
+        "notification_read",
+        "notification_deleted",
+        "execution_deleted",
+        "node_execution_deleted",
+    }

@@ -1,0 +1,190 @@
+"""Which change wakes which stream: signals in, events on streams out."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.dispatch import Signal
+from pytest_django import Settings
+
+from executions import signals
+from executions.events import (
+    GraphDeleted,
+    GraphExecutionDeleted,
+    GraphExecutionEvent,
+    NodeExecutionDeleted,
+    NodeExecutionEvent,
+    NotificationDeleted,
+    NotificationEvent,
+    NotificationPayload,
+    NotificationRead,
+)
+from executions.statuses import ExecutionStatus
+from realtime import receivers
+from realtime.models import Stream, StreamEvent
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+EXECUTION, GRAPH, NOTIFICATIONS = "user-1|graph_exec#e1", "user-1|graph#g1|executions", "user-1|notifications"
+WHEN = datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def execution(id: str = "e1", user_id: str = "user-1", **fields: Any) -> GraphExecutionEvent:
+    return GraphExecutionEvent(
+        id=id, user_id=user_id, graph_id="g1", graph_version=1, status=ExecutionStatus.RUNNING, **fields
+    )
+
+
+def node(node_exec_id: str = "n1", graph_exec_id: str = "e1") -> NodeExecutionEvent:
+    return NodeExecutionEvent(
+        user_id="user-1",
+        graph_id="g1",
+        graph_version=1,
+        graph_exec_id=graph_exec_id,
+        node_exec_id=node_exec_id,
+        node_id="node",
+        block_id="block",
+        status=ExecutionStatus.QUEUED,
+        add_time=WHEN,
+    )
+
+
+def notification(id: str = "m1", user_id: str = "user-1") -> NotificationEvent:
+    return NotificationEvent(id=id, user_id=user_id, payload=NotificationPayload(type="info", event="hey"))
+
+
+def on_streams() -> dict[str, list[tuple[str, str, Any]]]:
+    """The method, entity and data of every event, by the key of its stream."""
+    found: dict[str, list[tuple[str, str, Any]]] = {}
+    for event in StreamEvent.objects.select_related("stream", "data_of").order_by("stream", "seq"):
+        assert event.stream
+        data = event.data if event.data_of is None else event.data_of.data
+        assert data is not None
+        found.setdefault(event.stream.key, []).append((event.method, event.entity, json.loads(data)))
+    return found
+
+
+def as_wire(event: Any) -> Any:
+    return json.loads(event.model_dump_json())
+
+
+SIGNALS: list[tuple[Signal, Any, dict[str, list[tuple[str, str, Any]]]]] = [
+    (
+        signals.graph_execution_changed,
+        execution(),
+        {
+            EXECUTION: [("graph_execution_event", "graph", as_wire(execution()))],
+            GRAPH: [("graph_execution_event", "e1", as_wire(execution()))],
+        },
+    ),
+    (signals.node_execution_changed, node(), {EXECUTION: [("node_execution_event", "n1", as_wire(node()))]}),
+    (
+        signals.node_execution_deleted,
+        NodeExecutionDeleted(node_exec_id="n1", graph_exec_id="e1", user_id="user-1"),
+        {EXECUTION: [("node_execution_deleted", "n1", {"graph_exec_id": "e1", "node_exec_id": "n1"})]},
+    ),
+    (
+        signals.graph_execution_deleted,
+        GraphExecutionDeleted(id="e1", user_id="user-1", graph_id="g1"),
+        {GRAPH: [("execution_deleted", "e1", {"graph_exec_id": "e1"})]},
+    ),
+    (
+        signals.notification_created,
+        notification(),
+        {NOTIFICATIONS: [("notification", "m1", {"type": "info", "event": "hey"})]},
+    ),
+    (
+        signals.notification_read,
+        NotificationRead(id="m1", user_id="user-1", read=True),
+        {NOTIFICATIONS: [("notification_read", "m1", {"ids": ["m1"], "read": True})]},
+    ),
+    (
+        signals.notification_deleted,
+        NotificationDeleted(id="m1", user_id="user-1"),
+        {NOTIFICATIONS: [("notification_deleted", "m1", {"ids": ["m1"]})]},
+    ),
+    (signals.graph_deleted, GraphDeleted(id="g1", user_id="user-1"), {}),
+]
+
+
+@pytest.mark.parametrize(
+    ("signal", "event", "expected"), SIGNALS, ids=[type(event).__name__ for _, event, _ in SIGNALS]
+)
+def test_a_change_is_told_on_its_streams(signal: Signal, event: Any, expected: dict[str, Any]) -> None:
+    signal.send(sender=object, event=event)
+    assert on_streams() == expected
+
+
+def test_every_signal_of_executions_is_listened_to() -> None:
+    all_signals = {name for name, value in vars(signals).items() if isinstance(value, Signal)}
+    assert len(all_signals) == len(SIGNALS)
+    for name in all_signals:
+        assert getattr(signals, name).has_listeners(), name
+
+
+def test_to_connect_again_tells_nothing_twice() -> None:
+    receivers.connect()
+    signals.node_execution_changed.send(sender=object, event=node())
+    assert len(on_streams()[EXECUTION]) == 1
+
+
+def test_the_changes_of_a_bulk_write_keep_their_order() -> None:
+    changes = [execution(id=f"e{number % 3}", outputs={"n": [number]}) for number in range(9)]
+    signals.graph_execution_changed.send(sender=object, events=changes)
+    told = on_streams()
+    assert [data["outputs"]["n"] for _, _, data in told[GRAPH]] == [[number] for number in range(9)]
+    assert [data["outputs"]["n"] for _, _, data in told["user-1|graph_exec#e1"]] == [[1], [4], [7]]
+
+
+def test_a_bulk_write_without_a_change_tells_nothing() -> None:
+    signals.node_execution_changed.send(sender=object, events=[])
+    assert not StreamEvent.objects.exists()
+
+
+def test_the_news_of_one_user_are_on_no_stream_of_another() -> None:
+    signals.graph_execution_changed.send(sender=object, event=execution())
+    signals.graph_execution_changed.send(sender=object, event=execution(user_id="user-2"))
+    signals.notification_created.send(sender=object, event=notification(user_id="user-2"))
+    assert set(on_streams()) == {
+        EXECUTION,
+        GRAPH,
+        "user-2|graph_exec#e1",
+        "user-2|graph#g1|executions",
+        "user-2|notifications",
+    }
+
+
+def test_a_deleted_execution_ends_its_stream_and_leaves_the_graphs() -> None:
+    signals.graph_execution_changed.send(sender=object, event=execution())
+    signals.node_execution_changed.send(sender=object, event=node())
+    with transaction.atomic():
+        signals.node_execution_deleted.send(
+            sender=object, event=NodeExecutionDeleted(node_exec_id="n1", graph_exec_id="e1", user_id="user-1")
+        )
+        signals.graph_execution_deleted.send(
+            sender=object, event=GraphExecutionDeleted(id="e1", user_id="user-1", graph_id="g1")
+        )
+    assert [method for method, _, _ in on_streams().pop(GRAPH)] == ["graph_execution_event", "execution_deleted"]
+    assert not Stream.objects.filter(key=EXECUTION).exists()
+
+
+def test_a_deleted_graph_ends_its_stream() -> None:
+    signals.graph_execution_changed.send(sender=object, event=execution())
+    signals.graph_deleted.send(sender=object, event=GraphDeleted(id="g1", user_id="user-1"))
+    assert set(on_streams()) == {EXECUTION}
+
+
+def test_a_change_that_is_taken_back_is_not_told() -> None:
+    with pytest.raises(RuntimeError), transaction.atomic():
+        signals.node_execution_changed.send(sender=object, event=node())
+        raise RuntimeError
+    assert not StreamEvent.objects.exists()
+
+
+def test_a_change_that_cannot_be_told_fails(settings: Settings) -> None:
+    settings.REALTIME = {"MAX_EVENT_BYTES": 100}
+    with pytest.raises(ValueError, match="MAX_EVENT_BYTES"):
+        signals.graph_execution_changed.send(sender=object, event=execution())
+    assert not StreamEvent.objects.exists()

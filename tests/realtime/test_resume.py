@@ -1,0 +1,117 @@
+"""Where a subscription begins, as a table: what the client says, against where the stream stands."""
+
+from typing import Any, NamedTuple
+
+import pytest
+from pydantic import ValidationError
+
+from realtime.messages import Subscribe, SubscribeNotifications
+from realtime.resume import FromCursor, FromSnapshot, beginning
+
+
+class Stream(NamedTuple):
+    epoch: str
+    head: int
+    floor: int
+
+
+# What the client may have: (name, after) against a stream at head 42 whose events up to 10 are gone
+STREAM = Stream("now", 42, 10)
+AT_HEAD, WITHIN, AT_FLOOR, BELOW_FLOOR, AT_ZERO, BEYOND = 42, 30, 10, 9, 0, 43
+REFUSED = FromSnapshot(0, recovered=False)
+LIVE = FromCursor(42)
+
+TABLE: list[tuple[dict[str, Any], FromCursor | FromSnapshot]] = [
+    # The base protocol: from now on
+    ({}, LIVE),
+    ({"epoch": "now"}, LIVE),
+    ({"epoch": "other"}, LIVE),
+    ({"limit": 5}, LIVE),
+    # All that follows a cursor; the default with `after`
+    ({"after": AT_HEAD}, FromCursor(42)),
+    ({"after": WITHIN}, FromCursor(30)),
+    ({"after": AT_FLOOR}, FromCursor(10)),
+    ({"after": BELOW_FLOOR}, REFUSED),
+    ({"after": AT_ZERO}, REFUSED),
+    ({"after": BEYOND}, REFUSED),
+    ({"after": WITHIN, "epoch": "now"}, FromCursor(30)),
+    ({"after": WITHIN, "epoch": "other"}, REFUSED),
+    ({"after": AT_HEAD, "epoch": "other"}, REFUSED),
+    ({"after": WITHIN, "replay": "all"}, FromCursor(30)),
+    ({"after": BELOW_FLOOR, "replay": "all"}, REFUSED),
+    ({"after": BEYOND, "replay": "all"}, REFUSED),
+    ({"after": WITHIN, "epoch": "other", "replay": "all"}, REFUSED),
+    # "all" without a cursor is the whole history, which is gone here
+    ({"replay": "all"}, REFUSED),
+    ({"replay": "all", "epoch": "now"}, REFUSED),
+    # The newest event of each entity; with a cursor only those newer than it
+    ({"replay": "latest"}, FromSnapshot(0, recovered=True)),
+    ({"replay": "latest", "epoch": "now"}, FromSnapshot(0, recovered=True)),
+    ({"replay": "latest", "epoch": "other"}, REFUSED),
+    ({"after": AT_HEAD, "replay": "latest"}, FromSnapshot(42, recovered=True)),
+    ({"after": WITHIN, "replay": "latest"}, FromSnapshot(30, recovered=True)),
+    ({"after": AT_FLOOR, "replay": "latest"}, FromSnapshot(10, recovered=True)),
+    ({"after": BELOW_FLOOR, "replay": "latest"}, REFUSED),
+    ({"after": AT_ZERO, "replay": "latest"}, REFUSED),
+    ({"after": BEYOND, "replay": "latest"}, REFUSED),
+    ({"after": WITHIN, "epoch": "other", "replay": "latest"}, REFUSED),
+    # Numbers, and nothing repeated: there is no promise to break
+    ({"replay": "none"}, LIVE),
+    ({"after": WITHIN, "replay": "none"}, LIVE),
+    ({"after": BEYOND, "replay": "none"}, LIVE),
+    ({"after": WITHIN, "epoch": "other", "replay": "none"}, LIVE),
+]
+
+
+@pytest.mark.parametrize(("wish", "start"), TABLE, ids=[str(wish) for wish, _ in TABLE])
+def test_a_subscribe_is_answered_whole_or_refused(wish: dict[str, Any], start: FromCursor | FromSnapshot) -> None:
+    got = beginning(Subscribe.model_validate(wish), STREAM)
+    assert (type(got), got) == (type(start), start)
+
+
+@pytest.mark.parametrize("wish", [{"after": 0}, {"after": 0, "epoch": "now"}, {"replay": "all"}])
+def test_the_whole_history_is_repeated_where_all_of_it_is_kept(wish: dict[str, Any]) -> None:
+    assert beginning(Subscribe.model_validate(wish), Stream("now", 42, 0)) == FromCursor(0)
+
+
+@pytest.mark.parametrize("wish", [{"after": 0}, {"after": 0, "replay": "latest"}, {"replay": "latest"}])
+def test_an_empty_stream_has_nothing_to_refuse(wish: dict[str, Any]) -> None:
+    assert beginning(Subscribe.model_validate(wish), Stream("now", 0, 0)).recovered
+
+
+def test_a_cursor_in_a_stream_that_was_emptied_is_refused() -> None:
+    assert beginning(Subscribe(after=1), Stream("now", 0, 0)) == REFUSED
+
+
+def test_notifications_without_a_cursor_begin_with_what_comes() -> None:
+    assert beginning(SubscribeNotifications(), STREAM) == LIVE
+
+
+def test_only_who_says_where_it_is_or_what_it_wants_gets_numbers() -> None:
+    assert not Subscribe().numbered
+    assert not Subscribe(epoch="now").numbered
+    assert Subscribe(after=0).numbered
+    assert Subscribe.model_validate({"replay": "none"}).numbered
+    assert SubscribeNotifications().numbered
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"after": -1},
+        {"after": 2**63},
+        {"after": "1"},
+        {"after": 1.0},
+        {"after": True},
+        {"replay": "some"},
+        {"replay": 1},
+        {"epoch": 1},
+        {"limit": 0},
+        {"limit": -1},
+        {"limit": 10_001},
+        {"limit": "5"},
+    ],
+)
+def test_a_wish_of_the_wrong_shape_is_no_wish(wish: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Subscribe.model_validate(wish)

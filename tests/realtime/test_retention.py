@@ -1,0 +1,335 @@
+"""How long the log keeps what it holds."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+
+from realtime import log, retention
+from realtime.log import END, Entry, Place
+from realtime.messages import WSMethod
+from realtime.models import Stream, StreamEvent
+from realtime.publish import end_stream, open_stream, publish, publish_entries, settle
+from realtime.replay import newest_by_entity, read_after
+from realtime.retention import prune, remove
+from tests.realtime.side_by_side import Thread, held, side_by_side, until_released, until_waiting
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+KEY = "u1|orders#7"
+EXECUTION, GRAPH = "u1|graph_exec#e", "u1|graph#g|executions"
+LONG_AGO = timezone.now() - timedelta(days=30)
+LIMIT = timezone.now() - timedelta(days=7)
+
+
+def happen(*entities: str, key: str = KEY, method: str = "order_changed") -> None:
+    for number, entity in enumerate(entities, start=1):
+        publish(key, method, entity, {"of": entity, "n": number})
+
+
+def age(key: str = KEY, upto: int | None = None) -> None:
+    """The events of the stream, or those up to a number, have been there for a month."""
+    events = StreamEvent.objects.filter(stream__key=key)
+    (events if upto is None else events.filter(seq__lte=upto)).update(created_at=LONG_AGO)
+
+
+def left(key: str = KEY) -> list[int | None]:
+    return list(StreamEvent.objects.filter(stream__key=key).order_by("seq").values_list("seq", flat=True))
+
+
+def stream(key: str = KEY) -> Stream:
+    return Stream.objects.get(key=key)
+
+
+def assert_whole(key: str) -> None:
+    """Every event above the floor is there, the head's is there, and each has its data."""
+    it, numbers = stream(key), left(key)
+    assert [number for number in numbers if number and number > it.floor] == list(range(it.floor + 1, it.head + 1))
+    assert not it.head or it.head in numbers
+    for event in StreamEvent.objects.filter(stream=it).select_related("data_of"):
+        assert event.data is not None or (event.data_of is not None and event.data_of.data is not None)
+
+
+# By age
+
+
+def test_old_events_go_but_for_the_newest_of_each_entity() -> None:
+    happen("a", "b", "a", "c", "b")
+    age()
+    assert prune(stream().pk, LIMIT) == 2
+    assert left() == [3, 4, 5]
+
+
+def test_the_floor_rises_to_the_last_event_that_may_go() -> None:
+    happen("a", "a", "a", "a")
+    age(upto=3)
+    assert prune(stream().pk, LIMIT) == 3
+    assert (stream().floor, stream().head, left()) == (3, 4, [4])
+
+
+def test_nothing_young_goes() -> None:
+    happen("a", "a", "a")
+    assert prune(stream().pk, LIMIT) == 0
+    assert (stream().floor, left()) == (0, [1, 2, 3])
+
+
+def test_an_old_event_behind_a_younger_one_stays() -> None:
+    happen("a", "a", "a", "a")
+    age()
+    StreamEvent.objects.filter(seq=2).update(created_at=timezone.now())
+    assert prune(stream().pk, LIMIT) == 1
+    assert (stream().floor, left()) == (1, [2, 3, 4])
+
+
+def test_the_event_at_the_head_stays_whatever_it_says() -> None:
+    happen("a", "b")
+    publish(KEY, WSMethod.NOTIFICATION_DELETED, "a", {})
+    age()
+    prune(stream().pk, LIMIT)
+    assert left() == [2, 3]
+
+
+@pytest.mark.parametrize(
+    "over",
+    ["notification_read", "notification_deleted", "execution_deleted", "node_execution_deleted"],
+)
+def test_what_is_over_goes_wholly(over: str) -> None:
+    happen("a", "b")
+    publish(KEY, over, "a", {})
+    happen("b")
+    age()
+    prune(stream().pk, LIMIT)
+    assert left() == [4]
+
+
+def test_a_young_end_of_something_old_stays_to_be_told() -> None:
+    happen("a", "b")
+    age()
+    publish(KEY, WSMethod.EXECUTION_DELETED, "a", {})
+    prune(stream().pk, LIMIT)
+    assert left() == [2, 3]
+
+
+def test_to_prune_again_takes_no_more() -> None:
+    happen("a", "a", "b")
+    age()
+    prune(stream().pk, LIMIT)
+    before = (stream().floor, left())
+    assert prune(stream().pk, LIMIT) == 0
+    assert (stream().floor, left()) == before == (3, [2, 3])
+
+
+def test_the_floor_never_falls() -> None:
+    happen("a", "a", "a")
+    age()
+    prune(stream().pk, LIMIT)
+    StreamEvent.objects.update(created_at=timezone.now())
+    prune(stream().pk, LIMIT)
+    assert stream().floor == 3
+
+
+def test_what_has_no_number_yet_is_left_alone() -> None:
+    happen("a")
+    log.insert([Entry("order_changed", "{}", (Place(KEY, "a"),))])
+    StreamEvent.objects.update(created_at=LONG_AGO)
+    assert prune(stream().pk, LIMIT) == 0
+    assert open_stream(KEY).head == 2
+
+
+def test_a_stream_that_is_gone_has_nothing_to_prune() -> None:
+    assert prune(10**9, LIMIT) == 0
+
+
+def test_the_state_is_the_same_before_and_after() -> None:
+    happen(*"abcabdaab")
+    age(upto=6)
+    it = stream()
+    before, _ = newest_by_entity(it.pk, after=0, head=it.head, limit=100)
+    prune(it.pk, LIMIT)
+    assert newest_by_entity(it.pk, after=0, head=it.head, limit=100)[0] == before
+    page = read_after(it.pk, stream().floor)
+    assert page
+    assert [event.seq for event in page.events] == [7, 8, 9]
+    assert_whole(KEY)
+
+
+# Events that stand in two streams
+
+
+def both(*numbers: int) -> list[Entry]:
+    return [
+        Entry("graph_execution_event", f'{{"n":{n}}}', (Place(EXECUTION, "graph"), Place(GRAPH, "e"))) for n in numbers
+    ]
+
+
+def data_of(key: str) -> dict[int, str | None]:
+    page = read_after(stream(key).pk, 0)
+    assert page
+    return {event.seq: event.data for event in page.events}
+
+
+def test_what_stays_gets_the_data_of_what_goes() -> None:
+    publish_entries(both(1, 2, 3))
+    age(EXECUTION)
+    prune(stream(EXECUTION).pk, LIMIT)
+    assert left(EXECUTION) == [3]
+    assert data_of(GRAPH) == {1: '{"n":1}', 2: '{"n":2}', 3: '{"n":3}'}
+    assert data_of(EXECUTION) == {3: '{"n":3}'}
+
+
+def test_what_has_no_number_yet_gets_the_data_of_what_goes() -> None:
+    log.insert(both(1, 2))
+    settle([EXECUTION])
+    age(EXECUTION)
+    prune(stream(EXECUTION).pk, LIMIT)
+    settle([GRAPH])
+    assert data_of(GRAPH) == {1: '{"n":1}', 2: '{"n":2}'}
+
+
+def test_what_refers_to_others_goes_without_them() -> None:
+    publish_entries(both(1, 2, 3))
+    age(GRAPH)
+    prune(stream(GRAPH).pk, LIMIT)
+    assert left(GRAPH) == [3]
+    assert left(EXECUTION) == [1, 2, 3]
+
+
+def test_a_removed_stream_leaves_its_data_where_it_is_needed() -> None:
+    publish_entries(both(1, 2))
+    end_stream(EXECUTION)
+    assert not Stream.objects.filter(key=EXECUTION).exists()
+    assert data_of(GRAPH) == {1: '{"n":1}', 2: '{"n":2}'}
+    assert not StreamEvent.objects.filter(data_of__isnull=False).exists()
+
+
+# Wholly
+
+
+def test_a_stream_that_was_not_ended_is_not_removed() -> None:
+    happen("a")
+    assert not remove(KEY)
+    assert left() == [1]
+
+
+def test_of_two_who_remove_a_stream_one_does() -> None:
+    happen("a")
+    log.insert([Entry(END, "null", (Place(KEY, ""),))])
+    assert remove(KEY)
+    assert not remove(KEY)
+    assert not StreamEvent.objects.exists()
+    assert not Stream.objects.exists()
+
+
+def test_another_who_was_faster_leaves_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    happen("a")
+    log.insert([Entry(END, "null", (Place(KEY, ""),))])
+    lock = log.lock
+
+    def lock_too_late(keys: Any) -> list[Stream]:
+        monkeypatch.setattr(retention, "lock", lock)
+        assert remove(KEY)
+        return lock(keys)
+
+    monkeypatch.setattr(retention, "lock", lock_too_late)
+    with transaction.atomic():
+        assert not remove(KEY)
+    assert not Stream.objects.exists()
+
+
+def test_what_follows_the_end_is_kept_even_if_it_has_a_number() -> None:
+    happen("a")
+    log.insert([Entry(END, "null", (Place(KEY, ""),)), Entry("order_changed", '"later"', (Place(KEY, "a"),))])
+    log.number([KEY])
+    assert left() == [1, 2]
+    settle([KEY])
+    settle([KEY])
+    assert left() == [1]
+    assert StreamEvent.objects.get().data == '"later"'
+
+
+@pytest.fixture
+def few_parameters() -> Iterator[None]:
+    """A SQLite as some systems build it: a statement takes 999 parameters."""
+    connection.ensure_connection()
+    before = connection.connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 999)
+    yield
+    connection.connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, before)
+
+
+@pytest.mark.sqlite
+@pytest.mark.usefixtures("few_parameters")
+def test_a_long_stream_is_pruned_and_removed_however_few_parameters_a_statement_takes() -> None:
+    publish_entries(both(*range(1, 1_201)))
+    age(EXECUTION)
+    assert prune(stream(EXECUTION).pk, LIMIT) == 1_199
+    publish_entries(both(*range(1_201, 2_401)))
+    end_stream(EXECUTION)
+    assert StreamEvent.objects.filter(stream__key=GRAPH, data__isnull=False).count() == 2_400
+
+
+# Side by side
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("shorten", ["prune", "remove"])
+def test_who_copies_data_into_another_stream_waits_for_its_turn_there(shorten: str) -> None:
+    """Rows of a stream change under its lock only: else two could wait for each other's rows."""
+    publish_entries(both(1, 2, 3))
+    age(EXECUTION)
+    if shorten == "remove":
+        log.insert([Entry(END, "null", (Place(EXECUTION, ""),))])
+
+    def number(begun: threading.Event) -> None:
+        with transaction.atomic():
+            log.lock([GRAPH])
+            begun.set()
+            until_released()
+
+    with held(number):
+        thread = Thread(prune, stream(EXECUTION).pk, LIMIT) if shorten == "prune" else Thread(remove, EXECUTION)
+        assert until_waiting(thread)
+    thread.result()
+    assert data_of(GRAPH) == {1: '{"n":1}', 2: '{"n":2}', 3: '{"n":3}'}
+
+
+def test_writers_pruners_and_an_end_at_once_lose_nothing_that_is_promised() -> None:
+    rounds = 25 if connection.vendor == "postgresql" else 5
+    writers = [Thread(write, rounds, offset * rounds) for offset in range(3)]
+    in_a_month = timezone.now() + timedelta(days=30)  # so that everything is old
+    while any(writer.is_running for writer in writers):
+        for key in (EXECUTION, GRAPH):
+            prune(open_stream(key).id, in_a_month)
+            assert_whole(key)
+    for writer in writers:
+        writer.result()
+    settle([EXECUTION, GRAPH])
+    assert stream(GRAPH).head == 3 * rounds
+    for key in (EXECUTION, GRAPH):
+        assert_whole(key)
+
+
+def write(rounds: int, offset: int) -> None:
+    for number in range(offset, offset + rounds):
+        publish_entries(both(number))
+
+
+def test_streams_that_are_ended_and_begun_at_once_keep_what_the_others_refer_to() -> None:
+    rounds = 15 if connection.vendor == "postgresql" else 4
+
+    def live() -> None:
+        for number in range(rounds):
+            publish_entries(both(number))
+            with transaction.atomic():
+                end_stream(EXECUTION)
+
+    side_by_side(live, live, live)
+    settle([EXECUTION, GRAPH])
+    settle([EXECUTION, GRAPH])
+    assert not log.unnumbered(10)
+    assert_whole(GRAPH)
+    assert stream(GRAPH).head == 3 * rounds

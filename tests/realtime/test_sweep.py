@@ -1,0 +1,147 @@
+"""The sweep finds whatever no announcement told of."""
+
+import asyncio
+import logging
+from types import SimpleNamespace
+
+import pytest
+from channels.db import database_sync_to_async as in_db
+from channels.layers import get_channel_layer
+from django.db import OperationalError
+
+from executions.services import notify_user, report_execution, report_node
+from realtime import log, publish, streams
+from realtime import sweep as sweep_module
+from realtime.hub import hub_of_this_loop
+from realtime.models import StreamEvent
+from realtime.sweep import sweep
+from tests.realtime.layers import layer_named
+
+NO_SWEEPS = {"SWEEP_INTERVAL": 3_600.0, "SWEEP_GRACE": 0.0}
+QUICK_SWEEPS = {"SWEEP_INTERVAL": 0.02, "SWEEP_GRACE": 0.0}
+
+
+@pytest.fixture
+def dies_before_numbering(monkeypatch):
+    """A writer that dies between its commit and the numbering leaves what it recorded as it is."""
+
+    def commit(work, *args, **kwargs):
+        with monkeypatch.context() as dead:
+            dead.setattr(publish._Settlement, "__call__", lambda settlement: None)
+            return work(*args, **kwargs)
+
+    return commit
+
+
+async def test_what_a_dead_writer_left_without_a_number_is_numbered_and_delivered(
+    live_client, user, execution, settings, dies_before_numbering
+):
+    settings.REALTIME = NO_SWEEPS
+    client = await live_client(user)
+    await client.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk), "after": 1})
+    await in_db(dies_before_numbering)(report_execution, execution, status="RUNNING")
+    await in_db(dies_before_numbering)(report_node, execution, node_id="n", status="QUEUED")
+    await sweep(hub_of_this_loop())
+    assert [frame["seq"] for frame in await client.frames(2)] == [2, 3]
+
+
+async def test_what_nobody_watches_is_numbered_too(live_client, user, other_user, settings, dies_before_numbering):
+    settings.REALTIME = NO_SWEEPS
+    await live_client(user)
+    await in_db(dies_before_numbering)(notify_user, other_user, type="info", event="hey")
+    await sweep(hub_of_this_loop())
+    assert (await in_db(StreamEvent.objects.get)()).seq == 1
+
+
+async def test_a_stream_that_cannot_be_numbered_does_not_hold_up_the_others(
+    live_client, user, other_user, settings, dies_before_numbering, monkeypatch, counted, caplog
+):
+    settings.REALTIME = NO_SWEEPS
+    client = await live_client(user)
+    for each in (other_user, user):
+        await in_db(dies_before_numbering)(notify_user, each, type="info", event="hey")
+    settle = publish.settle
+
+    def settle_all_but_one(keys):
+        if keys == [streams.notifications(str(other_user.pk))]:
+            raise OperationalError
+        settle(keys)
+
+    monkeypatch.setattr(sweep_module, "settle", settle_all_but_one)
+    await sweep(hub_of_this_loop())
+    assert (await client.frame())["data"]["event"] == "hey"
+    assert counted["numbering_failed"] == 1
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+
+
+async def test_a_numbered_event_that_nobody_announced_is_delivered(live_client, user, settings, counted):
+    settings.REALTIME = NO_SWEEPS
+    settings.CHANNEL_LAYERS = layer_named("DropsEverything")
+    client = await live_client(user)
+    await in_db(notify_user)(user, type="info", event="hey")
+    await sweep(hub_of_this_loop())
+    assert (await client.frame())["data"]["event"] == "hey"
+    assert counted["heads_mended"] == 1
+
+
+async def test_an_announcement_that_was_only_late_is_not_taken_for_a_lost_one(
+    live_client, user, settings, counted, monkeypatch
+):
+    settings.REALTIME = NO_SWEEPS
+    settings.CHANNEL_LAYERS = layer_named("HeldBack")
+    client = await live_client(user)
+    await in_db(notify_user)(user, type="info", event="hey")
+    is_in_grace, grace_is_over = asyncio.Event(), asyncio.Event()
+
+    async def grace(seconds):
+        is_in_grace.set()
+        await grace_is_over.wait()
+
+    monkeypatch.setattr(sweep_module, "asyncio", SimpleNamespace(sleep=grace))
+    sweeping = asyncio.create_task(sweep(hub_of_this_loop()))
+    await is_in_grace.wait()
+    await get_channel_layer().deliver()
+    assert (await client.frame())["data"]["event"] == "hey"
+    grace_is_over.set()
+    await sweeping
+    assert counted["heads_mended"] == 0
+
+
+async def test_sweeps_come_by_themselves_and_one_that_fails_is_followed_by_the_next(
+    live_client, user, settings, monkeypatch, counted
+):
+    settings.REALTIME = QUICK_SWEEPS
+    settings.CHANNEL_LAYERS = layer_named("DropsEverything")
+    failures = iter([OperationalError, OperationalError])
+    heads = log.heads
+
+    def fail_twice(ids):
+        for failure in failures:
+            raise failure
+        return heads(ids)
+
+    monkeypatch.setattr(log, "heads", fail_twice)
+    client = await live_client(user)
+    await in_db(notify_user)(user, type="info", event="hey")
+    assert (await client.frame())["data"]["event"] == "hey"
+
+
+async def test_a_stream_that_is_gone_ends_for_its_readers_and_the_sockets_stay_open(
+    live_client, user, graph, execution, settings
+):
+    """The announcement of its end has been lost."""
+    settings.REALTIME = NO_SWEEPS
+    settings.CHANNEL_LAYERS = layer_named("DropsEverything")
+    client = await live_client(user)
+    await client.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk)})
+    await in_db(execution.delete)()
+    await sweep(hub_of_this_loop())
+    assert await client.frame() == {
+        "method": "error",
+        "data": None,
+        "success": False,
+        "channel": None,
+        "error": "Graph execution not found",
+    }
+    assert set(hub_of_this_loop().streams) == {streams.notifications(str(user.pk))}
+    await client.ping()

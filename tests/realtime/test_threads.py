@@ -1,0 +1,192 @@
+"""Where the sockets' database work runs."""
+
+import asyncio
+import os
+import threading
+from typing import Any
+
+import pytest
+from django.db import InterfaceError, OperationalError, connection, connections
+
+from realtime import threads
+from realtime.conf import limits
+from realtime.threads import in_thread
+
+PATIENCE = 20.0  # seconds; only a test that fails waits for so long
+
+
+async def test_work_runs_in_a_thread_of_its_own_and_gives_its_result() -> None:
+    name = await in_thread(lambda: threading.current_thread().name)
+    assert name.startswith("realtime-db")
+
+
+async def test_arguments_are_passed_and_errors_are_raised() -> None:
+    assert await in_thread(divmod, 7, 2) == (3, 1)
+    assert await in_thread(sorted, [1, 2], reverse=True) == [2, 1]
+    with pytest.raises(ZeroDivisionError):
+        await in_thread(divmod, 7, 0)
+
+
+async def test_only_so_many_run_at_once() -> None:
+    running, most, lock = 0, 0, threading.Lock()
+    all_run, go_on = threading.Event(), threading.Event()
+
+    def work() -> None:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+            if running == limits.DB_THREADS:
+                all_run.set()
+        assert go_on.wait(PATIENCE)
+        with lock:
+            running -= 1
+
+    works = [asyncio.ensure_future(in_thread(work)) for _ in range(3 * limits.DB_THREADS)]
+    assert await asyncio.to_thread(all_run.wait, PATIENCE)
+    go_on.set()
+    await asyncio.gather(*works)
+    assert most == limits.DB_THREADS
+
+
+async def test_the_loop_goes_on_while_work_waits() -> None:
+    go_on = threading.Event()
+    work = asyncio.ensure_future(in_thread(go_on.wait, PATIENCE))
+    await asyncio.sleep(0)
+    assert not work.done()
+    go_on.set()
+    assert await work
+
+
+@pytest.mark.parametrize("error", [OperationalError, InterfaceError])
+async def test_work_that_finds_its_connection_lost_is_done_once_more(error: type[Exception]) -> None:
+    attempts = []
+
+    def work() -> str:
+        attempts.append(1)
+        if len(attempts) == 1:
+            raise error("server closed the connection unexpectedly")
+        return "done"
+
+    assert await in_thread(work) == "done"
+    assert len(attempts) == 2
+
+
+async def test_what_fails_twice_is_raised() -> None:
+    attempts = []
+
+    def work() -> None:
+        attempts.append(1)
+        raise OperationalError("still away")
+
+    with pytest.raises(OperationalError, match="still away"):
+        await in_thread(work)
+    assert len(attempts) == 2
+
+
+async def test_an_error_of_the_work_itself_is_not_repeated() -> None:
+    attempts = []
+
+    def work() -> None:
+        attempts.append(1)
+        raise ValueError
+
+    with pytest.raises(ValueError, match=r"^$"):
+        await in_thread(work)
+    assert len(attempts) == 1
+
+
+def query() -> Any:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        return cursor.fetchone()[0]
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_thread_keeps_no_connection_when_its_work_is_over() -> None:
+    def work() -> Any:
+        query()
+        return connections["default"]
+
+    wrapper = await in_thread(work)
+    assert wrapper.connection is None
+
+    def fail() -> None:
+        works.append(connections["default"])
+        query()
+        raise ValueError
+
+    works: list[Any] = []
+    with pytest.raises(ValueError, match=r"^$"):
+        await in_thread(fail)
+    assert works[0].connection is None
+
+
+def terminate_all_others() -> None:
+    """What a restart of PostgreSQL does to the connections of a process."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_connections_that_were_lost_between_two_works_hurt_nobody() -> None:
+    async def use_many() -> list[Any]:
+        together = threading.Barrier(limits.DB_THREADS)
+
+        def work() -> Any:
+            together.wait(PATIENCE)
+            return query()
+
+        return await asyncio.gather(*(in_thread(work) for _ in range(limits.DB_THREADS)))
+
+    assert asyncio.run(use_many()) == [1] * limits.DB_THREADS
+    terminate_all_others()
+    assert asyncio.run(use_one_after_another()) == [1] * limits.DB_THREADS
+
+
+async def use_one_after_another() -> list[Any]:
+    return [await in_thread(query) for _ in range(limits.DB_THREADS)]
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_is_lost_in_the_middle_of_a_work_is_replaced() -> None:
+    begun, lost = threading.Event(), threading.Event()
+    attempts = []
+
+    def work() -> Any:
+        query()
+        attempts.append(1)
+        if len(attempts) == 1:
+            begun.set()
+            assert lost.wait(PATIENCE)
+        return query()
+
+    async def lose_it() -> Any:
+        result = asyncio.ensure_future(in_thread(work))
+        await asyncio.to_thread(begun.wait, PATIENCE)
+        await in_thread(terminate_all_others)
+        lost.set()
+        return await result
+
+    assert asyncio.run(lose_it()) == 1
+    assert len(attempts) == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+async def test_a_forked_child_has_threads_of_its_own() -> None:
+    await in_thread(query_nothing)
+    assert threads._executor is not None
+    before = threads._executor
+    threads._forget()  # what Python calls in the child
+    assert await in_thread(query_nothing) is None
+    assert threads._executor is not before
+    before.shutdown()
+
+
+def query_nothing() -> None:
+    pass

@@ -1,0 +1,124 @@
+"""Tokens that open sockets."""
+
+import json
+import time
+from base64 import urlsafe_b64encode
+from datetime import timedelta
+from typing import Any
+
+import jwt
+import pytest
+from django.conf import settings as django_settings
+from pytest_django import Settings
+
+from realtime.tokens import BadToken, NoSubject, issue_token, read_token
+
+HOUR = timedelta(hours=1)
+OTHER_KEY = "another-key-which-is-long-enough-for-all-of-these-algorithms-too"
+
+
+def token(key: str = "", algorithm: str = "HS256", header: dict[str, Any] | None = None, **claims: Any) -> str:
+    return jwt.encode({"sub": "7", **claims}, key or django_settings.JWT_KEY, algorithm, headers=header)
+
+
+def part(value: object) -> str:
+    return urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+
+def test_a_token_names_the_user_for_whom_it_was_issued() -> None:
+    assert read_token(issue_token(7, HOUR)) == "7"
+    assert read_token(issue_token("a-uuid", HOUR)) == "a-uuid"
+
+
+def test_a_token_ends_with_its_lifetime() -> None:
+    with pytest.raises(BadToken):
+        read_token(issue_token(7, timedelta(seconds=-1)))
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        pytest.param({"exp": 1}, id="expired"),
+        pytest.param({"exp": "never"}, id="an end that is no number"),
+        pytest.param({"nbf": time.time() + 3600}, id="not yet valid"),
+        pytest.param({"scope": "worker"}, id="a worker's"),
+    ],
+)
+def test_a_token_for_another_time_or_purpose_is_bad(claims: dict[str, Any]) -> None:
+    with pytest.raises(BadToken):
+        read_token(token(**claims))
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        pytest.param(lambda: token(key=OTHER_KEY), id="another key"),
+        pytest.param(lambda: token(algorithm="HS384"), id="another algorithm"),
+        pytest.param(lambda: f"{part({'alg': 'none', 'typ': 'JWT'})}.{part({'sub': '7'})}.", id="no algorithm"),
+        pytest.param(lambda: f"{part({'alg': 'None'})}.{part({'sub': '7'})}.", id="no algorithm, spelt otherwise"),
+        pytest.param(lambda: f"{part({})}.{part({'sub': '7'})}.", id="not a word of an algorithm"),
+        pytest.param(lambda: token().rsplit(".", 1)[0] + ".", id="no signature"),
+        pytest.param(lambda: token()[:-4], id="half a signature"),
+        pytest.param(lambda: token() + "\n", id="a line end"),
+        pytest.param(
+            lambda: ".".join([token().split(".")[0], part({"sub": "8"}), token().split(".")[2]]), id="changed"
+        ),
+        pytest.param(lambda: "", id="nothing"),
+        pytest.param(lambda: "..", id="dots"),
+        pytest.param(lambda: "é.é.é", id="no ASCII"),
+        pytest.param(lambda: "\ud800", id="a lone surrogate"),
+        pytest.param(lambda: "\0", id="U+0000"),
+        pytest.param(lambda: f"{part([])}.{part([])}.{part([])}", id="lists"),
+    ],
+)
+def test_a_forged_or_broken_token_is_bad(forged: Any) -> None:
+    with pytest.raises(BadToken):
+        read_token(forged())
+
+
+@pytest.mark.parametrize("subject", [None, 7, "", ["7"], {"id": "7"}, True])
+def test_a_token_whose_subject_is_no_text_names_no_user(subject: object) -> None:
+    with pytest.raises(NoSubject):
+        read_token(token(sub=subject))
+
+
+def test_a_token_without_a_subject_names_no_user() -> None:
+    with pytest.raises(NoSubject):
+        read_token(jwt.encode({}, django_settings.JWT_KEY, "HS256"))
+
+
+def test_the_algorithm_is_the_settings(settings: Settings) -> None:
+    settings.JWT_ALGORITHM = "HS384"
+    assert read_token(issue_token(7, HOUR)) == "7"
+    with pytest.raises(BadToken):
+        read_token(token(algorithm="HS256"))
+
+
+def test_with_an_audience_only_tokens_for_it_are_taken(settings: Settings) -> None:
+    settings.JWT_AUDIENCE = "sockets"
+    assert read_token(issue_token(7, HOUR)) == "7"
+    assert read_token(token(aud=["other", "sockets"])) == "7"
+    for claims in ({}, {"aud": "other"}, {"aud": 5}):
+        with pytest.raises(BadToken):
+            read_token(token(**claims))
+
+
+def test_with_an_issuer_only_its_tokens_are_taken(settings: Settings) -> None:
+    settings.JWT_ISSUER = "us"
+    assert read_token(issue_token(7, HOUR)) == "7"
+    for claims in ({}, {"iss": "them"}):
+        with pytest.raises(BadToken):
+            read_token(token(**claims))
+
+
+def test_without_an_audience_it_does_not_matter_for_whom_a_token_is() -> None:
+    assert read_token(token(aud="anybody", iss="anybody")) == "7"
+
+
+def test_what_is_wrong_with_a_token_does_not_quote_it() -> None:
+    bad = token(key=OTHER_KEY)
+    with pytest.raises(BadToken) as refused:
+        read_token(bad)
+    assert refused.value.__cause__ is None
+    assert refused.value.__suppress_context__
+    assert bad not in str(refused.value)

@@ -1,0 +1,57 @@
+"""What staff can see of the process that answers."""
+
+import os
+from typing import Any
+
+import pytest
+from channels.db import database_sync_to_async as in_thread
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+
+from realtime.counters import count, counts
+from tests.realtime.conftest import ConnectClient
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def status(user: User) -> dict[str, Any]:
+    client = Client()
+    client.force_login(user)
+    response = client.get(reverse("realtime-status"))
+    assert response.status_code == 200
+    figures = response.json()
+    assert isinstance(figures, dict)
+    return figures
+
+
+@pytest.fixture
+def staff(transactional_db: None) -> User:
+    return User.objects.create(username="staff", is_staff=True)
+
+
+def test_only_staff_sees_it(client: Client, user: User) -> None:
+    assert client.get(reverse("realtime-status")).status_code == 302
+    client.force_login(user)
+    assert client.get(reverse("realtime-status")).status_code == 302
+
+
+def test_a_process_without_sockets_says_so(staff: User) -> None:
+    count("errors")
+    assert status(staff) == {
+        "process": os.getpid(),
+        "sockets": 0,
+        "streams": 0,
+        "subscriptions": 0,
+        "counts": counts(),
+    }
+
+
+async def test_sockets_streams_and_subscriptions_are_counted(
+    live_client: ConnectClient, staff: User, user: User
+) -> None:
+    await live_client(user)
+    await live_client(user)
+    await live_client(staff)
+    figures = await in_thread(status)(staff)
+    assert (figures["sockets"], figures["streams"], figures["subscriptions"]) == (3, 2, 3)

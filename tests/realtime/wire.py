@@ -1,0 +1,124 @@
+"""A WebSocket client that may do what a good one never does: read nothing, break the protocol, leave half-way."""
+
+import base64
+import os
+import socket
+import ssl
+import struct
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from tests.realtime.server_process import PATIENCE
+
+CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
+
+
+@dataclass(frozen=True)
+class Frame:
+    opcode: int
+    payload: bytes
+
+    @property
+    def close_code(self) -> int | None:
+        return struct.unpack("!H", self.payload[:2])[0] if self.opcode == CLOSE and self.payload else None
+
+
+def frame(payload: bytes, opcode: int = TEXT, *, fin: bool = True, rsv: int = 0, masked: bool = True) -> bytes:
+    """The bytes of a client's frame; the mask is zero, so that the payload stays legible."""
+    return frame_head(len(payload), opcode, fin=fin, rsv=rsv, masked=masked) + payload
+
+
+def frame_head(length: int, opcode: int = TEXT, *, fin: bool = True, rsv: int = 0, masked: bool = True) -> bytes:
+    first, mask_bit = fin << 7 | rsv << 4 | opcode, masked << 7
+    mask = bytes(4) if masked else b""
+    if length < 126:
+        return struct.pack("!BB", first, mask_bit | length) + mask
+    if length < 1 << 16:
+        return struct.pack("!BBH", first, mask_bit | 126, length) + mask
+    return struct.pack("!BBQ", first, mask_bit | 127, length) + mask
+
+
+class Wire:
+    """One connection, after its opening handshake; `status` is what the server answered to that."""
+
+    def __init__(
+        self, port: int, path: str = "/", *headers: str, receive_buffer: int = 0, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self.was_reset = False
+        self.socket = socket.socket()
+        if receive_buffer:  # before connecting, as the window is announced there
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.settimeout(PATIENCE)
+        self.socket.connect(("127.0.0.1", port))
+        if tls:
+            self.socket = tls.wrap_socket(self.socket)
+        self._stream = self.socket.makefile("rb")
+        lines = [
+            f"GET {path} HTTP/1.1",
+            f"Host: 127.0.0.1:{port}",
+            "Connection: Upgrade",
+            "Upgrade: websocket",
+            "Sec-WebSocket-Version: 13",
+            f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}",
+            *headers,
+        ]
+        self.socket.sendall("\r\n".join([*lines, "", ""]).encode())
+        self.head = b"".join(iter(self._stream.readline, b"\r\n") if self._peek() else []).decode()
+        self.status = int(self.head.split()[1]) if self.head else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.leave()
+
+    def leave(self) -> None:
+        """Close the connection without a closing handshake."""
+        self._stream.close()
+        self.socket.close()
+
+    def send(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def receive(self) -> Frame | None:
+        """The next frame, or None where the connection has ended."""
+        try:
+            head = self._stream.read(2)
+            if len(head) < 2:
+                return None
+            length = head[1] & 0x7F
+            if length == 126:
+                (length,) = struct.unpack("!H", self._stream.read(2))
+            elif length == 127:
+                (length,) = struct.unpack("!Q", self._stream.read(8))
+            payload = self._stream.read(length)
+        except ConnectionError:
+            self.was_reset = True
+            return None
+        return Frame(head[0] & 0x0F, payload) if len(payload) == length else None
+
+    def rest(self, *, answers: bool = True) -> list[Frame]:
+        """All frames up to the end of the connection; a good client answers a close frame."""
+        frames = []
+        while received := self.receive():
+            frames.append(received)
+            if received.opcode == CLOSE and answers:
+                try:
+                    self.send(frame(received.payload[:2], CLOSE))
+                except ConnectionError:
+                    break
+        return frames
+
+    def close_code(self) -> int | None:
+        """The code with which the server closes, or None where it cut the connection without one."""
+        frames = self.rest()
+        return frames[-1].close_code if frames else None
+
+    def _peek(self) -> bytes:
+        try:
+            return self._stream.peek(1)
+        except ConnectionError:
+            return b""

@@ -1,0 +1,193 @@
+"""A server as a process: started, waited for, killed, frozen, started again."""
+
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+LEASH = Path(__file__).with_name("leash.py")
+START_DEADLINE = 30.0  # seconds; on a busy machine with two cores a web server takes five
+STOP_DEADLINE = 15.0
+
+
+class NotInstalledError(Exception):
+    """A program is not installed; the text says which, and how to get it."""
+
+    def __init__(self, program: str, *, package: str, wheel: str) -> None:
+        super().__init__(f"{program} is not installed: install {package} (apt, brew), or `pip install {wheel}`.")
+
+
+class Server:
+    """A process with a port. It may be stopped and started again; the port and the directory stay."""
+
+    host = "127.0.0.1"
+    dies_by = signal.SIGKILL  # when the test run is gone
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.directory = Path(tempfile.mkdtemp(prefix=f"runwire-{type(self).__name__.lower()}-"))
+        self._log = self.directory / "output.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def command(self) -> Sequence[str]:
+        raise NotImplementedError
+
+    def is_ready(self) -> bool:
+        """Whether it answers; asked again and again while it starts."""
+        return _connects(self.host, self.port)
+
+    # What a test does with it
+
+    def start(self) -> None:
+        """Returns when it answers. Raises RuntimeError, with what it printed, when it does not."""
+        self._process = self._spawn(self.command())
+        try:
+            self.wait_until(self.is_ready)
+        except BaseException:
+            self.kill()
+            raise
+
+    def terminate(self) -> int:
+        """SIGTERM, and waits for the end. Returns the exit code."""
+        return self._end(signal.SIGTERM)
+
+    def kill(self) -> int:
+        """SIGKILL, to its children too."""
+        return self._end(signal.SIGKILL)
+
+    def freeze(self) -> None:
+        """It keeps its port and its connections, and does nothing any more."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def restart(self) -> None:
+        """Kills it, if it still runs, and starts it again on the same port."""
+        self.kill()
+        self.start()
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def output(self) -> str:
+        """All that it printed since it was first started."""
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+    def wait_for_output(self, text: str, deadline: float = START_DEADLINE) -> None:
+        """Returns when it has printed `text`."""
+        self.wait_until(lambda: text in self.output, deadline)
+
+    def wait_until(self, condition: Callable[[], bool], deadline: float = START_DEADLINE) -> None:
+        """Returns when the condition holds; RuntimeError when the process ends or the time is up before."""
+        end = time.monotonic() + deadline
+        while not condition():
+            if not self.is_running:
+                raise RuntimeError(f"{self} has ended. It printed:\n{self.output}")
+            if time.monotonic() > end:
+                raise RuntimeError(f"{self} took more than {deadline} s. It printed:\n{self.output}")
+            time.sleep(0.02)
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends it and removes what it left on the disk."""
+        self.kill()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def __str__(self) -> str:
+        return f"{type(self).__name__} on port {self.port}"
+
+    # How
+
+    user = ""
+
+    def environment(self) -> Mapping[str, str]:
+        return os.environ
+
+    def _spawn(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
+        leash = [sys.executable, "-IS", str(LEASH), str(os.getpid()), str(int(self.dies_by)), self.user]
+        with self._log.open("ab") as log:
+            return subprocess.Popen(
+                [*leash, *command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=ROOT if not self.user else self.directory,
+                env=dict(self.environment()),
+                start_new_session=True,  # Ctrl-C is for pytest, which then stops the servers in order
+            )
+
+    def _signal(self, number: int) -> None:
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
+
+    def _end(self, number: int) -> int:
+        process = self._process
+        if process is None:
+            return 0
+        self._signal(number)
+        self._signal(signal.SIGCONT)  # a frozen process hears SIGTERM only then
+        try:
+            process.wait(STOP_DEADLINE)
+        except subprocess.TimeoutExpired:
+            raise RuntimeError(f"{self} did not stop within {STOP_DEADLINE} s. It printed:\n{self.output}") from None
+        finally:
+            self._signal(signal.SIGKILL)  # itself, or children that outlived it
+            process.wait()
+            self._process = None
+        return process.returncode
+
+
+def free_port() -> int:
+    """A port that nobody listens on, below those that the kernel gives to clients: one of these, knocking at a server
+    that is down, could be given the very port it knocks at, and meet itself."""
+    while True:
+        port = random.randrange(15_000, 32_000)
+        with closing(socket.socket()) as probe:
+            try:
+                probe.bind((Server.host, port))
+            except OSError:
+                continue
+            return port
+
+
+def in_wheel(package: str, path: str) -> str | None:
+    """The path of a file that a wheel brought along, if it is installed; the package is not imported."""
+    spec = find_spec(package)
+    for folder in (spec and spec.submodule_search_locations) or ():
+        if (Path(folder) / path).exists():
+            return str(Path(folder) / path)
+    return None
+
+
+def _connects(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), timeout=1).close()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,173 @@
+"""The ways in to a socket. One suite is run through each of them.
+
+    asgi       the ASGI application, in the test's own loop
+    runwire    realtime/server.py, as its own process
+    daphne     stock Daphne
+    uvicorn    uvicorn, where it is installed
+
+The servers learn of what the test does as any process does: by Redis where the run has one, else by the sweep.
+"""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from importlib.util import find_spec
+from typing import Any, ClassVar
+from urllib.request import Request, urlopen
+
+import pytest
+from channels.db import database_sync_to_async as in_db
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.test import Client as Browser
+
+from realtime.tokens import issue_token
+from tests.conftest import address_of_test_database
+from tests.realtime import traces
+from tests.realtime.clients import PATIENCE, Client, InProcess, OverNetwork
+from tests.servers import WebServer
+
+NAMES = ("asgi", "runwire", "daphne", "uvicorn")
+QUICK_SWEEPS = {"SWEEP_INTERVAL": 0.05, "SWEEP_GRACE": 0.05}
+
+
+def token_of(user: Any, lifetime: timedelta = timedelta(hours=1)) -> str:
+    return issue_token(user.pk, lifetime)
+
+
+class Door(ABC):
+    """Makes clients, and takes leave of those that are still there."""
+
+    address: str  # host and port, as Host and Origin name them
+
+    def __init__(self) -> None:
+        self._clients: list[Client] = []
+
+    @abstractmethod
+    def _client(self, path: str, how: dict[str, Any]) -> Client: ...
+
+    async def client(self, user: Any = None, path: str = "/ws", **how: Any) -> Client:
+        """A connected client: the user's, with a token, or with the headers and subprotocols that are given."""
+        if user is not None:
+            how["subprotocols"] = ["bearer", token_of(user)]
+        client = self._client(path, how)
+        await client.connect()
+        self._clients.append(client)
+        return client
+
+    async def leave(self) -> None:
+        for client in self._clients:
+            await client.disconnect()
+
+    @abstractmethod
+    async def nothing_is_left(self) -> None:
+        """Returns when the server knows of no socket any more."""
+
+
+class AsgiDoor(Door):
+    address = "localhost"
+
+    def _client(self, path: str, how: dict[str, Any]) -> Client:
+        return InProcess(path, **how)
+
+    async def leave(self) -> None:
+        self._clients = [client for client in self._clients if not client.communicator.future.done()]  # type: ignore[attr-defined]
+        await super().leave()
+
+    async def nothing_is_left(self) -> None:
+        await traces.nothing_is_left()
+
+
+class ServerDoor(Door):
+    def __init__(self, server: WebServer) -> None:
+        super().__init__()
+        self.server = server
+        self.address = f"{server.host}:{server.port}"
+
+    def _client(self, path: str, how: dict[str, Any]) -> Client:
+        return OverNetwork(f"ws://{self.address}{path}", **how)
+
+    async def nothing_is_left(self) -> None:
+        await in_db(self._wait_until_empty)()
+
+    def _wait_until_empty(self) -> None:
+        browser = Browser()
+        browser.force_login(User.objects.create_superuser("watches"))
+        cookie = f"{settings.SESSION_COOKIE_NAME}={browser.cookies[settings.SESSION_COOKIE_NAME].value}"
+        page = Request(f"http://{self.address}/realtime/status", headers={"Cookie": cookie})
+
+        def is_empty() -> bool:
+            with urlopen(page, timeout=PATIENCE) as answer:
+                status = json.load(answer)
+            return not (status["sockets"] or status["streams"] or status["subscriptions"])
+
+        self.server.wait_until(is_empty)
+
+
+class LiveServer(WebServer):
+    """A server on the test's database, with limits and a channel layer of the test's choice."""
+
+    SERVERS: ClassVar[Mapping[str, Sequence[str]]] = {
+        **WebServer.SERVERS,
+        "uvicorn": [
+            *("-m", "uvicorn", "--host", "{host}", "--port", "{port}", "--lifespan", "off", "--no-access-log"),
+            *("--ws-per-message-deflate", "false", "config.asgi:application"),
+        ],
+    }
+
+    def __init__(
+        self,
+        program: str = "runwire",
+        *,
+        limits: Mapping[str, Any] | None = None,
+        layers: Mapping[str, Any] | None = None,
+        **environment: str,
+    ) -> None:
+        settings = {
+            "DJANGO_SETTINGS_MODULE": "tests.stories.settings",
+            "DATABASE_URL": address_of_test_database(),
+            "TEST_REALTIME": json.dumps({**QUICK_SWEEPS, **(limits or {})}),
+            "TEST_CHANNEL_LAYERS": json.dumps(layers),
+        }
+        super().__init__({**settings, **environment}, program=program)
+
+    def begin(self) -> None:
+        """Starts it and does not wait, so that several can start at once. Not in a thread that ends before the server
+        should: Linux takes the end of that thread for the end of the test run."""
+        self._process = self._spawn(self.command())
+
+    def start(self) -> None:
+        if not self.is_running:
+            self.begin()
+        try:
+            self.wait_until(self.is_ready)
+        except BaseException:
+            self.kill()
+            raise
+
+
+class Servers:
+    """One server of each kind, started when it is first needed."""
+
+    def __init__(self) -> None:
+        self._servers: dict[str, LiveServer] = {}
+
+    @staticmethod
+    def need_a_client() -> None:
+        if find_spec("websockets") is None:
+            pytest.skip("websockets is not installed, so there is no client: pip install -r requirements-dev.txt")
+
+    def get(self, program: str) -> LiveServer:
+        self.need_a_client()
+        if program == "uvicorn" and find_spec("uvicorn") is None:
+            pytest.skip("uvicorn is not installed")
+        if program not in self._servers:
+            server = LiveServer(program)
+            server.__enter__()
+            self._servers[program] = server
+        return self._servers[program]
+
+    def close(self) -> None:
+        for server in self._servers.values():
+            server.close()

