@@ -40,7 +40,6 @@ from realtime.messages import (
     pong_frame,
 )
 from realtime.permissions import stream_key
-from realtime.publish import open_stream
 from realtime.replay import newest_by_entity
 from realtime.resume import FromSnapshot, beginning
 from realtime.threads import in_thread
@@ -202,7 +201,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                 raise BadRequest(NOT_FOUND[request.method], request.id)
             if self.hub.is_current(subscription.key, stream):
                 break
-            stream = await in_thread(open_stream, subscription.key)  # another history has begun meanwhile
+            stream = await self.hub.look_again(subscription.key)  # another history has begun meanwhile
         if subscription.numbered:
             answer = snapshot_answer(
                 subscription, stream, recovered=start.recovered, truncated=truncated, id=request.id

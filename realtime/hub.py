@@ -117,6 +117,13 @@ class Hub:
             subscription.on_end(subscription)
         self.groups.leave_soon(streams.group(live.key))
 
+    async def look_again(self, key: str) -> OpenStream:
+        """Where the stream stands now; if another history has begun, its subscriptions hear of it, too."""
+        stream = await in_thread(open_stream, key)
+        if live := self.streams.get(key):
+            live.opened(stream)
+        return stream
+
     def is_current(self, key: str, stream: OpenStream) -> bool:
         """Whether `stream` is still the history of this key."""
         live = self.streams.get(key)

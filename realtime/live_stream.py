@@ -68,6 +68,8 @@ class LiveStream:
         if self.stream is None:
             self.stream = stream
             self._leave_to_subscriptions(stream.head)  # another may have read an earlier head, and begins there
+        elif stream.id < self.stream.id:
+            return  # read before the stream was made again
         elif (stream.id, stream.epoch) != (self.stream.id, self.stream.epoch):
             self.restart()
         else:

@@ -72,6 +72,7 @@ class Pages:
     async def _share(self, stream_id: int, after: int, channel: str | None) -> EventPage | None:
         reads = self._reads[stream_id]
         read = asyncio.ensure_future(self._read(stream_id, after, channel))
+        read.add_done_callback(lambda done: done.cancelled() or done.exception())  # all who wanted it may have gone
         reads[after] = read
         try:
             page = await asyncio.shield(read)

@@ -9,6 +9,7 @@ loudly what was not tested and what to install.
 """
 
 import os
+import signal
 import tempfile
 from collections import Counter, defaultdict
 from contextlib import ExitStack
@@ -50,6 +51,9 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     early_config.stash[NOT_TESTED] = []
     life = ExitStack()
     early_config.add_cleanup(life.close)  # at the end, on errors and on Ctrl-C
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell starts what runs in the background so, and the servers of the tests would inherit it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.update(ENVIRONMENT)
     os.environ.pop("PYTHONASYNCIODEBUG", None)
     os.environ.setdefault("PYTEST_TIMEOUT", "60")  # seconds a test; read by pytest-timeout where it is installed
