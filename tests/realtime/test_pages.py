@@ -20,7 +20,7 @@ KEY = "u1|orders#7"
 
 
 class Reads:
-    """The reads of the log that were made, each held up until the gate is open."""
+    """The reads of the log that were made, each answered when the gate is open."""
 
     def __init__(self) -> None:
         self.after: list[int] = []
@@ -28,8 +28,8 @@ class Reads:
         self.gate.set()
 
     def __call__(self, stream_id: int, after: int) -> Page | None:
-        self.after.append(after)
         page = read_after(stream_id, after)
+        self.after.append(after)
         assert self.gate.wait(20)
         return page
 
