@@ -159,8 +159,10 @@ class OverNetwork(Client):
         *,
         headers: Sequence[tuple[str, str]] = (),
         subprotocols: Sequence[str] = (),
-        **options: Any,
+        room: int = 0,
     ) -> None:
+        """`room` is how many frames may be unread before the client stops taking them from the network; 0 is any
+        number, since a client that takes nothing cannot take part in closing either."""
         from websockets.asyncio.client import connect
 
         self._connecting = connect(
@@ -169,11 +171,11 @@ class OverNetwork(Client):
             subprotocols=list(subprotocols) or None,  # type: ignore[arg-type]
             compression=None,
             max_size=None,
+            max_queue=room or None,
             ping_interval=None,
             proxy=None,
             open_timeout=PATIENCE,
             close_timeout=PATIENCE,
-            **options,
         )
         self.address = urlsplit(url).netloc
 

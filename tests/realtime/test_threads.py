@@ -122,12 +122,21 @@ async def test_a_thread_keeps_no_connection_when_its_work_is_over() -> None:
     assert works[0].connection is None
 
 
-def terminate_all_others() -> None:
-    """What a restart of PostgreSQL does to the connections of a process."""
+def backend() -> int:
+    """The process of PostgreSQL that serves this thread's connection."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        pid: int = cursor.fetchone()[0]
+        return pid
+
+
+def terminate_all_but(own: int) -> None:
+    """What a restart of PostgreSQL does to the connections of a process, except this one and the test's own."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            " WHERE datname = current_database() AND pid NOT IN (%s, pg_backend_pid())",
+            [own],
         )
 
 
@@ -144,7 +153,7 @@ def test_connections_that_were_lost_between_two_works_hurt_nobody() -> None:
         return await asyncio.gather(*(in_thread(work) for _ in range(limits.DB_THREADS)))
 
     assert asyncio.run(use_many()) == [1] * limits.DB_THREADS
-    terminate_all_others()
+    terminate_all_but(backend())
     assert asyncio.run(use_one_after_another()) == [1] * limits.DB_THREADS
 
 
@@ -155,7 +164,7 @@ async def use_one_after_another() -> list[Any]:
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_a_connection_that_is_lost_in_the_middle_of_a_work_is_replaced() -> None:
-    begun, lost = threading.Event(), threading.Event()
+    begun, lost, own = threading.Event(), threading.Event(), backend()
     attempts = []
 
     def work() -> Any:
@@ -169,7 +178,7 @@ def test_a_connection_that_is_lost_in_the_middle_of_a_work_is_replaced() -> None
     async def lose_it() -> Any:
         result = asyncio.ensure_future(in_thread(work))
         await asyncio.to_thread(begun.wait, PATIENCE)
-        await in_thread(terminate_all_others)
+        await in_thread(terminate_all_but, own)
         lost.set()
         return await result
 
