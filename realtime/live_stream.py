@@ -15,7 +15,7 @@ from realtime.ordering import Ordering
 from realtime.pages import Pages
 from realtime.publish import open_stream
 from realtime.replay import newest_by_entity
-from realtime.subscriptions import After, Each, Subscription
+from realtime.subscriptions import After, Anew, Each, Subscription
 from realtime.threads import in_thread
 
 logger = logging.getLogger(__name__)
@@ -24,9 +24,9 @@ logger = logging.getLogger(__name__)
 class SocketSubscription(Subscription[Event]):
     """A subscription with what its socket knows of it. `method` is that of its subscribe, `target` what the client
     calls the stream, `snapshot_limit` the most entities that a snapshot may have; `answer` sends a frame before all
-    events, and `on_end` is told when the stream is gone."""
+    events, and `on_end` is told when the stream is gone. `heard` is up to where its client has had the events."""
 
-    __slots__ = ("answer", "method", "on_end", "snapshot_limit", "target")
+    __slots__ = ("_heard", "answer", "method", "on_end", "snapshot_limit", "target")
 
     def __init__(
         self,
@@ -48,6 +48,16 @@ class SocketSubscription(Subscription[Event]):
         self.method, self.target = method, wish.target
         self.snapshot_limit: int = wish.limit or limits.SNAPSHOT_LIMIT
         self.answer, self.on_end = answer, on_end
+        self._heard = 0  # while it is lost
+
+    @property
+    def heard(self) -> int:
+        return self._heard if self.is_lost else self.cursor
+
+    def lose_history(self, heard: int) -> None:
+        """`lose`; in the history that the snapshot will be of, the client has had the events up to `heard`."""
+        self._heard = heard
+        self.lose()
 
 
 class LiveStream:
@@ -172,7 +182,9 @@ class LiveStream:
             if page is None or page.epoch != stream.epoch:
                 self.restart()
             elif not subscription.fill(page.events):
-                await self._send_snapshot(subscription, former=stream)
+                subscription.lose_history(subscription.heard)
+        elif isinstance(wanted, Anew):
+            await self._send_snapshot(subscription)
 
     def restart(self) -> None:
         """The stream has another history: whoever watches it gets a snapshot of that."""
@@ -182,39 +194,37 @@ class LiveStream:
     async def _restart(self) -> None:
         try:
             stream = await in_thread(open_stream, self.key)
-            former, self.stream = self.stream or stream, stream
-            self.ordering = Ordering(stream.head)
-            for subscription in self.subscriptions:
-                if not subscription.is_started:
-                    subscription.lag(stream.head)  # it may begin from an earlier head
-            for subscription in [each for each in self.subscriptions if each.is_started]:
-                await self._send_snapshot(subscription, former=former)
         except Exception as error:
             count("errors")
             logger.warning("%s could not be started again (%r); the sweep tries again", self.key, error)
+            return
+        former, self.stream = self.stream or stream, stream
+        self.ordering = Ordering(stream.head)
+        for subscription in self.subscriptions:
+            if subscription.is_started:
+                subscription.lose_history(self._last_heard(subscription.heard, former, stream))
+            else:
+                subscription.lag(stream.head)  # it may begin from an earlier head
 
-    async def _send_snapshot(self, subscription: SocketSubscription, *, former: OpenStream) -> None:
-        """Starts an open subscription again with the newest event of each entity. `former` is the stream that its
-        cursor belongs to."""
-        cursor = subscription.cursor
-        subscription.hold()
-        try:
-            stream = await in_thread(open_stream, self.key)
-            after = 0 if subscription.numbered else self._last_heard(cursor, former, stream)
-            seqs, truncated = await in_thread(
-                newest_by_entity, stream.id, after=after, head=stream.head, limit=subscription.snapshot_limit
-            )
-        except Exception:
-            subscription.start(cursor, cursor + 1)  # it stays behind, and asks again
-            raise
+    async def _send_snapshot(self, subscription: SocketSubscription) -> None:
+        """Starts an open subscription again with the newest event of each entity. Where that fails, or the history has
+        changed once more, it stays lost, and asks again."""
+        stream = await in_thread(open_stream, self.key)
+        self.opened(stream)
+        after = 0 if subscription.numbered else min(subscription.heard, stream.head)
+        seqs, truncated = await in_thread(
+            newest_by_entity, stream.id, after=after, head=stream.head, limit=subscription.snapshot_limit
+        )
+        if subscription.is_stopped or not self.is_current(stream):
+            return
         count("snapshots_forced")
-        if subscription.numbered and not subscription.is_stopped:
+        if subscription.numbered:
             subscription.answer(snapshot_answer(subscription, stream, recovered=False, truncated=truncated))
         subscription.start_snapshot(seqs, stream.head)
 
     def _last_heard(self, cursor: int, former: OpenStream, stream: OpenStream) -> int:
-        """Up to which number a client without numbers has had the events. No notification is sent twice, since it
-        would sound twice."""
+        """Up to which number a client without numbers has had the events of `stream`. No notification is sent twice,
+        since it would sound twice."""
         if stream.id != former.id:
             return 0  # it was made again, and all of it is new
         if stream.epoch != former.epoch:

@@ -6,7 +6,8 @@
 
 `tail` is the last number that is sent or buffered, `known` the highest one heard of. As long as known > tail the
 subscription is behind, and `wanted` says what to read. So every event is sent once, in order, whatever is offered; and
-what can't be had any more is refused openly (`fill` returns False). Pure: no Django, no I/O.
+what can't be had any more is refused openly: `fill` returns False, and once it is told to `lose` what it has, it wants
+a snapshot instead. Pure: no Django, no I/O.
 """
 
 from collections import deque
@@ -36,6 +37,10 @@ class Each(NamedTuple):
     seqs: Sequence[int]
 
 
+class Anew(NamedTuple):
+    """Read a snapshot: what followed the cursor is gone, or was of another history."""
+
+
 class Subscription(Generic[E]):
     """Registered first (nothing is sent, `known` is raised), then started from a cursor or with a snapshot.
 
@@ -49,6 +54,7 @@ class Subscription(Generic[E]):
         "_size",
         "_snapshot",
         "cursor",
+        "is_lost",
         "is_started",
         "is_stopped",
         "key",
@@ -63,19 +69,22 @@ class Subscription(Generic[E]):
     ) -> None:
         self.key, self.numbered, self.on_ready = key, numbered, on_ready
         self._max_events, self._max_bytes = max_events, max_bytes
-        self.is_started = self.is_stopped = False
+        self.is_started = self.is_stopped = self.is_lost = False
         self.cursor = self.tail = self.known = 0
         self._snapshot: deque[int] = deque()
         self._buffer: deque[E] = deque()
         self._size = 0
 
-    def hold(self) -> None:
-        """Forgets what it has and knows, and only listens until it is started again: its history is another one."""
-        self.is_started = False
+    def lose(self) -> None:
+        """What follows the cursor is gone, or of another history: it takes nothing, and wants a snapshot, until it is
+        started again."""
+        self.is_lost = True
         self.known = 0
         self._snapshot.clear()
         self._buffer.clear()
         self._size = 0
+        if self.has_work:
+            self.on_ready(self)
 
     def start(self, cursor: int, head: int) -> None:
         """Sends what follows `cursor`; the stream is at `head`."""
@@ -89,7 +98,7 @@ class Subscription(Generic[E]):
         self.cursor = self.tail = cursor
         self.known = max(self.known, head)
         self._snapshot = deque(seqs)
-        self.is_started = True
+        self.is_started, self.is_lost = True, False
         if self.has_work:
             self.on_ready(self)
 
@@ -102,14 +111,14 @@ class Subscription(Generic[E]):
     @property
     def has_work(self) -> bool:
         """Whether there is something to send or to read."""
-        return (
-            self.is_started and not self.is_stopped and bool(self._buffer or self._snapshot or self.known > self.tail)
-        )
+        if not self.is_started or self.is_stopped:
+            return False
+        return self.is_lost or bool(self._buffer or self._snapshot or self.known > self.tail)
 
     def offer(self, event: E) -> bool:
         """Takes the stream's next event as it happens. Returns False where it found the buffer full."""
         self.known = max(self.known, event.seq)
-        if not self.is_started or self.is_stopped or event.seq <= self.tail:
+        if not self.is_started or self.is_stopped or self.is_lost or event.seq <= self.tail:
             return True
         fits = True
         if event.seq == self.tail + 1 and not self._snapshot:
@@ -140,10 +149,12 @@ class Subscription(Generic[E]):
         return event
 
     @property
-    def wanted(self) -> After | Each | None:
+    def wanted(self) -> After | Each | Anew | None:
         """What to read from the log, now that the buffer is empty."""
         if self.is_stopped or not self.is_started or self._buffer:
             return None
+        if self.is_lost:
+            return Anew()
         if self._snapshot:
             return Each([*self._snapshot][: self._max_events])
         return After(self.tail) if self.known > self.tail else None

@@ -5,17 +5,17 @@ import threading
 from datetime import timedelta
 
 import pytest
-from channels.db import database_sync_to_async as in_db
 from channels.layers import get_channel_layer
 from django.db import OperationalError
 from django.utils import timezone
 
 from executions.services import mark_read, notify_user, report_execution, report_node
-from realtime import pages, streams
+from realtime import live_stream, pages, streams
 from realtime.hub import Hub, hub_of_this_loop
 from realtime.models import Stream, StreamEvent
 from realtime.retention import prune
 from realtime.sweep import sweep
+from tests.database import in_db
 from tests.realtime.clients import PATIENCE
 from tests.realtime.layers import layer_named
 
@@ -203,6 +203,33 @@ async def test_another_epoch_gives_the_answer_again_and_a_snapshot_and_then_what
     assert (graph_event["method"], graph_event["seq"]) == ("graph_execution_event", 1)
     await in_db(report_nodes)(execution, 2)
     assert [frame["seq"] for frame in await client.frames(2)] == [2, 3]
+
+
+async def test_a_database_that_fails_while_another_history_begins_leaves_no_reader_in_the_old_one(
+    live_client, user, execution, key, settings, monkeypatch
+):
+    settings.REALTIME = {"SWEEP_INTERVAL": 0.05}
+    await in_db(report_nodes)(execution, 5)
+    clients = [await live_client(user) for _ in range(3)]
+    for client in clients:
+        await client.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk), "after": 6})
+    newest_by_entity = live_stream.newest_by_entity
+    failures = iter([OperationalError] * 5)
+
+    def fail_at_first(*args, **kwargs):
+        for failure in failures:
+            raise failure
+        return newest_by_entity(*args, **kwargs)
+
+    monkeypatch.setattr(live_stream, "newest_by_entity", fail_at_first)
+    await in_db(go_back)(key, 2, epoch="another")
+    for client in clients:
+        answer, *snapshot = await client.frames(3)
+        assert answer["data"] == {"epoch": "another", "head": 2, "recovered": False}
+        assert [frame["seq"] for frame in snapshot] == [1, 2]
+    await in_db(report_nodes)(execution, 2)
+    for client in clients:
+        assert [frame["seq"] for frame in await client.frames(2)] == [3, 4]
 
 
 async def test_an_announcement_of_another_epoch_is_not_taken_for_one_of_this_history(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from realtime.subscriptions import After, Each, Subscription
+from realtime.subscriptions import After, Anew, Each, Subscription
 
 hypothesis = pytest.importorskip("hypothesis", reason="pip install -r requirements-dev.txt")
 from hypothesis import strategies as st  # noqa: E402
@@ -112,12 +112,15 @@ def test_a_pruned_event_of_a_snapshot_is_left_out() -> None:
     assert not live.has_work
 
 
-def test_a_held_subscription_only_listens() -> None:
+def test_a_lost_subscription_takes_nothing_and_wants_a_snapshot_until_it_is_started_again() -> None:
     live = started(3, 3)
     live.offer(Event(4))
-    live.hold()
-    live.offer(Event(2))
+    live.lose()
+    for seq in (2, 3, 4):
+        live.offer(Event(seq))
     assert live.take() is None
+    assert live.has_work
+    assert live.wanted == Anew()
     live.start_snapshot([1], head=1)
     live.fill_snapshot(Each([1]), [Event(1)])
     assert taken(live) == [1]
@@ -194,7 +197,8 @@ class Delivery(RuleBasedStateMachine):
         events = [Event(seq) for seq in range(first, min(wanted.seq + page, self.log.head) + 1)]
         if not self.live.fill(events):
             assert wanted.seq < self.log.floor, "refused only where the log has a hole"
-            self.live.hold()
+            self.live.lose()
+            assert self.live.wanted == Anew()
             self.live.start_snapshot([], self.log.head)
             self.expected = self.log.head + 1
 

@@ -6,12 +6,12 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from channels.db import database_sync_to_async as in_db
 from django.contrib.auth.models import User
 from django.db import connections
 
 from executions.models import GraphExecution
 from executions.services import report_node
+from tests.database import in_db
 from tests.realtime.clients import HandshakeRefused, SocketClosed
 from tests.realtime.layers import redis_layer
 from tests.servers import Redis
@@ -95,7 +95,7 @@ async def test_whatever_dies_on_the_way_each_client_gets_each_event_once_and_in_
         for accident in accidents:
             for _ in range(WRITERS * CHANGES // (len(accidents) + 1)):
                 await in_db(written.acquire)()
-            accident()
+            await asyncio.to_thread(accident)
         await asyncio.gather(*writing)
         await asyncio.gather(*reading)
         for reader in readers:
