@@ -10,7 +10,7 @@ import secrets
 from django.db import models
 from django.db.models import F, Q
 
-KEY_LENGTH = 700  # three ids of MAX_ID_LENGTH and what stands between them
+KEY_LENGTH = 650  # three ids of MAX_ID_LENGTH, and in UTF-8 no more than an index of PostgreSQL takes (2,704 bytes)
 ENTITY_LENGTH, METHOD_LENGTH = 255, 64
 
 

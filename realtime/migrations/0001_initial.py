@@ -17,7 +17,7 @@ class Migration(migrations.Migration):
             name='Stream',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('key', models.CharField(max_length=700)),
+                ('key', models.CharField(max_length=650)),
                 ('epoch', models.CharField(default=realtime.models.new_epoch, max_length=32)),
                 ('head', models.BigIntegerField(default=0)),
                 ('floor', models.BigIntegerField(default=0)),
@@ -32,7 +32,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('seq', models.BigIntegerField(null=True)),
-                ('key', models.CharField(blank=True, default='', max_length=700)),
+                ('key', models.CharField(blank=True, default='', max_length=650)),
                 ('entity', models.CharField(max_length=255)),
                 ('method', models.CharField(max_length=64)),
                 ('data', models.TextField(null=True)),

@@ -1,5 +1,6 @@
 """The log's writing side, through `publish` as callers use it."""
 
+import random
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +12,7 @@ from pytest_django import Settings
 from realtime import announcer, log
 from realtime.counters import counts
 from realtime.log import Entry, EventTooLarge, LogEvent, Place
-from realtime.models import Stream, StreamEvent
+from realtime.models import KEY_LENGTH, Stream, StreamEvent
 from realtime.publish import end_stream, open_stream, publish, publish_entries, settle
 from realtime.replay import read_after
 from realtime.sweep import _settle_unnumbered
@@ -179,7 +180,7 @@ def test_one_event_that_is_too_large_refuses_its_whole_batch(settings: Settings)
 @pytest.mark.parametrize(
     ("key", "method", "entity"),
     [
-        pytest.param("k" * 701, "changed", "order", id="too long a key"),
+        pytest.param("k" * (KEY_LENGTH + 1), "changed", "order", id="too long a key"),
         pytest.param("", "changed", "order", id="no key"),
         pytest.param("k\0", "changed", "order", id="U+0000 in the key"),
         pytest.param("k\ud800", "changed", "order", id="a lone surrogate in the key"),
@@ -198,8 +199,13 @@ def test_what_no_column_can_hold_is_a_value_error(key: str, method: str, entity:
 
 
 def test_what_is_as_long_as_its_column_is_kept() -> None:
-    publish("k" * 700, "m" * 64, "e" * 255, {})
-    assert sent("k" * 700) == [(1, "m" * 64, "{}")]
+    """Of characters as long as UTF-8 has them, in an order that no index can compress."""
+    letters = random.Random(1)
+    key, entity = (
+        "".join(chr(letters.randrange(0x1F300, 0x1FAFF)) for _ in range(length)) for length in (KEY_LENGTH, 255)
+    )
+    publish(key, "m" * 64, entity, {})
+    assert sent(key) == [(1, "m" * 64, "{}")]
 
 
 # The end of a stream
