@@ -103,6 +103,8 @@ else:
         **_database.get("OPTIONS", {}),
         "pool": {"min_size": 0, "max_size": env.int("DATABASE_POOL_SIZE", default=20), "timeout": 10},
     }
+    # A restart of PostgreSQL leaves dead connections in the pool: each is asked before it is used.
+    _database["CONN_HEALTH_CHECKS"] = True
 
 # One announcement of an event is a hint; the log is the truth. So the layer may lose messages, and pub/sub is the one
 # that does not cost a Redis call a socket.

@@ -5,13 +5,13 @@ import logging
 import threading
 
 import pytest
-from channels.db import database_sync_to_async as in_db
 from django.db import OperationalError
 
 from executions.services import notify_user, report_execution, report_node, start_execution
 from realtime import consumers, permissions
 from realtime.hub import hub_of_this_loop
 from realtime.subscriptions import Subscription
+from tests.database import in_db
 from tests.realtime.clients import HandshakeRefused, InProcess
 from tests.realtime.traces import channels_open, groups_joined, nothing_is_left
 

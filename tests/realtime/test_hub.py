@@ -4,7 +4,6 @@ import asyncio
 from typing import Any
 
 import pytest
-from channels.db import database_sync_to_async as in_db
 from channels.layers import get_channel_layer
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -16,6 +15,7 @@ from realtime.hub import hub_of_this_loop, live_hubs
 from realtime.log import LogEvent, Numbered
 from realtime.publish import open_stream, publish
 from realtime.sweep import sweep
+from tests.database import in_db
 from tests.realtime.clients import InProcess
 from tests.realtime.layers import layer_named
 from tests.realtime.traces import groups_joined, nothing_is_left

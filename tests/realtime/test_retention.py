@@ -47,11 +47,15 @@ def stream(key: str = KEY) -> Stream:
 
 
 def assert_whole(key: str) -> None:
-    """Every event above the floor is there, the head's is there, and each has its data."""
-    it, numbers = stream(key), left(key)
+    """Every event above the floor is there, the head's is there, and each has its data. Under the locks, so that what
+    others do meanwhile is seen wholly or not at all."""
+    with transaction.atomic():
+        log.lock([key, EXECUTION, GRAPH])
+        it, numbers = stream(key), left(key)
+        events = list(StreamEvent.objects.filter(stream=it).select_related("data_of"))
     assert [number for number in numbers if number and number > it.floor] == list(range(it.floor + 1, it.head + 1))
     assert not it.head or it.head in numbers
-    for event in StreamEvent.objects.filter(stream=it).select_related("data_of"):
+    for event in events:
         assert event.data is not None or (event.data_of is not None and event.data_of.data is not None)
 
 

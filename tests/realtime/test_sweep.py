@@ -5,7 +5,6 @@ import logging
 from types import SimpleNamespace
 
 import pytest
-from channels.db import database_sync_to_async as in_db
 from channels.layers import get_channel_layer
 from django.db import OperationalError
 
@@ -15,6 +14,7 @@ from realtime import sweep as sweep_module
 from realtime.hub import hub_of_this_loop
 from realtime.models import StreamEvent
 from realtime.sweep import sweep
+from tests.database import in_db
 from tests.realtime.layers import layer_named
 
 NO_SWEEPS = {"SWEEP_INTERVAL": 3_600.0, "SWEEP_GRACE": 0.0}

@@ -134,7 +134,7 @@ def terminate_all_but(own: int) -> None:
     """What a restart of PostgreSQL does to the connections of a process, except this one and the test's own."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+            "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid NOT IN (%s, pg_backend_pid())",
             [own],
         )

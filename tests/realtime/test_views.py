@@ -4,12 +4,12 @@ import os
 from typing import Any
 
 import pytest
-from channels.db import database_sync_to_async as in_thread
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
 from realtime.counters import count, counts
+from tests.database import in_db
 from tests.realtime.conftest import ConnectClient
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -53,5 +53,5 @@ async def test_sockets_streams_and_subscriptions_are_counted(
     await live_client(user)
     await live_client(user)
     await live_client(staff)
-    figures = await in_thread(status)(staff)
+    figures = await in_db(status)(staff)
     assert (figures["sockets"], figures["streams"], figures["subscriptions"]) == (3, 2, 3)

@@ -17,13 +17,13 @@ from typing import Any, ClassVar
 from urllib.request import Request, urlopen
 
 import pytest
-from channels.db import database_sync_to_async as in_db
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client as Browser
 
 from realtime.tokens import issue_token
 from tests.conftest import address_of_test_database
+from tests.database import in_db
 from tests.realtime import traces
 from tests.realtime.clients import PATIENCE, Client, InProcess, OverNetwork
 from tests.servers import WebServer

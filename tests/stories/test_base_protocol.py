@@ -2,7 +2,6 @@
 
 from datetime import datetime
 
-from channels.db import database_sync_to_async as in_db
 from django.contrib.auth.models import User
 
 from executions import signals
@@ -10,6 +9,7 @@ from executions.events import GraphExecutionEvent, NodeExecutionEvent, Notificat
 from executions.models import Graph, GraphExecution, NodeExecution, Notification
 from executions.services import notify_user, report_execution, report_node
 from realtime.messages import WSMessage, WSMethod
+from tests.database import in_db
 from tests.realtime.clients import Client
 from tests.stories.doors import Door
 

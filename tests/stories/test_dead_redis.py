@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from channels.db import database_sync_to_async as in_db
 from django.contrib.auth.models import User
 from pytest_django import Settings
 
 from executions.models import Graph, GraphExecution
 from executions.services import notify_user, report_node, start_execution
 from realtime.hub import hub_of_this_loop
+from tests.database import in_db
 from tests.realtime.clients import Client
 from tests.realtime.conftest import ConnectClient
 from tests.realtime.layers import redis_layer

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from channels.db import database_sync_to_async as in_db
 from django.contrib.auth.models import User
 from django.db import connection, connections, transaction
 
@@ -15,6 +14,7 @@ from executions.models import Graph, GraphExecution, NodeExecution
 from executions.services import report_execution, report_node, start_execution
 from realtime.models import Stream, StreamEvent
 from realtime.publish import publish
+from tests.database import in_db
 from tests.realtime.conftest import ConnectClient
 from tests.stories.test_base_protocol import watch, watch_graph
 from tests.stories.test_resume import stream_of
@@ -172,7 +172,7 @@ def lose_all_connections(transactional_db: None) -> Iterator[Callable[[], None]]
     def lose() -> None:
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+                "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity "
                 "WHERE datname = current_database() AND pid NOT IN (%s, pg_backend_pid())",
                 [own],
             )

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from channels.db import database_sync_to_async as in_db
 from django.contrib.auth.models import User
 from django.utils import timezone
 
@@ -15,6 +14,7 @@ from executions.services import mark_read, notify_user, report_execution, report
 from realtime import streams
 from realtime.models import Stream
 from realtime.retention import prune
+from tests.database import in_db
 from tests.realtime.clients import Client, Frame
 from tests.stories.doors import Door
 from tests.stories.test_base_protocol import nothing_came_before, watch, watch_graph

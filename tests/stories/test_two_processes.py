@@ -11,7 +11,6 @@ from urllib.parse import urlencode
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 import pytest
-from channels.db import database_sync_to_async as in_db
 from django.conf import settings as project
 from django.contrib.auth.models import User
 from django.test import Client as Browser
@@ -22,6 +21,7 @@ from realtime.hub import hub_of_this_loop
 from realtime.models import StreamEvent
 from realtime.sweep import sweep
 from tests.conftest import address_of_test_database
+from tests.database import in_db
 from tests.realtime.clients import PATIENCE, Client
 from tests.realtime.layers import layer_named, redis_layer
 from tests.servers import Redis

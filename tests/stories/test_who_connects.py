@@ -4,12 +4,12 @@ from datetime import timedelta
 
 import jwt
 import pytest
-from channels.db import database_sync_to_async as in_db
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client as Browser
 
 from executions.services import notify_user
+from tests.database import in_db
 from tests.realtime.clients import Client, HandshakeRefused
 from tests.stories.doors import Door, token_of
 

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from asgiref.sync import async_to_sync
-from channels.db import database_sync_to_async as in_db
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.test import Client as Browser
@@ -17,6 +16,7 @@ from executions.runner import EmbeddedRunner
 from executions.samples import make_text_insight
 from executions.services import report_execution, report_node, start_execution
 from realtime.replay import read_after
+from tests.database import in_db
 from tests.executions.test_admin import act, change_url, form_of
 from tests.realtime.clients import Frame
 from tests.stories.doors import Door
