@@ -197,5 +197,8 @@ LOGGING = {
     "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
-    "loggers": {name: {"level": env.str("LOG_LEVEL", default="INFO")} for name in ("executions", "realtime")},
+    "loggers": {
+        "django": {"handlers": []},  # with DEBUG it has one of its own, and each line would come twice
+        **{name: {"level": env.str("LOG_LEVEL", default="INFO")} for name in ("executions", "realtime")},
+    },
 }
