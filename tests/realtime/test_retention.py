@@ -10,7 +10,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from realtime import log, retention
+from realtime import log, numbering, retention
 from realtime.log import END, Entry, Place
 from realtime.messages import WSMethod
 from realtime.models import Stream, StreamEvent
@@ -248,7 +248,7 @@ def test_another_who_was_faster_leaves_nothing_to_do(monkeypatch: pytest.MonkeyP
 def test_what_follows_the_end_is_kept_even_if_it_has_a_number() -> None:
     happen("a")
     log.insert([Entry(END, "null", (Place(KEY, ""),)), Entry("order_changed", '"later"', (Place(KEY, "a"),))])
-    log.number([KEY])
+    numbering.number([KEY])
     assert left() == [1, 2]
     settle([KEY])
     settle([KEY])
