@@ -40,7 +40,7 @@ class Limits:
     # The log
     DB_THREADS: int = 8  # of realtime's own; also the bound on its database connections in a process
     PAGE_EVENTS: int = 100  # one read of the log, at most
-    PAGE_BYTES: int = 1024 * 1024
+    PAGE_BYTES: int = 256 * 1024  # what a socket may keep waiting: of a larger one the rest would be read again
     PAGE_CACHE_BYTES: int = 16 * 1024 * 1024  # pages that readers of one stream share, in a process
 
     # The fast path
