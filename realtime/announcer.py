@@ -1,7 +1,7 @@
 """The fast path: one `group_send` for each stream that a transaction changed, from any process, thread or loop.
 
 It never raises into its caller, never blocks it, and is bounded; what it loses is found by the sweep. With a layer that
-reaches other processes one thread a process sends, with a loop and a connection of its own: a call of
+reaches other processes one thread a process sends, with a loop and a connection of its own (to each Redis): a call of
 `async_to_sync(group_send)` costs milliseconds and a connection, and in a server a frozen publish would hold up joins.
 With the in-memory layer the message goes onto the loops of the live hubs.
 """
@@ -13,6 +13,7 @@ import logging
 import os
 import threading
 import time
+from collections import deque
 from typing import Any
 
 from channels.layers import InMemoryChannelLayer, get_channel_layer
@@ -113,15 +114,23 @@ async def _send_on_loop(layer: Any, group: str, message: Message) -> None:
 
 # Through a thread
 
+# Layers that send to one Redis one after the other by themselves, over one connection. With them a Redis that is frozen
+# holds up nothing but what goes to it, and all of that is given up at the same time.
+_SEND_IN_TURN = {"RedisPubSubChannelLayer"}
+
 
 class AnnouncerThread:
-    """The one thread of a process that sends, its loop, and a bounded queue in front of it."""
+    """The one thread of a process that sends, its loop, and a bounded queue in front of it.
+
+    What goes to one group goes in order. Groups wait for each other only where the layer would open a connection more.
+    """
 
     def __init__(self) -> None:
         self._idle = threading.Condition()
         self._waiting = 0  # announcements that were put and not yet sent
         self._weight = 0  # bytes of their data
-        self._queue: asyncio.Queue[tuple[Any, str, Message, int]] = asyncio.Queue()
+        self._lanes: dict[str, deque[tuple[Any, str, Message, int]]] = {}  # what is sent one after the other
+        self._sending: set[asyncio.Task[None]] = set()  # one task a lane that is not empty
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="realtime-announcer", daemon=True)
         self._thread.start()
@@ -139,7 +148,7 @@ class AnnouncerThread:
                 message, weight = {name: value for name, value in message.items() if name != "events"}, 0
             self._waiting += 1
             self._weight += weight
-        self._loop.call_soon_threadsafe(self._queue.put_nowait, (layer, group, message, weight))
+        self._loop.call_soon_threadsafe(self._enqueue, layer, group, message, weight)
 
     def flush(self, timeout: float) -> bool:
         """Waits until all is sent, for at most `timeout` seconds, and ends the thread. Returns whether all went out."""
@@ -152,15 +161,26 @@ class AnnouncerThread:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        sending = self._loop.create_task(self._send_all())
         self._loop.run_forever()
-        sending.cancel()
-        self._loop.run_until_complete(asyncio.gather(sending, return_exceptions=True))
+        sending = list(self._sending)
+        for task in sending:
+            task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*sending, return_exceptions=True))
         self._loop.close()
 
-    async def _send_all(self) -> None:
-        while True:
-            layer, group, message, weight = await self._queue.get()
+    def _enqueue(self, layer: Any, group: str, message: Message, weight: int) -> None:
+        lane = group if type(layer).__name__ in _SEND_IN_TURN else ""
+        if lane not in self._lanes:
+            self._lanes[lane] = deque()
+            task = self._loop.create_task(self._send_all(lane))
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+        self._lanes[lane].append((layer, group, message, weight))
+
+    async def _send_all(self, lane: str) -> None:
+        queue = self._lanes[lane]
+        while queue:
+            layer, group, message, weight = queue.popleft()
             try:
                 await _send_on_loop(layer, group, message)
             finally:
@@ -169,6 +189,7 @@ class AnnouncerThread:
                     self._weight -= weight
                     if not self._waiting:
                         self._idle.notify_all()
+        del self._lanes[lane]
 
 
 _announcer: AnnouncerThread | None = None
