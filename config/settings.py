@@ -120,6 +120,7 @@ CHANNEL_LAYERS: dict[str, dict[str, Any]] = (
                         "socket_timeout": 5,
                         "socket_connect_timeout": 2,
                         "health_check_interval": 15,
+                        "client_name": "runwire",  # in Redis' CLIENT LIST
                     }
                     for url in _redis_urls
                 ]

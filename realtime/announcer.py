@@ -60,9 +60,13 @@ def announce_end(key: str) -> None:
     _send(streams.group(key), {"type": ENDED, "key": key}, 0)
 
 
+_start_lock = threading.Lock()
+
+
 def _send(group: str, message: Message, weight: int) -> None:
     try:
-        layer = get_channel_layer()
+        with _start_lock:  # threads that are the first to ask would each be given another, and connect by it
+            layer = get_channel_layer()
         if isinstance(layer, InMemoryChannelLayer):
             for loop in list(_loops):
                 _send_soon(loop, layer, group, message)
@@ -193,7 +197,6 @@ class AnnouncerThread:
 
 
 _announcer: AnnouncerThread | None = None
-_start_lock = threading.Lock()
 
 
 def _thread() -> AnnouncerThread:
@@ -214,9 +217,14 @@ def flush() -> None:
         logger.warning("The process ends before all announcements are out; the sweep delivers what they told of")
 
 
+_inherited: list[AnnouncerThread | None] = []
+
+
 def _forget() -> None:
-    """In a forked child the thread does not exist; its first announcement starts another."""
+    """In a forked child the thread does not exist; its first announcement starts another. What is left of it is kept:
+    its loop shares the parent's sockets and epoll, and must not be closed here."""
     global _announcer, _start_lock
+    _inherited.append(_announcer)
     _announcer, _start_lock = None, threading.Lock()
     _loops.clear()
 
