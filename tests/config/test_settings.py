@@ -130,9 +130,9 @@ def test_a_database_url_names_a_postgres_with_a_pool(checkout: Checkout) -> None
 
 
 def test_a_database_url_may_say_otherwise_how_long_to_wait_and_that_pgbouncer_is_between(checkout: Checkout) -> None:
-    url = "postgres://me@db/live?connect_timeout=9&application_name=worker&DISABLE_SERVER_SIDE_CURSORS=true"
+    url = "postgres://me@db/live?connect_timeout=9&application_name=worker&DISABLE_SERVER_SIDE_CURSORS=True"
     database = checkout.settings(DATABASE_URL=url)["DATABASES"]["default"]
-    assert database["OPTIONS"]["connect_timeout"] == 9
+    assert int(database["OPTIONS"]["connect_timeout"]) == 9
     assert database["OPTIONS"]["application_name"] == "worker"
     assert database["DISABLE_SERVER_SIDE_CURSORS"] is True
 
