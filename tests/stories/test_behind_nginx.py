@@ -18,6 +18,7 @@ from executions.services import report_node
 from tests.database import in_db
 from tests.realtime.clients import PATIENCE, HandshakeRefused
 from tests.servers import Nginx
+from tests.servers.process import ROOT
 from tests.stories.conftest import StartNginx
 from tests.stories.doors import LiveServer, ProxyDoor, token_of
 from tests.stories.test_base_protocol import watch
@@ -150,3 +151,9 @@ def test_who_comes_without_tls_is_sent_to_it_and_a_token_that_he_shows_is_not_lo
         answer = connection.getresponse()
     assert (answer.status, answer.headers["Location"]) == (301, f"https://{nginx.host}/ws?token={token}")
     assert token not in nginx.access_log + nginx.error_log
+
+
+def test_the_unit_of_systemd_starts_what_these_tests_start(pair: list[LiveServer]) -> None:
+    unit = (ROOT / "docs" / "runwire@.service").read_text()
+    _, *words = re.search(r"^ExecStart=(.*)$", unit, re.MULTILINE)[1].split()  # type: ignore[index]
+    assert [word.replace("%i", str(pair[0].port)) for word in words] == list(pair[0].command())[1:]

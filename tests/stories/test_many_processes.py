@@ -6,13 +6,15 @@ from collections.abc import Callable
 import pytest
 from django.contrib.auth.models import User
 
-from executions.models import GraphExecution
+from executions.models import Graph, GraphExecution
 from executions.services import notify_user, report_node
 from tests.database import in_db
 from tests.realtime.clients import Client, HandshakeRefused, SocketClosed
-from tests.servers import Nginx
-from tests.stories.doors import LiveServer, ProxyDoor
-from tests.stories.test_two_processes import NEVER
+from tests.realtime.test_announcer_processes import connections
+from tests.servers import Nginx, Redis
+from tests.stories.doors import LiveServer, ProxyDoor, ServerDoor, Servers
+from tests.stories.test_base_protocol import watch_graph
+from tests.stories.test_two_processes import NEVER, terminate_in_admin
 
 BACK_OFF = 0.05  # seconds; a browser waits longer
 
@@ -132,3 +134,19 @@ async def test_a_users_sockets_in_different_processes_all_get_his_notifications(
     for client in clients:
         assert [frame["data"]["event"] for frame in await client.frames(3)] == ["0", "1", "2"]
     await stranger.ping()
+
+
+async def test_a_server_process_has_two_connections_to_redis(
+    redis_server: Redis, servers: Servers, user: User, graph: Graph, execution: GraphExecution
+) -> None:
+    servers.need_a_client()
+    with LiveServer(REDIS_URL=redis_server.url, limits=NEVER) as server:
+        door = ServerDoor(server)
+        clients = [await door.client(user) for _ in range(10)]
+        for client in clients:
+            await watch_graph(client, graph)
+        await in_db(terminate_in_admin)(door.address, execution)
+        for client in clients:
+            assert (await client.frame())["data"]["status"] == "TERMINATED"
+        assert connections(redis_server) == 2
+        await door.leave()
