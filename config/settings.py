@@ -111,7 +111,14 @@ else:
         "keepalives_interval": 5,
         "keepalives_count": 4,
         **_database.get("OPTIONS", {}),  # what DATABASE_URL says after its "?"
-        "pool": {"min_size": 0, "max_size": env.int("DATABASE_POOL_SIZE", default=20), "timeout": 10},
+        "pool": {
+            "min_size": 0,
+            "max_size": env.int("DATABASE_POOL_SIZE", default=20),
+            "timeout": 10,  # seconds that somebody waits for a connection
+            # And after which a new series of attempts begins. The pool waits twice as long after each failure: with its
+            # own default of 300 s, after a long outage of the database it would not look for minutes.
+            "reconnect_timeout": 10,
+        },
     }
     # A restart of PostgreSQL leaves dead connections in the pool: each is asked before it is used.
     _database["CONN_HEALTH_CHECKS"] = True

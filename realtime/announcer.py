@@ -118,23 +118,20 @@ async def _send_on_loop(layer: Any, group: str, message: Message) -> None:
 
 # Through a thread
 
-# Layers that send to one Redis one after the other by themselves, over one connection. With them a Redis that is frozen
-# holds up nothing but what goes to it, and all of that is given up at the same time.
-_SEND_IN_TURN = {"RedisPubSubChannelLayer"}
-
 
 class AnnouncerThread:
     """The one thread of a process that sends, its loop, and a bounded queue in front of it.
 
-    What goes to one group goes in order. Groups wait for each other only where the layer would open a connection more.
+    Where several Redis servers share the groups, each has a lane: what goes to one of them goes in turn, by one
+    connection, and one that is frozen holds up its own groups only.
     """
 
     def __init__(self) -> None:
         self._idle = threading.Condition()
         self._waiting = 0  # announcements that were put and not yet sent
         self._weight = 0  # bytes of their data
-        self._lanes: dict[str, deque[tuple[Any, str, Message, int]]] = {}  # what is sent one after the other
-        self._sending: set[asyncio.Task[None]] = set()  # one task a lane that is not empty
+        self._lanes: dict[Any, deque[tuple[Any, str, Message, int]]] = {}
+        self._sending: dict[Any, asyncio.Task[None]] = {}  # of the lanes that are not empty
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="realtime-announcer", daemon=True)
         self._thread.start()
@@ -166,34 +163,48 @@ class AnnouncerThread:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         self._loop.run_forever()
-        sending = list(self._sending)
+        sending = list(self._sending.values())
         for task in sending:
             task.cancel()
         self._loop.run_until_complete(asyncio.gather(*sending, return_exceptions=True))
         self._loop.close()
 
     def _enqueue(self, layer: Any, group: str, message: Message, weight: int) -> None:
-        lane = group if type(layer).__name__ in _SEND_IN_TURN else ""
-        if lane not in self._lanes:
-            self._lanes[lane] = deque()
-            task = self._loop.create_task(self._send_all(lane))
-            self._sending.add(task)
-            task.add_done_callback(self._sending.discard)
-        self._lanes[lane].append((layer, group, message, weight))
+        server = _server_of(layer, group)
+        lane = self._lanes.setdefault(server, deque())
+        if len(lane) >= limits.ANNOUNCER_QUEUE / len(self._lanes):  # one that is frozen must not take all the room
+            count("announcements_dropped")
+            self._forget(weight)
+            return
+        lane.append((layer, group, message, weight))
+        if server not in self._sending:
+            self._sending[server] = self._loop.create_task(self._send_all(server))
 
-    async def _send_all(self, lane: str) -> None:
-        queue = self._lanes[lane]
-        while queue:
-            layer, group, message, weight = queue.popleft()
+    async def _send_all(self, server: Any) -> None:
+        lane = self._lanes[server]
+        while lane:
+            layer, group, message, weight = lane.popleft()
             try:
                 await _send_on_loop(layer, group, message)
             finally:
-                with self._idle:
-                    self._waiting -= 1
-                    self._weight -= weight
-                    if not self._waiting:
-                        self._idle.notify_all()
-        del self._lanes[lane]
+                self._forget(weight)
+        del self._sending[server]
+
+    def _forget(self, weight: int) -> None:
+        with self._idle:
+            self._waiting -= 1
+            self._weight -= weight
+            if not self._waiting:
+                self._idle.notify_all()
+
+
+def _server_of(layer: Any, group: str) -> Any:
+    """Which of several Redis servers the group's messages go to; None where there is but one way."""
+    try:
+        own = layer._get_layer()  # of channels_redis' pub/sub layer, which has no public word for it
+        return own._get_shard(own._get_group_channel_name(group))
+    except AttributeError:
+        return None
 
 
 _announcer: AnnouncerThread | None = None

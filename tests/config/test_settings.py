@@ -125,6 +125,7 @@ def test_a_database_url_names_a_postgres_with_a_pool(checkout: Checkout) -> None
     assert database["OPTIONS"]["sslmode"] == "require"
     assert database["OPTIONS"]["application_name"] == "runwire"
     assert database["OPTIONS"]["connect_timeout"] == 5
+    assert database["OPTIONS"]["pool"]["reconnect_timeout"] == database["OPTIONS"]["pool"]["timeout"]
     assert database["OPTIONS"]["pool"]["max_size"] == 7
     assert database["CONN_MAX_AGE"] == 0
 

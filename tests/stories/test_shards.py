@@ -156,3 +156,19 @@ async def test_sockets_come_and_go_while_a_server_is_dead(
     await sweep(hub_of_this_loop())  # type: ignore[arg-type]
     await late.next_is_of(*dead)
     await late.client.disconnect()
+
+
+async def test_what_waits_for_a_frozen_server_leaves_room_for_the_others(
+    watched: Watched, shards: list[Redis], settings: Settings, counted: Counted
+) -> None:
+    settings.REALTIME = {**NEVER, "ANNOUNCE_TIMEOUT": 600.0, "ANNOUNCER_QUEUE": 40}
+    frozen, alive = watched.at_home
+    await watched.change(*frozen, *alive)
+    await watched.next_is_of(*frozen, *alive)
+    shards[0].freeze()
+    for _ in range(40):
+        await watched.change(frozen[0])
+    assert counted["announcements_dropped"]
+    await watched.change(*alive)
+    await watched.next_is_of(*alive)
+    settings.REALTIME = NEVER
