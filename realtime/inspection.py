@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from django.db import connections
-from django.db.models import Count, Max
+from django.db.models import Count, Min
 from django.utils import timezone
 
 from realtime.conf import limits
@@ -96,8 +96,8 @@ def find_unnumbered(keys: Sequence[str] = ()) -> list[Fault]:
     again = _overdue(keys)
     return [
         Fault(key, f"{count:,} of its events have no number", NUMBER)
-        for key, (count, newest) in again.items()
-        if key in first and first[key][1] <= newest
+        for key, (count, oldest) in again.items()
+        if key in first and first[key][1] == oldest
     ]
 
 
@@ -106,4 +106,4 @@ def _overdue(keys: Sequence[str]) -> dict[str, tuple[int, int]]:
     events = StreamEvent.objects.using(database()).filter(seq__isnull=True, created_at__lt=timezone.now() - OVERDUE)
     if keys:
         events = events.filter(key__in=keys)
-    return {key: (count, id) for key, count, id in events.values_list("key").annotate(Count("pk"), Max("pk"))}
+    return {key: (count, id) for key, count, id in events.values_list("key").annotate(Count("pk"), Min("pk"))}
