@@ -37,7 +37,7 @@ _LOOK = """
     SELECT s.id, s.key, s.head, s.floor,
         count(CASE WHEN e.seq > s.floor AND e.seq <= s.head THEN 1 END),
         min(e.seq), max(e.seq),
-        count(CASE WHEN e.seq IS NULL OR e.key <> '' THEN 1 END),
+        count(CASE WHEN e.seq IS NULL OR e.key <> '' THEN e.id END),
         count(CASE WHEN e.data_of_id IS NULL AND e.data IS NULL OR e.data_of_id IS NOT NULL AND d.data IS NULL
               THEN e.id END)
     FROM realtime_stream s

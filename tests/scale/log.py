@@ -101,8 +101,13 @@ def measure_size(events: int) -> None:
         "relname LIKE 'realtime_streamevent%' ORDER BY 2 DESC"
     )
     show("", "| table or index | bytes an event |", "|---|---|")
-    show(*(f"| {name} | {size / events:,.1f} |" for name, size in rows if size > 8_192 and "_seq" not in name[-7:]
-           or name == "stream_event_seq"))
+    show(
+        *(
+            f"| {name} | {size / events:,.1f} |"
+            for name, size in rows
+            if (size > 8_192 and "_seq" not in name[-7:]) or name == "stream_event_seq"
+        )
+    )
 
 
 def measure_queries(options: argparse.Namespace) -> None:
