@@ -11,12 +11,14 @@ from django.utils.functional import cached_property
 from realtime.models import Stream, StreamEvent
 
 if TYPE_CHECKING:
-    ModelAdmin, Pages = admin.ModelAdmin[Any], Paginator[Any]  # at run time the classes take no parameters
+    ModelAdmin = admin.ModelAdmin[Any]  # at run time the classes take no parameters
+    AnyPaginator = Paginator[Any]
 else:
-    ModelAdmin, Pages = admin.ModelAdmin, Paginator
+    ModelAdmin = admin.ModelAdmin
+    AnyPaginator = Paginator
 
 
-class ShortPaginator(Pages):
+class ShortPaginator(AnyPaginator):
     """Counts up to MOST rows: to count all of a long log takes seconds for each page. Who looks for an older row
     searches."""
 

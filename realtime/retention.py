@@ -48,7 +48,7 @@ def _prune_batch(stream_id: int, key: str, after: int, older_than: datetime) -> 
     """How many events of the batch that follows `after` went, and where the next batch begins; None where none does."""
     using = database()
     # Looked up before the locks are taken: what refers to an event was committed with it.
-    batch = list(_batch(stream_id, after).values_list("pk", "seq"))
+    batch = _batch(stream_id, after)
     if not batch:
         return 0, None
     keys = _keys_to_lock(key, StreamEvent.objects.using(using).filter(pk__in=[pk for pk, _ in batch]))
@@ -65,16 +65,17 @@ def _prune_batch(stream_id: int, key: str, after: int, older_than: datetime) -> 
 
 def _rehearse(stream_id: int, key: str, after: int, older_than: datetime) -> tuple[int, int | None]:
     stream = Stream.objects.using(database()).filter(pk=stream_id).first()
-    batch = list(_batch(stream_id, after).values_list("pk", "seq"))
+    batch = _batch(stream_id, after)
     if stream is None or not batch:
         return 0, None
     upto, is_last = _extent(stream, after, batch[-1][1], older_than)
     return _doomed(stream, after, upto).count(), None if is_last or len(batch) < _BATCH else upto
 
 
-def _batch(stream_id: int, after: int) -> QuerySet[StreamEvent]:
+def _batch(stream_id: int, after: int) -> list[tuple[int, int]]:
+    """The ids and numbers of the events that follow `after`."""
     events = StreamEvent.objects.using(database()).filter(stream=stream_id, seq__gt=after)
-    return events.order_by("seq")[:_BATCH]
+    return [(pk, seq) for pk, seq in events.order_by("seq").values_list("pk", "seq")[:_BATCH] if seq is not None]
 
 
 def _extent(stream: Stream, after: int, last: int, older_than: datetime) -> tuple[int, bool]:

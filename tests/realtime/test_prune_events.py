@@ -94,7 +94,9 @@ def test_ages_that_are_understood(text: str, age: timedelta) -> None:
     "text", ["", "7", "d", "7 d", "7w", "-7d", "0d", "1.5d", "999999999d", "9999999d", "٧d", "7d\n"]
 )
 def test_an_age_that_is_none_is_refused_with_what_would_be_one(text: str) -> None:
-    with pytest.raises(CommandError, match="is no age. Write a whole number, above 0, and a unit: 7d, 12h, 30m or 90s"):
+    with pytest.raises(
+        CommandError, match=r"is no age\. Write a whole number, above 0, and a unit: 7d, 12h, 30m or 90s"
+    ):
         run(f"--older-than={text}")
 
 

@@ -3,7 +3,7 @@ plan), and the bytes of an event.
 
     python -m tests.scale.log --events 1000000 --streams 10000     10,000 streams of 100 events
     python -m tests.scale.log --events 1000000 --streams 1         one stream
-    ... --repeat 3 --entities 10 --payload 700 --plans
+    ... --repeat 3 --entities 10 --payload 700 --plans             --repeat 0: no commands
 
 Prints Markdown. Nine of ten events are older than a week. Times are the least and the median of the repetitions.
 """
@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import django
@@ -55,6 +56,8 @@ def main() -> None:
         measure_size(options.events)
         measure_queries(options)
         close()
+        if not options.repeat:
+            return
         show("", "| command | seconds, least | median | peak MB |", "|---|---|---|---|")
         for command in COMMANDS:
             measure_command(server, command, options.repeat)
@@ -97,17 +100,11 @@ def close() -> None:
 
 def measure_size(events: int) -> None:
     rows = execute(
-        "SELECT relname, pg_relation_size(oid) FROM pg_class WHERE relname LIKE '%stream_event%' OR "
-        "relname LIKE 'realtime_streamevent%' ORDER BY 2 DESC"
+        "SELECT relname, pg_relation_size(oid) FROM pg_class WHERE relkind IN ('r', 'i') AND "
+        "(relname LIKE 'stream_event%' OR relname LIKE 'realtime_streamevent%') ORDER BY 2 DESC"
     )
     show("", "| table or index | bytes an event |", "|---|---|")
-    show(
-        *(
-            f"| {name} | {size / events:,.1f} |"
-            for name, size in rows
-            if (size > 8_192 and "_seq" not in name[-7:]) or name == "stream_event_seq"
-        )
-    )
+    show(*(f"| {name} | {size / events:,.1f} |" for name, size in rows))
 
 
 def measure_queries(options: argparse.Namespace) -> None:
@@ -129,6 +126,8 @@ def measure_queries(options: argparse.Namespace) -> None:
 
 
 def queries(options: argparse.Namespace) -> Iterator[tuple[str, Callable[[], Any]]]:
+    from django.utils import timezone
+
     from realtime import log
     from realtime.models import Stream
     from realtime.replay import newest_by_entity, read_after
@@ -141,10 +140,6 @@ def queries(options: argparse.Namespace) -> Iterator[tuple[str, Callable[[], Any
     yield f"heads of {len(ids):,} streams", lambda: log.heads(ids)
     yield "look up a stream", lambda: log.look_up(stream.key)
     yield "streams with unnumbered events, none", lambda: log.unnumbered(1_000)
-    from datetime import timedelta
-
-    from django.utils import timezone
-
     limit = timezone.now() - timedelta(days=7)
     yield "streams with old events, all", lambda: streams_with_old_events(limit).count()
     none = timezone.now() - timedelta(days=365)
