@@ -2,7 +2,8 @@
 
 A path is taken apart, and each part is opened relative to the folder before it, without following a link: so "..", an
 absolute path, a link in any place, and one that is put there between a look and a read, all lead nowhere. What is
-neither a folder nor a plain file (a pipe, a device) is not read. Hidden names are as good as absent: they hold secrets
+neither a folder nor a plain file (a pipe, a device) is not read. A hard link or a mount is part of the project, like
+anything that its owner has put into it. Hidden names are as good as absent: they hold secrets
 and other people's history, not source.
 """
 
