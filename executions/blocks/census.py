@@ -81,7 +81,7 @@ class ReportInput(BlockInput):
 def files(data: FolderInput) -> Outputs:
     found = find_files(data.folder)
     if not found.files:
-        raise BlockError(f"There is no source file in “{data.folder}”.")
+        raise BlockError(f"There is no source file in “{found.folder}”.")
     listed = [
         {"path": path, "language": language.name, "bytes": size}
         for path, size in found.files
@@ -89,7 +89,7 @@ def files(data: FolderInput) -> Outputs:
     ]
     return {
         "files": listed,
-        "folder": [data.folder.strip("/") or "."],
+        "folder": [found.folder],
         "count": [len(listed)],
         "bytes": [found.size],
         "left_out": [{"what": what, "count": count} for what, count in sorted(found.left_out.items())],

@@ -41,6 +41,7 @@ _FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 class Found:
     """Files by path, in order, with their sizes; and how many were left out for which reason."""
 
+    folder: str  # as its path is best written
     files: list[tuple[str, int]] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
     size: int = 0
@@ -54,8 +55,8 @@ class Found:
 def find_files(folder: str) -> Found:
     """The source files in a folder of the project, folders inside it included. Raises BlockError for a folder that is
     not there, or not ours to look into."""
-    found = Found()
     parts = _parts(folder)
+    found = Found("/".join(parts) or ".")
     with _opened_folder(parts) as fd:
         _look_into(fd, parts, found)
     return found

@@ -56,7 +56,7 @@ def report(folder: str = ".") -> str:
 
 
 def test_files_are_listed_with_language_and_size(project: Path) -> None:
-    found = run("files", folder="app/")
+    found = run("files", folder="./app//")
 
     assert found["files"][-1] == {
         "path": "app/page.js",
