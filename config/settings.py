@@ -178,6 +178,9 @@ USE_I18N = False
 USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# The memory that uploads take is bounded while they are read. A form's other fields are bounded by Django, at 2.5 MB.
+FILE_UPLOAD_HANDLERS = ["executions.uploads.BoundedUploadHandler"]
+
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG  # no folder of collected files is needed
