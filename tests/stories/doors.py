@@ -148,20 +148,6 @@ class LiveServer(WebServer):
         }
         super().__init__({**settings, **environment}, program=program, options=options)
 
-    def begin(self) -> None:
-        """Starts it and does not wait, so that several can start at once. Not in a thread that ends before the server
-        should: Linux takes the end of that thread for the end of the test run."""
-        self._process = self._spawn(self.command())
-
-    def start(self) -> None:
-        if not self.is_running:
-            self.begin()
-        try:
-            self.wait_until(self.is_ready)
-        except BaseException:
-            self.kill()
-            raise
-
 
 class Servers:
     """One server of each kind, started when it is first needed."""
