@@ -41,4 +41,4 @@ async def scene(stage: Stage, workers: list[Any]) -> AsyncIterator[Scene]:
     finally:
         await stage.heal()
         await scene.leave()
-    await stage.nothing_is_left()
+    await scene.nothing_is_left()

@@ -1,5 +1,7 @@
 """What a worker process can be asked to do. Arguments and results are JSON."""
 
+import os
+import signal
 import time
 from datetime import timedelta
 from typing import Any
@@ -8,12 +10,12 @@ from uuid import uuid4
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 from django.contrib.auth import get_user_model
-from django.db import InterfaceError, OperationalError, connections, transaction
+from django.db import Error, connections, transaction
 from django.utils import timezone
 
 from executions.models import Graph, GraphExecution, NodeExecution
 from executions.services import notify_user, report_node, start_execution
-from realtime import log, retention, streams
+from realtime import announcer, log, retention, streams
 from realtime.models import Stream, StreamEvent, new_epoch
 from realtime.tokens import issue_token
 from tests.faults.worker import say
@@ -47,7 +49,7 @@ def write(writer: str, executions: list[str], first: int, count: int, pause: flo
         data = {"writer": writer, "number": number, "at": time.time(), "text": "x" * size}
         try:
             report_node(GraphExecution(pk=execution), node_id=writer, status="QUEUED", input_data=data)
-        except (OperationalError, InterfaceError):
+        except Error:
             say(uncertain=[execution, number])
             connections.close_all()
             time.sleep(0.2)
@@ -68,6 +70,17 @@ def write_and_roll_back(execution: str, count: int) -> None:
             raise _RolledBack
     except _RolledBack:
         pass
+
+
+def write_and_die(execution: str, moment: str) -> None:
+    """A change whose writer is killed after its commit: "before numbering", or "before announcing"."""
+
+    def die(*args: Any, **kwargs: Any) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    owner, name = {"before numbering": (log, "number"), "before announcing": (announcer, "announce")}[moment]
+    setattr(owner, name, die)
+    report_node(GraphExecution(pk=execution), node_id="dying", status="QUEUED")
 
 
 def burst(execution: str, count: int, batch: int = 50) -> None:

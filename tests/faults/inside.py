@@ -4,7 +4,6 @@
 """
 
 import asyncio
-import os
 from collections import Counter
 
 from django.http import HttpRequest, JsonResponse
@@ -31,7 +30,6 @@ async def inside(request: HttpRequest) -> JsonResponse:
                 # A request of ours is no trace of a socket, nor is what a Redis connection keeps for itself.
                 if task is not current and "channels_redis" not in task.get_coro().cr_code.co_filename
             ),
-            "files": len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0,
             "counts": counts(),
         }
     )

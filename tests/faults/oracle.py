@@ -41,24 +41,23 @@ def _check_writers(
     key: str, floor: int, events: Sequence[tuple[int, str]], committed: Committed, breaches: Breaches
 ) -> None:
     execution = key.rpartition("#")[2]
+    if execution in committed.forgotten:
+        return
     found: dict[str, list[int]] = defaultdict(list)
     for _, text in events:
         if '"writer":' in text:
             data = json.loads(text).get("input_data") or {}
             if "writer" in data:
                 found[data["writer"]].append(data["number"])
-    for (where, writer), certain in committed.certain.items():
-        if where != execution or floor:  # what was pruned is not looked for
-            continue
-        numbers = found.get(writer, [])
+    for writer in {writer for where, writer in [*committed.certain, *committed.uncertain] if where == execution}:
+        certain, uncertain = set(committed.certain[execution, writer]), committed.uncertain[execution, writer]
+        since = min(certain | uncertain, default=0)
+        numbers = [number for number in found.get(writer, []) if number >= since]
         if numbers != sorted(numbers):
             breaches.add(OUT_OF_ORDER, f"the changes of {writer} in {key}")
         if len(numbers) != len(set(numbers)):
             breaches.add(DOUBLED, f"a change of {writer} in {key}")
-        if missing := set(certain) - set(numbers):
-            breaches.add(
-                LOST, f"{writer} has committed {sorted(missing)[:5]} in {key}, which is not there", len(missing)
-            )
-        strangers = set(numbers) - set(certain) - committed.uncertain[where, writer]
-        if strangers - {max(certain, default=-1) + 1} and len(strangers) > 1:  # the last one before a death may be
+        if missing := certain - set(numbers):
+            breaches.add(LOST, f"{writer} has committed {sorted(missing)[:5]} in {key}: not there", len(missing))
+        if strangers := set(numbers) - certain - uncertain:
             breaches.add(DOUBLED, f"{writer} has never committed {sorted(strangers)[:5]} in {key}", len(strangers))

@@ -8,6 +8,7 @@ It may also behave badly: `hold()` stops reading, `pause` makes it slow, `reset(
 """
 
 import asyncio
+import itertools
 import json
 import random
 import socket
@@ -23,7 +24,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMes
 
 from tests.faults.history import FOREIGN, Breaches, History, Seen
 
-PATIENCE = 60.0  # seconds until something that must happen counts as never happening
+PATIENCE = 30.0  # seconds until something that must happen counts as never happening
 
 
 class Stream(NamedTuple):
@@ -66,11 +67,12 @@ class Reader:
         self.name, self.user, self.doors = name, user, doors
         self.streams = {stream.key: stream for stream in streams}
         self.histories = {key: History(key, seen, breaches, name) for key in self.streams}
-        self.pause = 0.0  # seconds before each frame
+        self.pause = 0.0  # seconds after each frame
+        self.is_slow = False  # by its own will: its lag says nothing
         self.connects = 0
         self.closes: Counter[int] = Counter()
         self.errors: list[str] = []
-        self.lag = 0.0  # the worst one of an event that was not a replay, since it was last set to 0
+        self.lag = 0.0  # seconds; the worst one of an event that was not a replay, since it was last set to 0
         self._breaches = breaches
         self._random = random.Random(seed)
         self._first_delay, self._longest_delay = first_delay, longest_delay
@@ -81,6 +83,8 @@ class Reader:
         self._running: asyncio.Task[None] | None = None
         self._asking: set[asyncio.Task[None]] = set()
         self._pongs: list[asyncio.Future[None]] = []
+        self._ids = itertools.count()
+        self._restarts: dict[str, int] = {}  # from which cursor, by the id of the request
         self._goal: Mapping[str, int] = {}
         self._reached = asyncio.Event()
 
@@ -110,6 +114,7 @@ class Reader:
 
     def hold(self) -> None:
         """Reads nothing more."""
+        self.is_slow = True
         self._may_read.clear()
 
     def read_on(self) -> None:
@@ -127,6 +132,17 @@ class Reader:
         """Sends a request, whatever it is."""
         assert self._connection, f"{self.name} is not connected"
         await self._connection.send(json.dumps({"method": method, "data": data, **fields}))
+
+    async def subscribe(self, key: str) -> None:
+        """From where it is."""
+        stream = self.streams[key]
+        await self.ask(stream.method, {**stream.data, **self.histories[key].wish()}, id=key)
+
+    async def subscribe_again(self, key: str, cursor: int) -> None:
+        """From another place, in the middle of whatever is going on: it counts from the answer on."""
+        stream, id = self.streams[key], f"again {next(self._ids)}"
+        self._restarts[id] = cursor
+        await self.ask(stream.method, {**stream.data, "after": cursor}, id=id)
 
     async def reach(self, heads: Mapping[str, int], patience: float = PATIENCE) -> None:
         """Returns when every stream has got that far. AssertionError when that does not happen."""
@@ -184,7 +200,7 @@ class Reader:
         self.connects += 1
         try:
             for key in self.histories:
-                await self._subscribe(key)
+                await self.subscribe(key)
             while True:
                 await self._may_read.wait()
                 self._take(str(await connection.recv()))
@@ -216,13 +232,9 @@ class Reader:
             raise
         return own
 
-    async def _subscribe(self, key: str) -> None:
-        stream = self.streams[key]
-        await self.ask(stream.method, {**stream.data, **self.histories[key].wish()}, id=key)
-
     async def _subscribe_later(self, key: str) -> None:
         await asyncio.sleep(self._random.uniform(0, self._longest_delay))
-        await self._subscribe(key)
+        await self.subscribe(key)
 
     def _take(self, text: str) -> None:
         frame = json.loads(text)
@@ -233,10 +245,15 @@ class Reader:
         elif method == "error":
             self._refused(frame)
         elif method.startswith("subscribe_"):
-            if history := self.histories.get(frame["channel"]):
+            history = self.histories.get(frame["channel"])
+            if history and frame["data"]:  # an answer without data is to a subscribe without numbers: nothing changes
+                history.cursor = self._restarts.pop(str(frame.get("id")), history.cursor)
                 history.answered(frame["data"])
                 self._look()
-        elif method != "unsubscribe":
+        elif method == "unsubscribe":
+            if history := self.histories.get(frame["channel"]):
+                history.disconnected()
+        else:
             self._event(frame, text)
 
     def _refused(self, frame: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import ExitStack
 from typing import Any
 from urllib.request import urlopen
@@ -137,12 +137,19 @@ class Stage:
 
         return await asyncio.to_thread(ask)
 
-    async def nothing_is_left(self) -> None:
-        """Returns when no server and no group of Redis knows of a socket any more."""
+    async def nothing_is_left(self, groups_before: Set[str] | None) -> None:
+        """Returns when no server knows of a socket any more, and Redis of no group but those that were there before;
+        with None, Redis is not asked."""
         end = time.monotonic() + PATIENCE
-        while traces := [trace for server in self.servers for trace in await self._traces(server)] + self._groups():
+        while traces := await self._all_traces(groups_before):
             assert time.monotonic() < end, traces
             await asyncio.sleep(0.05)
+
+    async def _all_traces(self, groups_before: Set[str] | None) -> list[str]:
+        traces = [trace for server in self.servers for trace in await self._traces(server)]
+        if groups_before is not None:
+            traces += sorted(self.groups() - groups_before)
+        return traces
 
     async def _traces(self, server: WebServer) -> list[str]:
         found = await self.inside(server)
@@ -150,9 +157,9 @@ class Stage:
         kept |= Counter(found["tasks"]) - _OF_THE_QUESTION
         return [f"{count} {name} in {server}" for name, count in kept.items() if count]
 
-    def _groups(self) -> list[str]:
-        answer = self.redis.ask("PUBSUB CHANNELS")
-        return [] if answer == "*0" else [f"{answer} channels in Redis"]
+    def groups(self) -> set[str]:
+        """The channels of Redis that somebody listens to."""
+        return set(self.redis.words("PUBSUB CHANNELS"))
 
 
 # The tasks of the request that asks.

@@ -6,8 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections import defaultdict
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from tests.servers.process import LEASH, ROOT
@@ -24,9 +26,16 @@ class Committed:
         self.certain: dict[tuple[str, str], list[int]] = defaultdict(list)
         self.uncertain: dict[tuple[str, str], set[int]] = defaultdict(set)
 
+        self.forgotten: set[str] = set()
+
+    def forget(self, execution: str) -> None:
+        """What is committed there up to the next `clear` is not looked for: it was pruned, or taken back."""
+        self.forgotten.add(execution)
+
     def clear(self) -> None:
         self.certain.clear()
         self.uncertain.clear()
+        self.forgotten.clear()
 
 
 class Worker:
@@ -35,6 +44,7 @@ class Worker:
 
     def __init__(self, environment: Mapping[str, str], committed: Committed) -> None:
         self._committed = committed
+        self._one_at_a_time = threading.Lock()
         leash = [sys.executable, "-IS", str(LEASH), str(os.getpid()), str(int(signal.SIGKILL)), ""]
         self.process = subprocess.Popen(
             [*leash, sys.executable, "-m", "tests.faults.worker"],
@@ -51,6 +61,10 @@ class Worker:
         return await asyncio.to_thread(self.ask, deed, **arguments)
 
     def ask(self, deed: str, **arguments: Any) -> Any:
+        with self._one_at_a_time:
+            return self._ask(deed, arguments)
+
+    def _ask(self, deed: str, arguments: Mapping[str, Any]) -> Any:
         assert self.process.stdin
         assert self.process.stdout
         writer = arguments.get("writer", "")
@@ -58,7 +72,7 @@ class Worker:
             self.process.stdin.write(json.dumps([deed, arguments]) + "\n")
             self.process.stdin.flush()
         except BrokenPipeError:
-            raise WorkerDied from None
+            raise self._died(arguments) from None
         for line in self.process.stdout:
             if not line.endswith("\n"):
                 break  # it died in the middle of a word
@@ -73,7 +87,14 @@ class Worker:
             else:
                 execution, number = said["uncertain"]
                 self._committed.uncertain[execution, writer].add(number)
-        raise WorkerDied
+        raise self._died(arguments)
+
+    def _died(self, arguments: Mapping[str, Any]) -> WorkerDied:
+        """What it was about to write may be there or not."""
+        for execution in arguments.get("executions", ()):
+            numbers = range(arguments["first"], arguments["first"] + arguments["count"])
+            self._committed.uncertain[execution, arguments["writer"]].update(numbers)
+        return WorkerDied()
 
     def kill(self) -> None:
         self.process.kill()
@@ -83,7 +104,5 @@ class Worker:
         self.kill()
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe and not pipe.closed:
-                try:
+                with suppress(BrokenPipeError):  # of words that it did not hear any more
                     pipe.close()
-                except BrokenPipeError:  # of words that it did not hear any more
-                    pass
