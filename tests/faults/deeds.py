@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from executions.models import Graph, GraphExecution, NodeExecution
 from executions.services import notify_user, report_node, start_execution
-from realtime import announcer, log, retention, streams
+from realtime import announcer, log, numbering, retention, streams
 from realtime.models import Stream, StreamEvent, new_epoch
 from realtime.tokens import issue_token
 from tests.faults.worker import say
@@ -78,7 +78,7 @@ def write_and_die(execution: str, moment: str) -> None:
     def die(*args: Any, **kwargs: Any) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
-    owner, name = {"before numbering": (log, "number"), "before announcing": (announcer, "announce")}[moment]
+    owner, name = {"before numbering": (numbering, "number"), "before announcing": (announcer, "announce")}[moment]
     setattr(owner, name, die)
     report_node(GraphExecution(pk=execution), node_id="dying", status="QUEUED")
 

@@ -118,11 +118,11 @@ async def test_an_exception_while_events_are_handed_on_delays_them_and_loses_non
 ) -> None:
     settings.REALTIME = {"SWEEP_INTERVAL": 0.05, "SWEEP_GRACE": 0.0, "BUFFER_EVENTS": 5}
     owner, name = HANDING_ON[place]
-    client = await live_client(user)
-    await client.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk), "after": 1})
     once = Once(getattr(owner, name))
     # A function that is not one is no method: it gets its object by this.
     monkeypatch.setattr(owner, name, (lambda *args, **kwargs: once(*args, **kwargs)))
+    client = await live_client(user)  # now, since the hub of the first one keeps what it is made with
+    await client.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk), "after": 1})
     for number in range(20):
         await in_db(report_node)(execution, node_id=f"n{number}", status="QUEUED")
     again = await live_client(user)
