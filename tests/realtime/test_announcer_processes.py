@@ -48,8 +48,8 @@ def pause():
 
     def ends(self) -> str:
         """Returns when it has ended well: what it printed on stderr."""
-        code, error = self._process.wait(50), self._error()
-        assert code == 0, error
+        _, error = self._process.communicate(timeout=50)
+        assert self._process.returncode == 0, error
         return error
 
     def _error(self) -> str:
