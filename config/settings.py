@@ -100,8 +100,25 @@ if _database["ENGINE"].endswith("sqlite3"):
     }
 else:
     _database["OPTIONS"] = {
-        **_database.get("OPTIONS", {}),
-        "pool": {"min_size": 0, "max_size": env.int("DATABASE_POOL_SIZE", default=20), "timeout": 10},
+        "application_name": "runwire",  # in pg_stat_activity
+        # A database host that vanishes without a word must not keep threads for the quarter of an hour that Linux would
+        # wait: connecting takes 5 s at most, what is sent and not confirmed 30 s, what is waited for 40 s. Whether a
+        # statement takes too long is for the role to say (ALTER ROLE runwire SET statement_timeout), since migrations
+        # come this way, too.
+        "connect_timeout": 5,
+        "tcp_user_timeout": 30_000,  # milliseconds
+        "keepalives_idle": 20,
+        "keepalives_interval": 5,
+        "keepalives_count": 4,
+        **_database.get("OPTIONS", {}),  # what DATABASE_URL says after its "?"
+        "pool": {
+            "min_size": 0,
+            "max_size": env.int("DATABASE_POOL_SIZE", default=20),
+            "timeout": 10,  # seconds that somebody waits for a connection
+            # And after which a new series of attempts begins. The pool waits twice as long after each failure: with its
+            # own default of 300 s, after a long outage of the database it would not look for minutes.
+            "reconnect_timeout": 10,
+        },
     }
     # A restart of PostgreSQL leaves dead connections in the pool: each is asked before it is used.
     _database["CONN_HEALTH_CHECKS"] = True
@@ -120,6 +137,7 @@ CHANNEL_LAYERS: dict[str, dict[str, Any]] = (
                         "socket_timeout": 5,
                         "socket_connect_timeout": 2,
                         "health_check_interval": 15,
+                        "client_name": "runwire",  # in Redis' CLIENT LIST
                     }
                     for url in _redis_urls
                 ]

@@ -13,6 +13,7 @@ snapshots_forced            a replay was refused, and a snapshot sent in its pla
 errors                      unexpected exceptions, each of them in the log of the process
 """
 
+import os
 from collections import Counter
 from threading import Lock
 
@@ -29,3 +30,12 @@ def counts() -> dict[str, int]:
     """All counts since the process started."""
     with _lock:
         return dict(_counts)
+
+
+def _forget() -> None:
+    """In a forked child: a thread that does not exist there may have held the lock."""
+    global _lock
+    _lock = Lock()
+
+
+os.register_at_fork(after_in_child=_forget)

@@ -3,7 +3,8 @@
 A stage has a PostgreSQL, a Redis and two server processes of its own; workers are processes, too; readers come back as
 browsers do; an oracle (history.py, oracle.py) counts what is lost, doubled, out of order, changed or somebody else's.
 After each test nobody may have left a socket, stream, subscription, buffered event or task in a server, nor a group in
-Redis. `soak.py` plays the same in random mixtures for as long as one likes. Paths are below tests/; what is *so* is here.
+Redis. `soak.py` plays the same in random mixtures for as long as one likes. Paths
+are below tests/; what is *so* is here.
 
 | fault | test |
 |---|---|

@@ -4,8 +4,7 @@ its logs."""
 import asyncio
 import re
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import closing
 from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
 from typing import Any
 
@@ -18,52 +17,18 @@ from executions.models import GraphExecution
 from executions.services import report_node
 from tests.database import in_db
 from tests.realtime.clients import PATIENCE, HandshakeRefused
-from tests.servers import Nginx, NotInstalledError
-from tests.stories.doors import LiveServer, ProxyDoor, Servers, token_of
+from tests.servers import Nginx
+from tests.servers.process import ROOT
+from tests.stories.conftest import StartNginx
+from tests.stories.doors import LiveServer, ProxyDoor, token_of
 from tests.stories.test_base_protocol import watch
 
-StartNginx = Callable[..., Nginx]
 UPGRADE = {
     "Connection": "Upgrade",
     "Upgrade": "websocket",
     "Sec-WebSocket-Version": "13",
     "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
 }
-
-
-@pytest.fixture
-def pair(transactional_db: None, servers: Servers) -> Iterator[list[LiveServer]]:
-    """Two server processes as they run behind a proxy."""
-    servers.need_a_client()
-    with ExitStack() as life:
-        pair = [LiveServer(options=["--proxy-headers"], BEHIND_PROXY="true") for _ in range(2)]
-        for server in pair:
-            server.begin()
-        for server in pair:
-            life.enter_context(server)
-        yield pair
-        for server in pair:
-            assert "Traceback" not in server.output, server.output
-
-
-@pytest.fixture
-def start_nginx(pair: list[LiveServer]) -> Iterator[StartNginx]:
-    with ExitStack() as life:
-
-        def start(*, tls: bool = False) -> Nginx:
-            try:
-                return life.enter_context(Nginx(pair, tls=tls))
-            except NotInstalledError as missing:
-                pytest.skip(str(missing))
-
-        yield start
-
-
-@pytest.fixture
-async def door(start_nginx: StartNginx) -> AsyncIterator[ProxyDoor]:
-    door = ProxyDoor(start_nginx())
-    yield door
-    await door.leave()
 
 
 def ask(nginx: Nginx, path: str, *, source: str = "127.0.0.1", **headers: str) -> HTTPResponse:
@@ -83,58 +48,60 @@ def handshake(nginx: Nginx, *, path: str = "/ws", **headers: str) -> int:
     return ask(nginx, path, **UPGRADE, **headers).status
 
 
-async def test_sockets_pass_and_so_do_pages(door: ProxyDoor, user: User, execution: GraphExecution) -> None:
-    client = await door.client(user)
+async def test_sockets_pass_and_so_do_pages(proxy_door: ProxyDoor, user: User, execution: GraphExecution) -> None:
+    client = await proxy_door.client(user)
     await watch(client, execution, after=1)
     await in_db(report_node)(execution, node_id="n", status="QUEUED")
     assert (await client.frame())["seq"] == 2
-    assert ask(door.nginx, "/login/").status == 200
+    assert ask(proxy_door.nginx, "/login/").status == 200
 
 
-async def test_every_process_gets_sockets(door: ProxyDoor, pair: list[LiveServer], user: User) -> None:
+async def test_every_process_gets_sockets(proxy_door: ProxyDoor, pair: list[LiveServer], user: User) -> None:
     for _ in range(4):
-        await door.client(user)
+        await proxy_door.client(user)
     for server in pair:
         assert server.output.count("WSCONNECT /ws") == 2
 
 
-async def test_a_handshake_finds_the_process_that_lives(door: ProxyDoor, pair: list[LiveServer], user: User) -> None:
+async def test_a_handshake_finds_the_process_that_lives(
+    proxy_door: ProxyDoor, pair: list[LiveServer], user: User
+) -> None:
     pair[0].kill()
     for _ in range(6):
-        await (await door.client(user)).ping()
-    await door.leave()
-    nginx = door.nginx
+        await (await proxy_door.client(user)).ping()
+    await proxy_door.leave()
+    nginx = proxy_door.nginx
     nginx.wait_until(lambda: nginx.access_log.count("/ws") == 6)  # of a socket it writes when that has ended
     assert "502, 101" in nginx.access_log
 
 
 async def test_where_no_process_lives_the_handshake_is_refused_and_tried_again_it_succeeds(
-    door: ProxyDoor, pair: list[LiveServer], user: User
+    proxy_door: ProxyDoor, pair: list[LiveServer], user: User
 ) -> None:
     for server in pair:
         server.kill()
     with pytest.raises(HandshakeRefused, match="502"):
-        await door.client(user)
+        await proxy_door.client(user)
     pair[1].start()
     while True:
         try:
-            client = await door.client(user)
+            client = await proxy_door.client(user)
             break
         except HandshakeRefused:  # as long as nginx remembers that nobody was there
             await asyncio.sleep(0.05)
     await client.ping()
 
 
-async def test_no_token_is_in_a_log(door: ProxyDoor, pair: list[LiveServer], user: User) -> None:
+async def test_no_token_is_in_a_log(proxy_door: ProxyDoor, pair: list[LiveServer], user: User) -> None:
     token = token_of(user)
-    await (await door.client(path=f"/ws?token={token}")).ping()
-    await (await door.client(path=f"/ws/?token={token}")).ping()
+    await (await proxy_door.client(path=f"/ws?token={token}")).ping()
+    await (await proxy_door.client(path=f"/ws/?token={token}")).ping()
     for server in pair:
         server.kill()
     for path in ("/ws", "/ws/", "/"):
         with pytest.raises(HandshakeRefused, match="502"):
-            await door.client(path=f"{path}?token={token if path != '/' else 'none'}")
-    nginx = door.nginx
+            await proxy_door.client(path=f"{path}?token={token if path != '/' else 'none'}")
+    nginx = proxy_door.nginx
     nginx.wait_until(lambda: nginx.access_log.count('"GET /ws') == 4)
     said = nginx.access_log + nginx.error_log + nginx.output + "".join(server.output for server in pair)
     assert token not in said
@@ -173,3 +140,20 @@ def test_what_is_too_large_is_refused_at_the_door(start_nginx: StartNginx, pair:
     assert ask(nginx, "/login/", Content_Length=str(4 * 1024 * 1024)).status == 413
     assert ask(nginx, "/login/", Cookie="c" * 70_000).status == 400
     assert "GET /login/" not in "".join(server.output for server in pair)
+
+
+def test_who_comes_without_tls_is_sent_to_it_and_a_token_that_he_shows_is_not_logged(
+    start_nginx: StartNginx, user: User
+) -> None:
+    nginx, token = start_nginx(tls=True), token_of(user)
+    with closing(HTTPConnection(nginx.host, nginx.plain_port, timeout=PATIENCE)) as connection:
+        connection.request("GET", f"/ws?token={token}")
+        answer = connection.getresponse()
+    assert (answer.status, answer.headers["Location"]) == (301, f"https://{nginx.host}/ws?token={token}")
+    assert token not in nginx.access_log + nginx.error_log
+
+
+def test_the_unit_of_systemd_starts_what_these_tests_start(pair: list[LiveServer]) -> None:
+    unit = (ROOT / "docs" / "runwire@.service").read_text()
+    _, *words = re.search(r"^ExecStart=(.*)$", unit, re.MULTILINE)[1].split()  # type: ignore[index]
+    assert [word.replace("%i", str(pair[0].port)) for word in words] == list(pair[0].command())[1:]
