@@ -10,11 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-<<<<<<< HEAD
-from tests.servers.process import ROOT, NotInstalledError, Server
-=======
 from tests.servers.process import ROOT, NotInstalledError, Server, free_port
->>>>>>> many
 
 CONFIGURATION = ROOT / "docs" / "nginx.conf"
 FOLDERS = "/usr/sbin:/usr/local/sbin"  # which are not on everybody's PATH
@@ -37,10 +33,7 @@ class Nginx(Server):
         if not self._program:
             raise NotInstalledError("nginx", package="nginx-light")
         super().__init__()
-<<<<<<< HEAD
-=======
         self.plain_port = free_port()  # where everybody is told to use TLS
->>>>>>> many
         self.is_tls = tls
         if tls:
             self._make_certificate()
@@ -123,11 +116,7 @@ class Nginx(Server):
         if name == "listen":
             if "ssl" in value:
                 return [f"listen {self.host}:{self.port}{' ssl' if self.is_tls else ''}"]
-<<<<<<< HEAD
-            return [f"listen unix:{self.directory}/plain.sock"]  # tests look at it, and it needs no second port
-=======
             return [f"listen {self.host}:{self.plain_port}"]
->>>>>>> many
         if name == "server_name":
             return ["server_name _"]
         if name in ("ssl_certificate", "ssl_certificate_key"):
