@@ -81,12 +81,12 @@ class Cast:
 
     def reader(self, user: User, name: str, streams: Sequence[Stream] | None = None, **how: Any) -> Reader:
         """One more of the user's; not started."""
-        doors = [self.stage.nginx.websocket_url] if self.stage.nginx else self.stage.doors
+        through_nginx = [self.stage.nginx.websocket_url] if self.stage.nginx else []
         return Reader(
             name,
             user.who,
             streams or user.streams,
-            doors=doors,
+            doors=[*through_nginx, *self.stage.doors],  # so that a client also moves between the two ways
             seen=self.stage.seen,
             breaches=self.stage.breaches,
             seed=self.random.randrange(10**9),

@@ -152,7 +152,7 @@ class Reader:
         try:
             await asyncio.wait_for(self._reached.wait(), patience)
         except TimeoutError:
-            raise AssertionError(f"{self.name} did not get to the end of {self.missing()}") from None
+            raise AssertionError(f"{self.name} {self.state()}; did not get to the end: {self.missing()}") from None
         finally:
             self._goal = {}
 
@@ -162,6 +162,10 @@ class Reader:
             for key, head in self._goal.items()
             if not self.histories[key].has_reached(head)
         }
+
+    def state(self) -> str:
+        where = "is connected" if self._connection else "is not connected"
+        return f"{where}, {self.connects} connects, closes {dict(self.closes)}, last errors {self.errors[-3:]}"
 
     @property
     def received(self) -> int:

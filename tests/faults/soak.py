@@ -11,6 +11,7 @@ and exits with 1 if an event was lost, doubled, out of order, changed, or went t
 import argparse
 import asyncio
 import random
+import re
 import resource
 import secrets
 import signal
@@ -35,7 +36,10 @@ FRESH = 6  # after so many rounds everybody leaves, and nothing may be left of t
 class Soak:
     """Rounds of: some faults at once, healing, everybody at the end of every log, a look by the oracle."""
 
-    def __init__(self, stage: Stage, cast: Cast, figures: Figures, seed: int, seconds: float) -> None:
+    def __init__(
+        self, stage: Stage, cast: Cast, figures: Figures, seed: int, seconds: float, faults: Sequence[str]
+    ) -> None:
+        self.faults = faults
         self.stage, self.cast, self.figures = stage, cast, figures
         self.random = random.Random(seed)
         self.end = time.monotonic() + seconds
@@ -54,7 +58,7 @@ class Soak:
                 await self.cast.enter()
 
     async def round(self) -> None:
-        names = self.random.sample(list(FAULTS), k=self.random.choice((1, 1, 2, 3)))
+        names = self.random.sample(self.faults, k=min(self.random.choice((1, 1, 2, 3)), len(self.faults)))
         self.doing = []
         self.cast.write()
         await asyncio.gather(*map(self.play, names))
@@ -114,7 +118,7 @@ class Soak:
         self.figures.measure_memory(self.stage.servers)
 
 
-async def soak(minutes: float, seed: int, report: Path, readers: int) -> int:
+async def soak(minutes: float, seed: int, report: Path, readers: int, faults: Sequence[str]) -> int:
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(64))
     stage = Stage(servers=2, timeout=5.0)
     figures = Figures(seed, minutes)
@@ -123,7 +127,7 @@ async def soak(minutes: float, seed: int, report: Path, readers: int) -> int:
         stage.start(behind_nginx=True)
         figures.behind_nginx = stage.nginx is not None
         cast = await Cast.of(stage, readers, seed)
-        play = Soak(stage, cast, figures, seed, minutes * 60)
+        play = Soak(stage, cast, figures, seed, minutes * 60, faults)
         playing = asyncio.ensure_future(play.run())
         showing = asyncio.create_task(play.progress())
         asyncio.get_running_loop().add_signal_handler(signal.SIGINT, playing.cancel)
@@ -150,13 +154,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, help="of the choice of faults; the report names it (default: a random one)")
     parser.add_argument("--report", type=Path, default=Path("soak.md"), help="the report (default: soak.md)")
     parser.add_argument("--readers", type=int, default=48, help="clients that stay, over all users (default: 48)")
+    parser.add_argument("--only", default="", metavar="PATTERN", help="faults whose name has it (default: all)")
     wishes = parser.parse_args(arguments)
     if wishes.minutes <= 0 or wishes.readers < 3:
         parser.error("--minutes must be above 0, and --readers 3 or more")
+    faults = [name for name in FAULTS if re.search(wishes.only, name)]
+    if not faults:
+        parser.error("no such fault; there are: " + "; ".join(FAULTS))
     files, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(files, min(most, 20_000)), most))
     seed = secrets.randbelow(10**6) if wishes.seed is None else wishes.seed
-    return asyncio.run(soak(wishes.minutes, seed, wishes.report, wishes.readers))
+    return asyncio.run(soak(wishes.minutes, seed, wishes.report, wishes.readers, faults))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from django.contrib.auth.models import User
 from executions.models import GraphExecution
 from executions.services import report_node
 from realtime import consumers, hub, live_stream, pages, sweep
-from realtime.hub import Hub
 from tests.database import in_db
 from tests.realtime.clients import HandshakeRefused, InProcess
 from tests.realtime.conftest import ConnectClient, Counted, counted, execution, graph, live_client, user
@@ -98,7 +97,6 @@ async def test_an_exception_while_somebody_connects_refuses_him_and_nobody_else(
 
 
 HANDING_ON: dict[str, tuple[Any, str]] = {
-    "the handler of a group message": (Hub, "_on_message"),
     "putting in order": (live_stream.LiveStream, "receive"),
     "reading the log": (pages, "read_after"),
     "looking for what has no number": (sweep, "_settle_unnumbered"),

@@ -77,9 +77,9 @@ async def test_a_server_keeps_no_more_than_its_limits_for_clients_that_do_not_re
     bad = await scene.many(4, [scene.first], receive_buffer=NARROW)
     for reader in bad:
         reader.hold()
-    await scene.write(400, executions=scene.executions[:1], size=20_000)  # 8 MB for each
+    await scene.write(150, executions=scene.executions[:1], size=50_000)  # 7.5 MB for each
     inside = [await scene.stage.inside(server) for server in scene.stage.servers]
-    assert sum(each["buffered"] for each in inside) <= 4 * 53  # one page of the log: PAGE_BYTES of 20 KB each
+    assert sum(each["buffered"] for each in inside) <= 4 * 21  # one page of the log: PAGE_BYTES of 50 KB each
     for reader in bad:
         reader.read_on()
     await scene.all_is_well()
