@@ -21,6 +21,7 @@ class Limits:
 
     # What a client may send
     MAX_MESSAGE_BYTES: int = 64 * 1024  # requests are tiny; Daphne's own default is 1 MiB
+    MAX_BODY_BYTES: int = 4 * 1024 * 1024  # of an HTTP request: the largest form, with what its encoding adds
     MAX_ID_LENGTH: int = 200  # of an execution, a graph, a request; keeps a stream's key inside its column
     MAX_SUBSCRIPTIONS: int = 1_000  # of one socket: the stock frontend subscribes to dozens of graphs
     MAX_PENDING_REQUESTS: int = 64  # of one socket; beyond it the socket is not read until some are answered

@@ -29,7 +29,7 @@ from typing import Any
 
 from daphne.cli import CommandLineInterface
 from daphne.endpoints import build_endpoint_description_strings
-from daphne.http_protocol import HTTPFactory, WebRequest
+from daphne.http_protocol import HTTPFactory
 from daphne.server import Server
 from daphne.ws_protocol import WebSocketProtocol
 from twisted.internet import reactor
@@ -40,6 +40,7 @@ from twisted.python.failure import Failure
 from twisted.web.http import Request
 
 from realtime.conf import limits
+from realtime.request_body import BoundedRequest
 from realtime.send_gate import SendGate
 
 logger = logging.getLogger("realtime.server")  # by name: run as a program, this module is `__main__`
@@ -133,7 +134,7 @@ class LiveProtocol(WebSocketProtocol):
         self.transport.abortConnection()
 
 
-class LiveRequest(WebRequest):
+class LiveRequest(BoundedRequest):
     """One HTTP request."""
 
     def __repr__(self) -> str:  # Daphne logs it for a request that takes too long to end
