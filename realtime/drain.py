@@ -55,7 +55,7 @@ class Drain:
                 loop.call_later(limits.DRAIN_SPREAD * number / len(sockets), _send_away, socket)
             if sockets:
                 logger.info("Stopping: %d sockets are told", len(sockets))
-                await self._unless_hurried(limits.DRAIN_SPREAD)
+                await self._unless_hurried(limits.DRAIN_SPREAD * (len(sockets) - 1) / len(sockets))
             while self._applications() and loop.time() < end and not self._is_hurried.is_set():
                 await self._unless_hurried(end - loop.time(), *self._applications())
             await self._send_pages(end)

@@ -24,14 +24,10 @@ from realtime import server as server_module
 from realtime.conf import DEFAULTS as LIMITS
 from realtime.server import CLI, LiveServer
 from tests.realtime.asgi_apps import MEGABYTE
-from tests.realtime.server_process import PATIENCE, ROOT, ServerProcess
+from tests.realtime.server_process import PATIENCE, ROOT, ServerProcess, limits
 from tests.realtime.wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Frame, Wire, frame, frame_head
 
 SECRET = "token=SECRET-in-the-query"
-
-
-def limits(**limits: float) -> dict[str, str]:
-    return {"TEST_LIMITS": json.dumps(limits)}
 
 
 @pytest.fixture(scope="module")

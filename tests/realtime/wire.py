@@ -47,6 +47,7 @@ class Wire:
     ) -> None:
         self.was_reset = False
         self.pieces: list[bytes] = []  # of a message that has not come to its end
+        self.most_pieces = 0  # of one message
         self._opcode = TEXT
         self.socket = socket.socket()
         if receive_buffer:  # before connecting, as the window is announced there
@@ -94,6 +95,7 @@ class Wire:
                 return each
             self._opcode = each.opcode or self._opcode
             self.pieces.append(each.payload)
+            self.most_pieces = max(self.most_pieces, len(self.pieces))
             if is_last:
                 message = Frame(self._opcode, b"".join(self.pieces))
                 self.pieces.clear()
