@@ -6,7 +6,7 @@ from tests.realtime.wire import CLOSE, PING, PONG, Wire, frame
 GOODBYE = frame(b"\x03\xe8", CLOSE)
 
 
-def test_a_client_is_not_given_up_because_its_consumer_is_slow(self) -> None:
+def test_a_client_is_not_given_up_because_its_consumer_is_slow() -> None:
     options = ("--ping-interval", "1", "--ping-timeout", "1")
     with (
         ServerProcess(*options, environment=limits(INBOUND_MESSAGES=2)) as server,
@@ -24,7 +24,7 @@ def test_a_client_is_not_given_up_because_its_consumer_is_slow(self) -> None:
         assert server.get("/board/patient") == "[[0, 1, 2, 3, 4], 1000]"
 
 
-def test_a_client_that_vanishes_while_it_is_not_read_is_noticed(self) -> None:
+def test_a_client_that_vanishes_while_it_is_not_read_is_noticed() -> None:
     options = ("--ping-interval", "1", "--ping-timeout", "1")
     with ServerProcess(*options, environment=limits(INBOUND_MESSAGES=2)) as server:
         with Wire(server.port, "/later/vanished") as wire:
@@ -34,7 +34,7 @@ def test_a_client_that_vanishes_while_it_is_not_read_is_noticed(self) -> None:
         assert server.get("/board/vanished").endswith("1006]")
 
 
-def test_a_silent_client_is_still_given_up(self) -> None:
+def test_a_silent_client_is_still_given_up() -> None:
     options = ("--ping-interval", "1", "--ping-timeout", "1")
     with ServerProcess(*options) as server, Wire(server.port, "/echo/silent"):
         assert server.get("/board/silent") == "1006"

@@ -61,9 +61,11 @@ class TestReceiving:
     def test_an_application_that_leaves_nothing_to_say_is_not_spoken_for(self) -> None:
         with (
             ServerProcess(environment=limits(MESSAGE_BURST=1, MESSAGE_RATE=0.001)) as server,
-            Wire(server.port, "/later/plain") as wire,
+            Wire(server.port, "/echo/plain") as wire,
         ):
-            wire.send(frame(b"1") * 2)
+            wire.send(frame(b"1"))
+            assert wire.receive() == Frame(TEXT, b"1")
+            wire.send(frame(b"2"))
             assert [each.close_code for each in wire.rest(answers=False)] == [1008]
 
 
