@@ -119,7 +119,7 @@ def take_back(key: str, events: int, with_new_epoch: bool) -> int:
     """The stream as a backup had it, `events` earlier; its head. The documented way gives it a new epoch."""
     with transaction.atomic():
         (stream,) = log.lock([key])
-        stream.head = max(stream.head - events, stream.floor)
+        stream.head = max(stream.head - events, stream.floor, 1)  # its execution's start stands in two streams
         # Who refers to the data of what goes is taken back, too, as the whole database would be.
         gone = StreamEvent.objects.filter(stream=stream, seq__gt=stream.head)
         gone.exclude(data_of=None).delete()
