@@ -85,7 +85,7 @@ class Nginx(Server):
         return self.directory / "nginx.conf"
 
     def _configure(self, servers: Sequence[Server]) -> None:
-        upstream = [f"server {each.host}:{each.port} max_fails=1 fail_timeout=2s" for each in servers]
+        upstream = [f"server {each.host}:{each.port} max_fails=0" for each in servers]
         seen: list[str] = []
 
         def ours(place: re.Match[str]) -> str:
