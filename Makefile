@@ -12,11 +12,11 @@ NOWHERE := DEBUG=true DATABASE_URL=sqlite://:memory: REDIS_URL=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-fast soak lint format clean port
+.PHONY: help run test test-fast soak bench bench-quick lint format clean port
 .NOTPARALLEL:
 
 help: ## list these words
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: port $(VENV)/.installed ## start Runwire on http://127.0.0.1:8000 (HOST= and PORT= change it)
 	@$(PY) manage.py migrate --verbosity 0
@@ -46,6 +46,22 @@ lint: $(VENV)/.installed-dev ## style, types, import rules, migrations, settings
 	$(call say,migrations and settings)
 	@$(NOWHERE) $(PY) manage.py makemigrations --check --dry-run
 	@$(NOWHERE) $(PY) manage.py check --fail-level WARNING
+
+bench: bench/.venv/.installed ## the benchmark, beside its peers; writes docs/benchmark.* (bench-quick: two minutes)
+	@bench/.venv/bin/python -m bench $(ARGS)
+
+bench-quick: bench/.venv/.installed ## a short benchmark that writes nothing
+	@bench/.venv/bin/python -m bench --quick $(ARGS)
+
+# The peers, in a virtualenv of their own; those in Node only where Node is there.
+bench/.venv/.installed: bench/requirements.txt requirements.txt bench/package.json $(PY)
+	$(call say,installing the benchmark's peers (it may take a minute))
+	@$(PY) -m venv bench/.venv
+	@bench/.venv/bin/python -m pip -qq --disable-pip-version-check --no-input install --requirement bench/requirements.txt
+	@if command -v npm >/dev/null; then \
+		mkdir -p bench/.node && cp bench/package.json bench/.node/ && npm install --silent --prefix bench/.node; \
+	else echo 'npm is not installed: the peers in Node are left out.'; fi
+	@touch $@
 
 format: $(VENV)/.installed-dev ## let ruff mend style and format
 	@$(PY) -m ruff check --fix .

@@ -9,6 +9,7 @@
 import asyncio
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, Protocol
 
 from realtime import serving
@@ -19,7 +20,7 @@ from realtime.server_socket import LiveProtocol
 logger = logging.getLogger("realtime.server")
 
 CLEAN_UP_TIMEOUT = 5.0  # seconds, for what was cancelled; a consumer's own clean-up has as much
-TICK = 0.05  # seconds between two looks at what is still to be sent
+TICK = 0.05  # seconds between two looks at who is still there
 
 
 class Draining(Protocol):
@@ -57,7 +58,7 @@ class Drain:
                 logger.info("Stopping: %d sockets are told", len(sockets))
                 await self._unless_hurried(limits.DRAIN_SPREAD * (len(sockets) - 1) / len(sockets))
             while self._applications() and loop.time() < end and not self._is_hurried.is_set():
-                await self._unless_hurried(end - loop.time(), *self._applications())
+                await self._unless_hurried(TICK)  # not for each of thousands, one after the other
             await self._send_pages(end)
             await self._cancel()
             self._server.application_checker()  # logs what those that ended last have raised
@@ -69,11 +70,10 @@ class Drain:
         found = [details.get("application_instance") for details in self._server.connections.values()]
         return [each for each in found if each is not None and not each.done()]
 
-    async def _unless_hurried(self, seconds: float, *futures: "asyncio.Future[Any]") -> None:
-        """Waits until the time is over, one of the futures is done, or there is a hurry."""
-        hurry = asyncio.ensure_future(self._is_hurried.wait())
-        await asyncio.wait({hurry, *futures}, timeout=max(0.0, seconds), return_when=asyncio.FIRST_COMPLETED)
-        hurry.cancel()
+    async def _unless_hurried(self, seconds: float) -> None:
+        """Waits until the time is over, or there is a hurry."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._is_hurried.wait(), seconds)
 
     async def _send_pages(self, end: float) -> None:
         """Ends the connections that speak HTTP, each when what was answered on it has left."""

@@ -60,6 +60,7 @@ DEFAULTS: dict[str, int | None] = {
     "websocket_max_frame_size": None,
 }
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+BACKLOG = 4096  # connections that wait to be accepted; of Twisted's 50 the rest of a crowd tries again seconds later
 CLOSE_TIMEOUT = 3  # seconds for the client's part of a closing handshake; autobahn's timers come up to one too early
 
 HELP = """what differs from Daphne:
@@ -127,8 +128,10 @@ class LiveServer(Server):
         )
         self.http_factory = LiveHTTPFactory(self)
         for address in self._addresses:
+            if address.startswith(("tcp", "ssl")) and ":backlog=" not in address:
+                address = f"{address}:backlog={BACKLOG}"
             logger.debug("Listening on endpoint %s", address)
-            listener = serverFromString(reactor, str(address)).listen(self.http_factory)
+            listener = serverFromString(reactor, address).listen(self.http_factory)
             listener.addCallbacks(self.listen_success, self.listen_error)
             self.listeners.append(listener)
         if self._refusal:

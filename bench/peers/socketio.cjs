@@ -1,0 +1,18 @@
+// Node Socket.IO: a room an execution, and Redis pub/sub.
+const { Server } = require("socket.io");
+const { createClient } = require("redis");
+
+async function main() {
+  const redis = createClient({ url: process.env.REDIS_URL });
+  await redis.connect();
+  const io = new Server(Number(process.argv[2]), { transports: ["websocket"], perMessageDeflate: false });
+  await redis.pSubscribe("exec/*", (text, channel) => io.to(channel.slice(5)).emit("event", text));
+  io.on("connection", (socket) => {
+    socket.on("subscribe", (id) => {
+      socket.join(id);
+      socket.emit("subscribed");
+    });
+  });
+}
+
+main();

@@ -1,0 +1,231 @@
+"""The measurements. Each gives figures by name for one target in one round; `bounds.py` says what is compared."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from bench.child import Child
+from bench.machine import cpu_seconds, memory_bytes
+from bench.targets import TARGETS, Running, Target
+
+SETTLE = 1.0  # seconds between the last subscribe and the first event
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured; the quick run measures less of the same."""
+
+    sockets: int = 500
+    many: int = 5_000
+    returning: int = 1_000
+    fanout_events: int = 60
+    one_seconds: int = 10
+    recorded: int = 300
+    replayed: int = 10_000
+    idle_seconds: int = 60
+
+
+QUICK = Sizes(
+    sockets=200,
+    many=1_000,
+    returning=200,
+    fanout_events=40,
+    one_seconds=3,
+    recorded=60,
+    replayed=2_000,
+    idle_seconds=10,
+)
+Figures = dict[str, float]
+FANOUT_FRAMES_A_SECOND = 5_000  # what the slowest peer can just take
+EVENTS_A_SECOND = 300  # of one-to-one
+
+
+class Bench:
+    """What all measurements share: the databases, the publisher, the load generator, and the streams."""
+
+    def __init__(self, sizes: Sizes, environment: Mapping[str, str], publisher: Child, load: Child) -> None:
+        self.sizes, self.environment, self.publisher, self.load = sizes, environment, publisher, load
+        self.streams = publisher.call("seed", count=max(sizes.many, sizes.returning, sizes.sockets) + 1)
+
+    @contextmanager
+    def running(self, target: Target) -> Iterator[Running]:
+        with Running(target, self.environment) as server:
+            try:
+                yield server
+            finally:
+                self.load.call("close")
+
+    def open(
+        self, server: Running, streams: list[int], *, after: int | None = None, path: str = "", at_once: int = 50
+    ) -> Any:
+        """One socket for each entry of `streams`, subscribed to it."""
+        target = server.target
+        sockets = [
+            {"cookie": stream["cookie"], "script": target.script(stream, after)}
+            for stream in map(self.streams.__getitem__, streams)
+        ]
+        answer = self.load.call(
+            "open",
+            port=server.port,
+            path=path or target.path,
+            sockets=sockets,
+            waits=target.protocol == "socketio",
+            at_once=at_once,
+        )
+        if answer["opened"] < len(sockets):
+            raise RuntimeError(f"{target.name}: only {answer['opened']} of {len(sockets)} sockets came to be.")
+        return answer
+
+    # Delivery
+
+    def fanout(self, target: Target, sockets: int = 0) -> Figures:
+        """All sockets on one stream."""
+        sockets = sockets or self.sizes.sockets
+        # No more events a second for many sockets than one core can send.
+        return self._deliver(target, [0] * sockets, self.sizes.fanout_events, FANOUT_FRAMES_A_SECOND / sockets, sockets)
+
+    def one_to_one(self, target: Target) -> Figures:
+        """A stream of its own for each socket."""
+        streams = list(range(self.sizes.sockets))
+        return self._deliver(target, streams, EVENTS_A_SECOND * self.sizes.one_seconds, EVENTS_A_SECOND, 1)
+
+    def scale(self, target: Target) -> Figures:
+        """Fan-out to the usual number of sockets, and to ten times as many."""
+        few = self.fanout(target)
+        many = self.fanout(target, self.sizes.many)
+        return {"few_us": few["cpu_us"], "many_us": many["cpu_us"], "loss": few["loss"] + many["loss"]}
+
+    def _deliver(self, target: Target, streams: list[int], events: int, rate: float, subscribers: int) -> Figures:
+        with self.running(target) as server:
+            self.open(server, streams)
+            self.publisher.call("raw_events", on=target.name == "fastapi")
+            how = {"how": target.publisher, "streams": sorted(set(streams)), "layer": target.layer}
+            self.publisher.call("publish", **how, count=1, rate=1)  # the first one opens connections
+            time.sleep(SETTLE)
+            self.load.call("reset", timed=subscribers == 1)
+            cpu, load_cpu, began = cpu_seconds(server.pid), self.load.cpu, time.monotonic()
+            published = self.publisher.call("publish", **how, count=events, rate=rate)
+            events = len(published["times"])
+            got = self.load.call("wait", frames=events * subscribers)
+            cpu, load_cpu, seconds = cpu_seconds(server.pid) - cpu, self.load.cpu - load_cpu, time.monotonic() - began
+        frames = got["frames"]
+        figures = {
+            "cpu_us": cpu * 1e6 / max(frames, 1),
+            "loss": events * subscribers - frames,
+            "rate": published["rate"],
+            "load_us": load_cpu * 1e6 / max(frames, 1),
+            "load_busy": load_cpu / seconds,
+            "server_busy": cpu / seconds,
+        }
+        if subscribers == 1 and got["times"]:
+            delays = sorted((arrived - published["times"][number]) * 1000 for number, arrived in got["times"])
+            figures["p50_ms"] = delays[len(delays) // 2]
+            figures["p99_ms"] = delays[int(len(delays) * 0.99)]
+        return figures
+
+    # Sockets
+
+    def sockets(self, target: Target) -> Figures:
+        """Connects and subscribes a second, and what a socket with one subscription weighs."""
+        count = self.sizes.returning
+        with self.running(target) as server:
+            self.open(server, list(range(count, 0, -max(count // 50, 1))))  # imports, pools and threads are there
+            time.sleep(SETTLE)
+            memory, cpu = memory_bytes(server.pid), cpu_seconds(server.pid)
+            opened = self.open(server, list(range(count)))
+            cpu = cpu_seconds(server.pid) - cpu
+            time.sleep(SETTLE)
+            grown = memory_bytes(server.pid) - memory
+        return {
+            "connects_s": count / opened["seconds"],
+            "connect_us": cpu * 1e6 / count,
+            "kib_a_socket": grown / 1024 / count,
+        }
+
+    def idle(self, target: Target) -> Figures:
+        """Nothing happens: sweep, pings and heartbeats only."""
+        with self.running(target) as server:
+            self.open(server, list(range(self.sizes.many)))
+            time.sleep(5 * SETTLE)
+            cpu = cpu_seconds(server.pid)
+            time.sleep(self.sizes.idle_seconds)
+            cpu = cpu_seconds(server.pid) - cpu
+        return {"percent": 100 * cpu / self.sizes.idle_seconds}
+
+    # Coming back
+
+    def storm_many(self, target: Target) -> Figures:
+        """All come back at once, each to a stream of its own with 50 events that it has missed."""
+        return self._storm(target, list(range(self.sizes.returning)))
+
+    def storm_one(self, target: Target) -> Figures:
+        """The same, all to one stream."""
+        return self._storm(target, [0] * self.sizes.returning)
+
+    def _storm(self, target: Target, streams: list[int], missed: int = 50) -> Figures:
+        self.publisher.call("clear")
+        self.publisher.call("fill", streams=sorted(set(streams)), events=missed)
+        with self.running(target) as server:
+            self.load.call("reset")
+            cpu = cpu_seconds(server.pid)
+            opened = self.open(server, streams, after=0, at_once=len(streams))
+            got = self.load.call("wait", frames=missed * len(streams))
+            cpu = cpu_seconds(server.pid) - cpu
+        return {
+            "seconds": got["last"] - opened["began"],
+            "cpu_s": cpu,
+            "loss": missed * len(streams) - got["frames"],
+        }
+
+    def replay(self, target: Target) -> Figures:
+        """One client asks for the whole history of a long stream."""
+        events, last = self.sizes.replayed, len(self.streams) - 1
+        self.publisher.call("clear")
+        self.publisher.call("fill", streams=[last], events=events)
+        with self.running(target) as server:
+            raw = target.name.startswith("raw")
+            if raw:
+                self.streams[last] |= {"id": self.streams[last]["key"], "exec_id": self.streams[last]["id"]}
+            try:
+                self.load.call("reset")
+                cpu = cpu_seconds(server.pid)
+                opened = self.open(server, [last], after=0, path="/replay" if raw else "/ws")
+                got = self.load.call("wait", frames=events)
+                cpu = cpu_seconds(server.pid) - cpu
+            finally:
+                if raw:
+                    self.streams[last]["id"] = self.streams[last]["exec_id"]
+        return {
+            "seconds": got["last"] - opened["began"],
+            "cpu_s": cpu,
+            "loss": events - got["frames"],
+        }
+
+    # Recording
+
+    def record(self, target: Target) -> Figures:
+        """What it costs the caller to record one node event, beside what plain Django costs."""
+        costs = self.publisher.call("record", times=self.sizes.recorded)
+        return {f"{way}_{unit}": value for way, cost in costs.items() for unit, value in cost.items()}
+
+
+Measure = Callable[[Bench, Target], Figures]
+_DELIVERY = tuple(TARGETS)
+_OURS = ("runwire", "runwire-uvicorn")
+ROWS: Mapping[str, tuple[Measure, tuple[str, ...]]] = {
+    "fanout": (Bench.fanout, _DELIVERY),
+    "one": (Bench.one_to_one, _DELIVERY),
+    "record": (Bench.record, ("runwire",)),
+    "sockets": (Bench.sockets, (*_OURS, "channels-daphne", "channels-uvicorn", "fastapi", "raw-daphne")),
+    "scale": (Bench.scale, ("runwire",)),
+    "storm-many": (Bench.storm_many, _OURS),
+    "storm-one": (Bench.storm_one, _OURS),
+    "replay": (Bench.replay, (*_OURS, "raw-daphne", "raw-uvicorn")),
+    "idle": (Bench.idle, ("runwire",)),
+}
+"""Each row's measurement, and who takes part."""
+
+NEEDED = ("runwire", "runwire-uvicorn", "fastapi", "raw-daphne", "channels-daphne")
+"""Who is needed for the bounds; the quick run measures only these."""

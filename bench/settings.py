@@ -1,0 +1,17 @@
+"""The project's settings with DEBUG off, as production has them, and the channel layer that the peer wants."""
+
+import os
+
+os.environ |= {"DEBUG": "false", "SECRET_KEY": "for-the-benchmark-only-and-nothing-else", "SECURE_COOKIES": "false"}
+
+from config.settings import *  # noqa: F403
+
+ALLOWED_HOSTS = ["127.0.0.1"]
+if os.environ.get("BENCH_LAYER") == "core":
+    CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "channels_redis.core.RedisChannelLayer",
+            # Without a timeout of its own redis-py ends a waiting socket after five seconds.
+            "CONFIG": {"hosts": [{"address": os.environ["REDIS_URL"], "socket_timeout": None}]},
+        }
+    }
