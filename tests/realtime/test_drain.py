@@ -41,16 +41,15 @@ def test_nobody_new_is_let_in() -> None:
 
 
 def test_a_page_under_way_is_finished() -> None:
-    answers: list[str] = []
     with ServerProcess(environment=limits(**FOR_EVER)) as server, Wire(server.port, "/echo/leaves") as wire:
-        asking = threading.Thread(target=lambda: answers.append(server.get("/board/leaves")))
-        asking.start()
-        server.get("/")
+        asking = HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+        asking.request("GET", "/board/leaves")
+        server.get("/")  # and whoever asked before it is under way
         server.tell_to_stop()
         assert wire.close_code() == 1012
-        asking.join()
+        assert json.load(asking.getresponse()) == 1012
+        asking.close()
         assert server.stop(None) == 0
-    assert json.loads(answers[0]) == 1012
 
 
 def test_a_kept_connection_is_answered_while_the_server_stops() -> None:
