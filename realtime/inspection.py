@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from django.db import connections
-from django.db.models import Count, Min
+from django.db.models import Count, Exists, Max, Min, OuterRef
 from django.utils import timezone
 
 from realtime.conf import limits
@@ -30,7 +30,7 @@ class Fault(NamedTuple):
     cure: str
 
 
-RENEW = "run `manage.py new_epochs`, so that every client gets a snapshot; find out what changed the tables"
+FIND_OUT = "find out what changed the tables, and restore its rows from a backup"
 NUMBER = "start a server process, whose sweep numbers them, and look into its log for numbering_failed"
 
 _LOOK = """
@@ -70,20 +70,44 @@ def _look(ids: Sequence[int]) -> list[tuple[int, str, int, int, int, int | None,
 def _faults(
     id: int, key: str, head: int, floor: int, kept: int, first: int | None, last: int | None, odd: int, empty: int
 ) -> Iterator[Fault]:
+    numbers = []
     if not 0 <= floor <= head:
-        yield Fault(key, f"its floor is {floor:,} and its head {head:,}", RENEW)
+        numbers.append(f"its floor is {floor:,} and its head {head:,}")
     elif kept != head - floor:
-        yield Fault(key, f"{head - floor - kept:,} of its events {floor + 1:,} to {head:,} are missing", RENEW)
+        numbers.append(f"{head - floor - kept:,} of its events {floor + 1:,} to {head:,} are missing")
     if (last or 0) > head:
-        yield Fault(key, f"it has an event {last:,}, above its head {head:,}", RENEW)
+        numbers.append(f"it has an event {last:,}, above its head {head:,}")
     elif head and last != head:
-        yield Fault(key, f"the event at its head, {head:,}, is missing", RENEW)
+        numbers.append(f"the event at its head, {head:,}, is missing")
+    if numbers:
+        yield Fault(key, "; ".join(numbers), _renumber(id, key, floor, head, last or 0))
     if first is not None and first < 1:
-        yield Fault(key, f"it has an event {first:,}; numbers begin with 1", RENEW)
+        yield Fault(key, f"it has an event {first:,}; numbers begin with 1", FIND_OUT)
     if odd:
-        yield Fault(key, f"{odd:,} of its events are half numbered", RENEW)
+        yield Fault(key, f"{odd:,} of its events are half numbered", FIND_OUT)
     if empty:
-        yield Fault(key, f"{empty:,} of its events have no data", RENEW)
+        yield Fault(key, f"{empty:,} of its events have no data", _delete_empty(id))
+
+
+def _renumber(id: int, key: str, floor: int, head: int, last: int) -> str:
+    """What gives up the events that are missing: the stream then begins behind the last hole and ends with its last
+    event, and no client believes what it knew of it."""
+    events = StreamEvent.objects.using(database()).filter(stream=id)
+    predecessor = events.filter(seq=OuterRef("seq") - 1)
+    after_hole = events.filter(~Exists(predecessor), seq__gt=floor + 1).aggregate(seq=Max("seq"))["seq"]
+    new_floor = after_hole - 1 if after_hole else min(max(floor, 0), last)
+    # A floor may rise beside writers. A head that is set may not: they would give its numbers again.
+    new_head, when = (f"head = {last}, ", "while no server and no worker runs, ") if head != last else ("", "")
+    sql = f"UPDATE realtime_stream SET {new_head}floor = {new_floor} WHERE id = {id};"  # noqa: S608 - numbers
+    return f"{FIND_OUT}; or give them up: {when}`{sql}` and then `manage.py new_epochs '{key}'`"
+
+
+def _delete_empty(id: int) -> str:
+    sql = (
+        f"DELETE FROM realtime_streamevent WHERE stream_id = {id} AND data IS NULL AND NOT EXISTS "  # noqa: S608 - a number
+        "(SELECT 1 FROM realtime_streamevent d WHERE d.id = realtime_streamevent.data_of_id AND d.data IS NOT NULL);"
+    )
+    return f"{FIND_OUT}; or give them up: `{sql}` and then run check_streams again, which says what is left to do"
 
 
 def find_unnumbered(keys: Sequence[str] = ()) -> list[Fault]:

@@ -1,6 +1,6 @@
 """How long the log keeps what it holds: `prune` by age, `remove` wholly."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -53,13 +53,12 @@ def _prune_batch(stream_id: int, key: str, after: int, older_than: datetime) -> 
         return 0, None
     keys = _keys_to_lock(key, StreamEvent.objects.using(using).filter(pk__in=[pk for pk, _ in batch]))
     with transaction.atomic(using):
-        stream = next((each for each in lock(keys) if each.pk == stream_id), None)
+        stream = _locked(stream_id, keys)
         if stream is None:
             return 0, None
         upto, is_last = _extent(stream, after, batch[-1][1], older_than)
         gone = _delete(using, _doomed(stream, after, upto))
-        if upto > stream.floor:
-            Stream.objects.using(using).filter(pk=stream_id).update(floor=upto)
+        _raise_floor(stream, upto)
     return gone, None if is_last or len(batch) < _BATCH else upto
 
 
@@ -97,22 +96,61 @@ def _doomed(stream: Stream, after: int, upto: int) -> QuerySet[StreamEvent]:
 
 def remove(key: str) -> bool:
     """Removes a stream that has been ended, with all its events; those recorded after its end begin a new one. Returns
-    whether there was an end to carry out."""
+    whether there was an end to carry out.
+
+    A long stream goes in batches, its head with the last one. Its end stays until then, so where this is stopped
+    halfway, the next one who carries out the end goes on.
+    """
     using = database()
     if not ended([key]):
         return False
     stream_id = Stream.objects.using(using).filter(key=key).values_list("pk", flat=True).first()
+    if stream_id is None:
+        return False
+    after = 0
+    while len(batch := _batch(stream_id, after)) == _BATCH:
+        if not _remove_batch(stream_id, key, batch):
+            return False
+        after = batch[-1][1]
     own = StreamEvent.objects.using(using).filter(Q(stream=stream_id) | Q(key=key, seq__isnull=True))
     keys = _keys_to_lock(key, own)
     with transaction.atomic(using):
-        stream = next((each for each in lock(keys) if each.pk == stream_id), None)
-        end = own.filter(seq__isnull=True, method=END).order_by("-id").first()
+        stream, end = _locked(stream_id, keys), _end(key)
         if stream is None or end is None:  # another process was faster
             return False
-        _delete(using, own.filter(id__lte=end.pk))
+        _delete(using, own.filter(id__lte=end))
         own.filter(stream=stream).update(stream=None, seq=None, key=key)
         stream.delete()
         return True
+
+
+def _remove_batch(stream_id: int, key: str, batch: Sequence[tuple[int, int]]) -> bool:
+    """Whether the stream was still there, and still to be removed."""
+    using = database()
+    events = StreamEvent.objects.using(using).filter(pk__in=[pk for pk, _ in batch])
+    keys = _keys_to_lock(key, events)
+    with transaction.atomic(using):
+        stream, end = _locked(stream_id, keys), _end(key)
+        if stream is None or end is None:
+            return False
+        _delete(using, events.filter(id__lte=end).exclude(seq=stream.head))
+        _raise_floor(stream, batch[-1][1])
+        return True
+
+
+def _locked(stream_id: int, keys: Iterable[str]) -> Stream | None:
+    return next((each for each in lock(keys) if each.pk == stream_id), None)
+
+
+def _raise_floor(stream: Stream, floor: int) -> None:
+    if floor > stream.floor:
+        Stream.objects.using(database()).filter(pk=stream.pk).update(floor=floor)
+
+
+def _end(key: str) -> int | None:
+    """The id of the newest marker that ends the stream."""
+    markers = StreamEvent.objects.using(database()).filter(key=key, seq__isnull=True, method=END)
+    return markers.order_by("-id").values_list("id", flat=True).first()
 
 
 def _keys_to_lock(key: str, events: QuerySet[StreamEvent]) -> set[str]:

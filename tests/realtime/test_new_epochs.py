@@ -29,6 +29,20 @@ def test_it_does_not_ask_who_is_sure(word: str, epoch: str) -> None:
     assert Stream.objects.get().epoch != epoch
 
 
+def test_a_stream_that_is_named_is_renewed_alone(epoch: str) -> None:
+    publish("u1|orders#8", "changed", "a", {})
+    before = Stream.objects.get(key="u1|orders#8").epoch
+    assert run("--yes", "u1|orders#8") == "1 streams have a new epoch.\n"
+    assert Stream.objects.get(key="u1|orders#7").epoch == epoch
+    assert Stream.objects.get(key="u1|orders#8").epoch != before
+
+
+def test_a_stream_that_does_not_exist_is_said_to_be_missing(epoch: str) -> None:
+    with pytest.raises(CommandError, match=r"There is no stream u9\|notifications."):
+        run("--yes", "u1|orders#7", "u9|notifications")
+    assert Stream.objects.get().epoch == epoch
+
+
 def test_it_explains_itself_and_asks(monkeypatch: pytest.MonkeyPatch, epoch: str) -> None:
     monkeypatch.setattr("builtins.input", lambda prompt: "yes")
     said = run()

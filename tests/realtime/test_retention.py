@@ -344,6 +344,46 @@ def test_what_follows_the_end_is_kept_even_if_it_has_a_number() -> None:
     assert StreamEvent.objects.get().data == '"later"'
 
 
+@pytest.mark.usefixtures("small_batches")
+def test_a_long_stream_is_removed_in_batches_whatever_its_length() -> None:
+    for length in range(5, 8):  # less than two batches, exactly two, more
+        publish_entries(both(*range(length)))
+        end_stream(EXECUTION)
+        assert not Stream.objects.filter(key=EXECUTION).exists()
+        assert not StreamEvent.objects.filter(data_of__isnull=False).exists()
+    assert_whole(GRAPH)
+    assert stream(GRAPH).head == 5 + 6 + 7
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_a_removal_that_was_stopped_halfway_is_finished_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    publish_entries(both(*range(1, 11)))
+    log.insert([Entry(END, "null", (Place(EXECUTION, ""),)), *both(11)])
+    with monkeypatch.context() as stopped:
+        delete, batches = retention._delete, iter(range(2))
+
+        def delete_two_batches(using: str, doomed: Any) -> int:
+            if next(batches, None) is None:
+                raise KeyboardInterrupt
+            return delete(using, doomed)
+
+        stopped.setattr(retention, "_delete", delete_two_batches)
+        with pytest.raises(KeyboardInterrupt):
+            remove(EXECUTION)
+    assert (stream(EXECUTION).floor, left(EXECUTION)) == (6, [7, 8, 9, 10])
+    assert_whole(EXECUTION)
+    settle([EXECUTION, GRAPH])
+    settle([EXECUTION, GRAPH])
+    assert data_of(EXECUTION) == {1: '{"n":11}'}
+    assert data_of(GRAPH) == {number: f'{{"n":{number}}}' for number in range(1, 12)}
+
+
+def test_an_end_of_what_was_never_numbered_leaves_other_streams_alone() -> None:
+    log.insert([Entry(END, "null", (Place(KEY, ""),)), *both(1)])
+    assert not remove(KEY)
+    assert not Stream.objects.exists()
+
+
 @pytest.fixture
 def few_parameters() -> Iterator[None]:
     """A SQLite as some systems build it: a statement takes 999 parameters."""

@@ -1,4 +1,4 @@
-"""`manage.py new_epochs`: after a restored backup, no client may go on from a cursor of the lost future."""
+"""`manage.py new_epochs [KEY ...]`: after a restored backup, no client may go on from a cursor of the lost future."""
 
 import sys
 from typing import Any
@@ -10,7 +10,7 @@ from realtime.management.progress import Progress
 from realtime.models import Stream
 
 WARNING = (
-    "Every stream gets a new epoch: each client is told that its history is over (recovered: false) and gets a "
+    "Each stream gets a new epoch: every client is told that its history is over (recovered: false) and gets a "
     "snapshot.\nThat is right after a backup was restored, because numbers that clients have seen will be given again, "
     "to other events.\nAt any other time it is needless load. Nothing is removed."
 )
@@ -18,24 +18,30 @@ WARNING = (
 
 class Command(BaseCommand):
     help = (
-        "Gives every stream a new epoch, after a backup of the database was restored. Clients that were ahead of the "
+        "Gives every stream a new epoch, after a backup of the database was restored; or those that are named, after "
+        "they were repaired as check_streams says. Clients that were ahead of the "
         "backup would otherwise wait for numbers that they believe to have. Open sockets learn of it by the sweep."
     )
     requires_migrations_checks = True
 
     def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("key", nargs="*", help="of a stream; without any, all of them")
         parser.add_argument(
             "--yes", "--no-input", "--noinput", action="store_true", dest="is_sure", help="do not ask for confirmation"
         )
 
-    def handle(self, *args: Any, is_sure: bool, **options: Any) -> None:
-        total = Stream.objects.count()
+    def handle(self, *args: Any, key: list[str], is_sure: bool, **options: Any) -> None:
+        keys = sorted(set(key))
+        found = set(Stream.objects.filter(key__in=keys).values_list("key", flat=True))
+        if unknown := set(keys) - found:
+            raise CommandError(f"There is no stream {', '.join(sorted(unknown))}.")
+        total = len(keys) or Stream.objects.count()
         if not is_sure:
             self.stdout.write(f"{WARNING}\nThere are {total:,} streams.")
             self._confirm()
         progress, done = Progress(self.stderr), 0
         try:
-            for count in renew_in_batches():
+            for count in renew_in_batches(keys):
                 done += count
                 progress(f"{done:,} of {total:,} streams")
         except KeyboardInterrupt:
