@@ -3,6 +3,7 @@
 # HOST is taken from the command line only: some shells export one, with the name of the machine.
 HOST = 127.0.0.1
 PORT ?= 8000
+MINUTES ?= 10
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -11,7 +12,7 @@ NOWHERE := DEBUG=true DATABASE_URL=sqlite://:memory: REDIS_URL=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-fast lint bench bench-quick format clean port
+.PHONY: help run test test-fast soak bench bench-quick lint format clean port
 .NOTPARALLEL:
 
 help: ## list these words
@@ -30,6 +31,9 @@ test: lint ## everything: lint, and the tests on SQLite, then on PostgreSQL and 
 
 test-fast: $(VENV)/.installed-dev ## the tests on SQLite only; ARGS= is for pytest
 	@$(PY) -m pytest $(ARGS)
+
+soak: $(VENV)/.installed-dev ## random faults under load for MINUTES= (10), then a report; ARGS="--seed 7", see --help
+	@$(PY) -m tests.faults.soak --minutes $(MINUTES) $(ARGS)
 
 lint: $(VENV)/.installed-dev ## style, types, import rules, migrations, settings
 	$(call say,ruff)

@@ -1,4 +1,4 @@
-"""The ASGI application: HTTP to Django, WebSockets to realtime."""
+"""The ASGI application: probes to realtime, other HTTP to Django, WebSockets to realtime."""
 
 import os
 
@@ -8,6 +8,7 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 http_application = get_asgi_application()
 
-from realtime.routing import websocket_application  # noqa: E402 - Django must be set up before the consumers load
+from realtime.health import HealthPages  # noqa: E402 - Django must be set up before the consumers load
+from realtime.routing import websocket_application  # noqa: E402
 
-application = ProtocolTypeRouter({"http": http_application, "websocket": websocket_application})
+application = ProtocolTypeRouter({"http": HealthPages(http_application), "websocket": websocket_application})

@@ -28,7 +28,8 @@ from django.core.exceptions import ImproperlyConfigured
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.Env()
-env.read_env(BASE_DIR / ".env")
+if (BASE_DIR / ".env").exists():  # without the file it would say so in each process's log
+    env.read_env(BASE_DIR / ".env")
 
 DEBUG = env.bool("DEBUG", default=True)
 SECRET_KEY = env.str("SECRET_KEY", default="")
@@ -100,8 +101,25 @@ if _database["ENGINE"].endswith("sqlite3"):
     }
 else:
     _database["OPTIONS"] = {
-        **_database.get("OPTIONS", {}),
-        "pool": {"min_size": 0, "max_size": env.int("DATABASE_POOL_SIZE", default=20), "timeout": 10},
+        "application_name": "runwire",  # in pg_stat_activity
+        # A database host that vanishes without a word must not keep threads for the quarter of an hour that Linux would
+        # wait: connecting takes 5 s at most, what is sent and not confirmed 30 s, what is waited for 40 s. Whether a
+        # statement takes too long is for the role to say (ALTER ROLE runwire SET statement_timeout), since migrations
+        # come this way, too.
+        "connect_timeout": 5,
+        "tcp_user_timeout": 30_000,  # milliseconds
+        "keepalives_idle": 20,
+        "keepalives_interval": 5,
+        "keepalives_count": 4,
+        **_database.get("OPTIONS", {}),  # what DATABASE_URL says after its "?"
+        "pool": {
+            "min_size": 0,
+            "max_size": env.int("DATABASE_POOL_SIZE", default=20),
+            "timeout": 10,  # seconds that somebody waits for a connection
+            # And after which a new series of attempts begins. The pool waits twice as long after each failure: with its
+            # own default of 300 s, after a long outage of the database it would not look for minutes.
+            "reconnect_timeout": 10,
+        },
     }
     # A restart of PostgreSQL leaves dead connections in the pool: each is asked before it is used.
     _database["CONN_HEALTH_CHECKS"] = True
@@ -120,6 +138,7 @@ CHANNEL_LAYERS: dict[str, dict[str, Any]] = (
                         "socket_timeout": 5,
                         "socket_connect_timeout": 2,
                         "health_check_interval": 15,
+                        "client_name": "runwire",  # in Redis' CLIENT LIST
                     }
                     for url in _redis_urls
                 ]
@@ -158,6 +177,9 @@ TIME_ZONE = "UTC"
 USE_I18N = False
 USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# The memory that uploads take is bounded while they are read. A form's other fields are bounded by Django, at 2.5 MB.
+FILE_UPLOAD_HANDLERS = ["executions.uploads.BoundedUploadHandler"]
 
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"

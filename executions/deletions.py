@@ -6,9 +6,12 @@ transaction, and deletes nodes before their execution, executions before their g
 
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.db import models
 from django.db.models.signals import post_delete, pre_delete
 
+from executions import signals
+from executions.events import UserDeleted
 from executions.models import Graph, GraphExecution, NodeExecution, Notification
 
 _RECORDED = (Graph, GraphExecution, NodeExecution, Notification)
@@ -19,6 +22,8 @@ def connect() -> None:
     for model in _RECORDED:
         pre_delete.connect(on_pre_delete, sender=model, dispatch_uid="executions.pre_delete")
         post_delete.connect(on_post_delete, sender=model, dispatch_uid="executions.post_delete")
+    user = get_user_model()
+    post_delete.connect(on_user_post_delete, sender=user, dispatch_uid="executions.user_post_delete")
 
 
 def on_pre_delete(instance: Any, using: str, origin: Any = None, **kwargs: Any) -> None:
@@ -33,6 +38,10 @@ def on_pre_delete(instance: Any, using: str, origin: Any = None, **kwargs: Any) 
 def on_post_delete(sender: type[models.Model], instance: Any, **kwargs: Any) -> None:
     if event := instance.__dict__.pop("_deleted_event", None):
         instance.deleted_signal.send(sender=sender, event=event)
+
+
+def on_user_post_delete(sender: type[models.Model], instance: Any, **kwargs: Any) -> None:
+    signals.user_deleted.send(sender=sender, event=UserDeleted(id=str(instance.pk)))
 
 
 def _execution_of(node: NodeExecution, using: str, origin: Any) -> GraphExecution | None:

@@ -130,6 +130,12 @@ class NotificationDeleted(BaseModel):
     user_id: str
 
 
+class UserDeleted(BaseModel):
+    """A person is gone; what was theirs was deleted before, each with an event of its own."""
+
+    id: str
+
+
 class GraphDeleted(BaseModel):
     """A graph is gone; its executions were deleted before it, each with an event of its own."""
 

@@ -1,18 +1,18 @@
 """What a person says to start a run."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from django import forms
+from django.forms.boundfield import BoundField
 
 from executions.access import as_uuid, graphs_visible_to
-from executions.blocks.text import MAX_TEXT_BYTES
+from executions.blocks.registry import Field, LongText
 from executions.graphs import parse_graph
+from executions.inputs import FILE, form_fields
 from executions.models import Graph
-from executions.samples import default_text
+from executions.samples import example_of
 from executions.topology import run_fields
-
-TEXT = "text"
-"""The one input that the form asks for; a graph that needs others is started by a program."""
 
 
 class GraphField(forms.ModelChoiceField[Graph] if TYPE_CHECKING else forms.ModelChoiceField):  # type: ignore[misc]
@@ -31,78 +31,59 @@ class GraphField(forms.ModelChoiceField[Graph] if TYPE_CHECKING else forms.Model
 
 
 class StartForm(forms.Form):
-    """A graph and a text, pasted or uploaded. `inputs` are the run's, once the form is valid."""
+    """A graph, and a field for each input that a run of it takes. `inputs` are the run's, once the form is valid.
+
+    Which fields there are depends on the graph: the posted one; else the one that `wanted` names, if there is such a
+    one; else the first.
+    """
 
     graph = GraphField(
         Graph.objects.none(), empty_label=None, error_messages={"invalid_choice": "Choose one of your graphs."}
     )
-    text = forms.CharField(
-        required=False, strip=False, label="Text", initial=default_text, widget=forms.Textarea({"rows": 14})
-    )
-    file = forms.FileField(
-        required=False,
-        allow_empty_file=True,
-        label="Or a text file",
-        help_text=f"Takes the place of the text above. UTF-8, at most {MAX_TEXT_BYTES // 1024} KB.",
-        widget=forms.FileInput({"accept": "text/*,.md,.markdown,.rst"}),
-    )
 
-    def __init__(self, *args: Any, user: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self, data: Mapping[str, Any] | None = None, files: Any = None, *, user: Any, wanted: Any = ""
+    ) -> None:
+        super().__init__(data, files)
         self.graphs = graphs_visible_to(user).select_related("owner").order_by("name", "created_at")
         field = cast(GraphField, self.fields["graph"])
         field.user, field.queryset = user, self.graphs
+        self.chosen = self._find(wanted if data is None else data.get("graph"))
+        if data is None and self.chosen is None:
+            self.chosen = self.graphs.first()
+        self.initial["graph"] = self.chosen and self.chosen.pk
+        self._asked: dict[str, Field] = {}  # the inputs by the names of their form fields
+        if self.chosen:
+            run_takes = run_fields(parse_graph(self.chosen.nodes, self.chosen.links))
+            self._asked = {f"input-{name}": field for name, field in run_takes.items()}
+        for name, asked in self._asked.items():
+            self.fields.update(form_fields(name, asked, example_of(asked)))
 
     @property
-    def inputs(self) -> dict[str, str]:
-        """What the run gets."""
-        text = self.cleaned_data["file"] or self.cleaned_data["text"]
-        return {TEXT: text} if TEXT in self._fields() else {}
+    def questions(self) -> list[BoundField]:
+        """The fields for the inputs."""
+        return [self[name] for name in self.fields if name != "graph"]
 
-    def clean_text(self) -> str:
-        # Browsers send a line's end as CR LF, whatever it was.
-        return _bounded(self.cleaned_data["text"].replace("\r\n", "\n"))
-
-    def clean_file(self) -> str:
-        """The file's text; empty where none was given."""
-        file = self.cleaned_data["file"]
-        if file is None:
-            return ""
-        if file.size is None or file.size > MAX_TEXT_BYTES:
-            raise forms.ValidationError(_too_long(file.size or 0))
-        try:
-            text: str = file.read().decode("utf-8-sig")
-        except UnicodeDecodeError:
-            raise forms.ValidationError("This file is not a text in UTF-8.") from None
-        if "\x00" in text:
-            raise forms.ValidationError("This file is not a text: it contains null characters.")
-        if not text.strip():
-            raise forms.ValidationError("This file is empty.")
-        return text
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """What the run gets. What was left empty is left to the block."""
+        values = {field.name: self._value_of(name) for name, field in self._asked.items() if name in self.fields}
+        return {name: value for name, value in values.items() if value not in (None, "")}
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or self.cleaned_data
-        if self.errors:
-            return data
-        fields = self._fields()
-        unasked = [name for name, field in fields.items() if field.is_required and name != TEXT]
+        required = {name: field for name, field in self._asked.items() if field.is_required}
+        unasked = [field.name for name, field in required.items() if field.kind is None]
         if unasked:
             self.add_error("graph", f"This graph also needs {', '.join(unasked)}, which this form does not ask for.")
-        elif TEXT in fields and not data["file"] and not data["text"].strip():
-            self.add_error("text", "Paste a text, or choose a file.")
+        for name, field in required.items():
+            has_trouble = {name, f"{name}{FILE}"} & self.errors.keys()
+            if isinstance(field.kind, LongText) and not has_trouble and not self._value_of(name).strip():
+                self.add_error(name, "Paste a text, or choose a file.")
         return data
 
-    def _fields(self) -> dict[str, Any]:
-        graph: Graph = self.cleaned_data["graph"]
-        return run_fields(parse_graph(graph.nodes, graph.links))
+    def _value_of(self, name: str) -> Any:
+        return self.cleaned_data.get(f"{name}{FILE}") or self.cleaned_data.get(name)
 
-
-def _bounded(text: str) -> str:
-    size = len(text.encode(errors="surrogatepass"))
-    if size > MAX_TEXT_BYTES:
-        raise forms.ValidationError(_too_long(size))
-    return text
-
-
-def _too_long(size: int) -> str:
-    return f"This is {size / 1024:,.0f} KB long; {MAX_TEXT_BYTES // 1024} KB are the most."
+    def _find(self, pk: Any) -> Graph | None:
+        return self.graphs.filter(pk=pk).first() if as_uuid(pk) else None

@@ -1,16 +1,30 @@
-"""What a new installation can run at once, the graph "Text insight", and who can log in to do so.
+"""What a new installation can run at once, and who can log in to do so. The embedded runner runs them, in this server.
 
-              ┌─► words ─────┬───────────────┐
-    prose ────┤              ├─► key ────────┼─► report
-              └─► sentences ─┼─► readability ┤
-                             └───────────────┘
+Text insight       ┌─► words ─────┬───────────────┐
+         prose ────┤              ├─► key ────────┼─► report
+                   └─► sentences ─┼─► readability ┤
+                                  └───────────────┘
 
-Words and sentences are found side by side; readability and key sentences, too.
+Codebase census    ┌─► lines ─────┐
+         files ────┼─► functions ─┼─► report
+                   └─► imports ───┘
+
+CSV profile                  ┌─► statistics ───┐
+         table ────► types ──┼─────────────────┼─► report
+                             └─► correlations ─┘
+
+What stands above each other runs side by side. Each takes one input and gives the output `report`: a list of one
+Markdown text.
 """
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.contrib.auth.models import User
 
+from executions.blocks.registry import Field
+from executions.blocks.table import EXAMPLE
 from executions.blocks.text import MAX_TEXT_BYTES
 from executions.graphs import GraphDefinition, Link, Node
 from executions.models import Graph
@@ -18,13 +32,33 @@ from executions.models import Graph
 DEMO_ACCOUNTS = {"ada": "ada", "admin": "admin"}
 """Name → password, of a person and an admin. They are made by `manage.py demo`, which needs DEBUG."""
 
-NAME = "Text insight"
-DESCRIPTION = (
-    "Reads a text and reports on it: its most frequent words, how hard it is to read, its key sentences. "
-    "Run by the embedded runner, in this server."
-)
 
-_LINKS = """
+class Sample(NamedTuple):
+    name: str
+    description: str
+    blocks: str  # node id, block id and title, a line each
+    links: str  # source.output → sink.input, a line each
+
+    @property
+    def definition(self) -> GraphDefinition:
+        return GraphDefinition(
+            nodes=[_node(line) for line in self.blocks.strip().splitlines()],
+            links=[_link(line) for line in self.links.strip().splitlines()],
+        )
+
+
+TEXT_INSIGHT = Sample(
+    "Text insight",
+    "Reads a text and reports on it: its most frequent words, how hard it is to read, its key sentences.",
+    """
+    prose        text.prose             Prose
+    sentences    text.sentences         Sentences
+    words        text.words             Words
+    readability  insight.readability    Readability
+    key          insight.key_sentences  Key sentences
+    report       insight.report         Report
+    """,
+    """
     prose.text             → sentences.text
     prose.text             → words.text
     sentences.sentences    → readability.sentences
@@ -38,7 +72,66 @@ _LINKS = """
     readability.grade      → report.grade
     readability.level      → report.level
     key.sentences          → report.key_sentences
-"""
+    """,
+)
+
+CODEBASE_CENSUS = Sample(
+    "Codebase census",
+    "Takes stock of a folder of this project: its lines by language, its longest functions, what it imports.",
+    """
+    files      census.files      Source files
+    lines      census.lines      Lines
+    functions  census.functions  Functions
+    imports    census.imports    Imports
+    report     census.report     Report
+    """,
+    """
+    files.files          → lines.files
+    files.files          → functions.files
+    files.files          → imports.files
+    files.folder         → report.folder
+    files.count          → report.file_count
+    files.bytes          → report.byte_count
+    files.left_out       → report.left_out
+    lines.languages      → report.languages
+    lines.unread         → report.unread
+    functions.functions  → report.functions
+    functions.count      → report.function_count
+    imports.imports      → report.imports
+    """,
+)
+
+CSV_PROFILE = Sample(
+    "CSV profile",
+    "Looks through a table: what its columns hold and lack, their statistics, what rises and falls together.",
+    """
+    table         csv.table         Table
+    types         csv.types         Types
+    statistics    csv.statistics    Statistics
+    correlations  csv.correlations  Correlations
+    report        csv.report        Report
+    """,
+    """
+    table.table                → types.table
+    table.table                → statistics.table
+    table.table                → correlations.table
+    types.columns              → statistics.columns
+    types.columns              → correlations.columns
+    table.delimiter            → report.delimiter
+    table.has_header           → report.has_header
+    table.row_count            → report.row_count
+    table.bad_rows             → report.bad_rows
+    table.bad_examples         → report.bad_examples
+    table.cut_fields           → report.cut_fields
+    types.columns              → report.columns
+    statistics.numbers         → report.numbers
+    statistics.words           → report.words
+    correlations.correlations  → report.correlations
+    correlations.left_out      → report.left_out
+    """,
+)
+
+SAMPLES = (TEXT_INSIGHT, CODEBASE_CENSUS, CSV_PROFILE)
 
 _WITHOUT_README = (
     "Runwire carries live updates of graph executions to the browser. Every committed change reaches every "
@@ -47,23 +140,8 @@ _WITHOUT_README = (
 )
 
 
-def text_insight() -> GraphDefinition:
-    """Takes the run's input `text`, gives the output `report`: a list of one Markdown text."""
-    return GraphDefinition(
-        nodes=[
-            Node(id="prose", block_id="text.prose", title="Prose"),
-            Node(id="sentences", block_id="text.sentences", title="Sentences"),
-            Node(id="words", block_id="text.words", title="Words"),
-            Node(id="readability", block_id="insight.readability", title="Readability"),
-            Node(id="key", block_id="insight.key_sentences", title="Key sentences"),
-            Node(id="report", block_id="insight.report", title="Report"),
-        ],
-        links=[_link(line) for line in _LINKS.strip().splitlines()],
-    )
-
-
 def default_text() -> str:
-    """What a form starts with: this project's README, cut where it is longer than a text may be."""
+    """This project's README, cut where it is longer than a text may be."""
     try:
         text = (settings.BASE_DIR / "README.md").read_text(encoding="utf-8")
     except OSError:
@@ -71,16 +149,35 @@ def default_text() -> str:
     return text.encode()[:MAX_TEXT_BYTES].decode(errors="ignore")
 
 
-def make_text_insight(owner: User) -> tuple[Graph, bool]:
-    """The owner's sample graph, and whether it was made just now. One that the owner has changed stays as it is."""
-    graph = Graph.objects.filter(owner=owner, name=NAME).order_by("created_at").first()
+_EXAMPLES: dict[str, Callable[[], str]] = {"text": default_text, "csv": lambda: EXAMPLE}
+
+
+def example_of(field: Field) -> Any:
+    """What a form starts with, so that one click runs something worth looking at: the input's default, or an example
+    for the inputs of our samples."""
+    if field.is_required and field.name in _EXAMPLES:
+        return _EXAMPLES[field.name]()
+    return field.default
+
+
+def make_sample(sample: Sample, owner: User) -> tuple[Graph, bool]:
+    """The owner's graph of this sample, and whether it was made just now. One that the owner has changed stays as it
+    is."""
+    graph = Graph.objects.filter(owner=owner, name=sample.name).order_by("created_at").first()
     if graph is not None:
         return graph, False
-    definition = text_insight().model_dump()
-    made = Graph.objects.create(
-        owner=owner, name=NAME, description=DESCRIPTION, nodes=definition["nodes"], links=definition["links"]
-    )
-    return made, True
+    return Graph.objects.create(
+        owner=owner, name=sample.name, description=sample.description, **sample.definition.model_dump()
+    ), True
+
+
+def make_text_insight(owner: User) -> tuple[Graph, bool]:
+    return make_sample(TEXT_INSIGHT, owner)
+
+
+def _node(line: str) -> Node:
+    id, block_id, title = line.split(maxsplit=2)
+    return Node(id=id, block_id=block_id, title=title.strip())
 
 
 def _link(line: str) -> Link:

@@ -15,3 +15,4 @@ notification_created = Signal()  # NotificationEvent
 notification_read = Signal()  # NotificationRead: marked as read, or as unread again
 notification_deleted = Signal()  # NotificationDeleted
 graph_deleted = Signal()  # GraphDeleted
+user_deleted = Signal()  # UserDeleted; sent after those of all that the user had

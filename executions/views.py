@@ -85,13 +85,16 @@ def _count_nodes(page: Page[GraphExecution]) -> None:
 @require_http_methods(["GET", "POST"])
 def execution_start(request: HttpRequest) -> HttpResponse:
     if request.method == "GET":
-        form = StartForm(user=request.user, initial={"graph": request.GET.get("graph")})
+        form = StartForm(user=request.user, wanted=request.GET.get("graph"))
     else:
         form = StartForm(request.POST, request.FILES, user=request.user)
         if form.is_valid():
             graph = form.cleaned_data["graph"]
-            execution = services.start_execution(graph, user=request.user, inputs=form.inputs, runner=EMBEDDED)
-            return redirect("execution-detail", execution.pk)
+            try:
+                execution = services.start_execution(graph, user=request.user, inputs=form.inputs, runner=EMBEDDED)
+                return redirect("execution-detail", execution.pk)
+            except ValueError as error:  # what no column or event can hold
+                form.add_error(None, str(error))
     return render(request, "executions/execution_start.html", {"form": form}, status=422 if form.errors else 200)
 
 

@@ -1,7 +1,7 @@
 """The fast path: one `group_send` for each stream that a transaction changed, from any process, thread or loop.
 
 It never raises into its caller, never blocks it, and is bounded; what it loses is found by the sweep. With a layer that
-reaches other processes one thread a process sends, with a loop and a connection of its own: a call of
+reaches other processes one thread a process sends, with a loop and a connection of its own (to each Redis): a call of
 `async_to_sync(group_send)` costs milliseconds and a connection, and in a server a frozen publish would hold up joins.
 With the in-memory layer the message goes onto the loops of the live hubs.
 """
@@ -13,6 +13,7 @@ import logging
 import os
 import threading
 import time
+from collections import deque
 from typing import Any
 
 from channels.layers import InMemoryChannelLayer, get_channel_layer
@@ -59,9 +60,13 @@ def announce_end(key: str) -> None:
     _send(streams.group(key), {"type": ENDED, "key": key}, 0)
 
 
+_start_lock = threading.Lock()
+
+
 def _send(group: str, message: Message, weight: int) -> None:
     try:
-        layer = get_channel_layer()
+        with _start_lock:  # threads that are the first to ask would each be given another, and connect by it
+            layer = get_channel_layer()
         if isinstance(layer, InMemoryChannelLayer):
             for loop in list(_loops):
                 _send_soon(loop, layer, group, message)
@@ -115,13 +120,18 @@ async def _send_on_loop(layer: Any, group: str, message: Message) -> None:
 
 
 class AnnouncerThread:
-    """The one thread of a process that sends, its loop, and a bounded queue in front of it."""
+    """The one thread of a process that sends, its loop, and a bounded queue in front of it.
+
+    Where several Redis servers share the groups, each has a lane: what goes to one of them goes in turn, by one
+    connection, and one that is frozen holds up its own groups only.
+    """
 
     def __init__(self) -> None:
         self._idle = threading.Condition()
         self._waiting = 0  # announcements that were put and not yet sent
         self._weight = 0  # bytes of their data
-        self._queue: asyncio.Queue[tuple[Any, str, Message, int]] = asyncio.Queue()
+        self._lanes: dict[Any, deque[tuple[Any, str, Message, int]]] = {}
+        self._sending: dict[Any, asyncio.Task[None]] = {}  # of the lanes that are not empty
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="realtime-announcer", daemon=True)
         self._thread.start()
@@ -139,7 +149,7 @@ class AnnouncerThread:
                 message, weight = {name: value for name, value in message.items() if name != "events"}, 0
             self._waiting += 1
             self._weight += weight
-        self._loop.call_soon_threadsafe(self._queue.put_nowait, (layer, group, message, weight))
+        self._loop.call_soon_threadsafe(self._enqueue, layer, group, message, weight)
 
     def flush(self, timeout: float) -> bool:
         """Waits until all is sent, for at most `timeout` seconds, and ends the thread. Returns whether all went out."""
@@ -152,27 +162,52 @@ class AnnouncerThread:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        sending = self._loop.create_task(self._send_all())
         self._loop.run_forever()
-        sending.cancel()
-        self._loop.run_until_complete(asyncio.gather(sending, return_exceptions=True))
+        sending = list(self._sending.values())
+        for task in sending:
+            task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*sending, return_exceptions=True))
         self._loop.close()
 
-    async def _send_all(self) -> None:
-        while True:
-            layer, group, message, weight = await self._queue.get()
+    def _enqueue(self, layer: Any, group: str, message: Message, weight: int) -> None:
+        server = _server_of(layer, group)
+        lane = self._lanes.setdefault(server, deque())
+        if len(lane) >= limits.ANNOUNCER_QUEUE / len(self._lanes):  # one that is frozen must not take all the room
+            count("announcements_dropped")
+            self._forget(weight)
+            return
+        lane.append((layer, group, message, weight))
+        if server not in self._sending:
+            self._sending[server] = self._loop.create_task(self._send_all(server))
+
+    async def _send_all(self, server: Any) -> None:
+        lane = self._lanes[server]
+        while lane:
+            layer, group, message, weight = lane.popleft()
             try:
                 await _send_on_loop(layer, group, message)
             finally:
-                with self._idle:
-                    self._waiting -= 1
-                    self._weight -= weight
-                    if not self._waiting:
-                        self._idle.notify_all()
+                self._forget(weight)
+        del self._sending[server]
+
+    def _forget(self, weight: int) -> None:
+        with self._idle:
+            self._waiting -= 1
+            self._weight -= weight
+            if not self._waiting:
+                self._idle.notify_all()
+
+
+def _server_of(layer: Any, group: str) -> Any:
+    """Which of several Redis servers the group's messages go to; None where there is but one way."""
+    try:
+        own = layer._get_layer()  # of channels_redis' pub/sub layer, which has no public word for it
+        return own._get_shard(own._get_group_channel_name(group))
+    except AttributeError:
+        return None
 
 
 _announcer: AnnouncerThread | None = None
-_start_lock = threading.Lock()
 
 
 def _thread() -> AnnouncerThread:
@@ -193,9 +228,14 @@ def flush() -> None:
         logger.warning("The process ends before all announcements are out; the sweep delivers what they told of")
 
 
+_inherited: list[AnnouncerThread | None] = []
+
+
 def _forget() -> None:
-    """In a forked child the thread does not exist; its first announcement starts another."""
+    """In a forked child the thread does not exist; its first announcement starts another. What is left of it is kept:
+    its loop shares the parent's sockets and epoll, and must not be closed here."""
     global _announcer, _start_lock
+    _inherited.append(_announcer)
     _announcer, _start_lock = None, threading.Lock()
     _loops.clear()
 

@@ -45,7 +45,10 @@ OLDEST_SQLITE = (3, 35)
 SHORTEST_KEY = 32  # bytes: as many as HS256 makes of them
 TIMEOUTS = ("socket_timeout", "socket_connect_timeout")
 # Nothing at all is a meaning, too: do not wait, inline nothing.
-MAY_BE_ZERO = {"GAP_WAIT", "JOIN_TIMEOUT", "MAX_INLINE_BYTES", "SWEEP_GRACE"}
+MAY_BE_ZERO = {
+    *("DRAIN_SPREAD", "GAP_WAIT", "JOIN_TIMEOUT", "MAX_INLINE_BYTES", "MESSAGE_BURST", "SWEEP_GRACE"),
+    *("MAX_ADDRESS_CONNECTIONS", "MAX_CONNECTIONS", "MAX_USER_CONNECTIONS"),
+}
 AT_MOST = {"REJOIN_INTERVAL": 60}  # seconds: who was forgotten is back within a minute
 NOT_ABOVE = (("SNAPSHOT_LIMIT", "MAX_SNAPSHOT_LIMIT"), ("MAX_INLINE_BYTES", "MAX_EVENT_BYTES"))
 

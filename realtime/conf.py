@@ -21,9 +21,14 @@ class Limits:
 
     # What a client may send
     MAX_MESSAGE_BYTES: int = 64 * 1024  # requests are tiny; Daphne's own default is 1 MiB
+    MAX_BODY_BYTES: int = 4 * 1024 * 1024  # of an HTTP request: the largest form, with what its encoding adds
     MAX_ID_LENGTH: int = 200  # of an execution, a graph, a request; keeps a stream's key inside its column
     MAX_SUBSCRIPTIONS: int = 1_000  # of one socket: the stock frontend subscribes to dozens of graphs
     MAX_PENDING_REQUESTS: int = 64  # of one socket; beyond it the socket is not read until some are answered
+    INBOUND_MESSAGES: int = 64  # of one socket that the consumer has not taken; then it is not read until half are left
+    INBOUND_BYTES: int = 256 * 1024  # the same, in bytes
+    MESSAGE_RATE: float = 50.0  # a second of one socket: a frontend sends a heartbeat and a click
+    MESSAGE_BURST: int = 2_000  # at once: whoever comes back subscribes to everything anew; 0 is no limit
     SNAPSHOT_LIMIT: int = 200  # entities of a snapshot, where the client names no limit
     MAX_SNAPSHOT_LIMIT: int = 10_000  # and the most that it may name: a list of that many numbers is kept
 
@@ -35,12 +40,27 @@ class Limits:
     # What a socket may keep waiting, before it reads from the log instead
     BUFFER_EVENTS: int = 100
     BUFFER_BYTES: int = 256 * 1024
+
+    # How slowly a client may read (realtime/server.py)
+    SEND_PIECE_BYTES: int = 64 * 1024  # of a large message that are in memory for one socket: as Twisted's buffer
     SEND_DEADLINE: float = 30.0  # a client that takes no byte for so long is gone
+    SLOWEST_READ: int = 1024  # bytes a second: below it for a SLOW_WINDOW, a client will never catch up
+    SLOW_WINDOW: float = 60.0  # so that one bad minute in a tunnel is no reason yet
+    SLOW_READ: int = 50_000  # bytes a second: a ping waits behind what is unread, for as long as such a client needs
+
+    # How many, and for how long (realtime/server.py; the cap of a user holds under every server). 0 is no cap
+    MAX_CONNECTIONS: int = 10_000  # open sockets of a process, some 50 KB each; the next one gets 503
+    MAX_ADDRESS_CONNECTIONS: int = 1_000  # of one address, behind which a whole company may be
+    MAX_USER_CONNECTIONS: int = 100  # of one user in a process: many tabs, and a script that forgets to close
+    FIRST_REQUEST_DEADLINE: float = 10.0  # for the head of a request, from its first byte, or the connection's start
+    DRAIN_SPREAD: float = 1.0  # sockets are closed over so long, since all their clients come back at once
+    DRAIN_TIMEOUT: float = 10.0  # for consumers and pages to end; supervisors kill after 30 s, some after 10 s
+    READY_TIMEOUT: float = 2.0  # for the database's answer to /readyz; a probe waits some seconds at most
 
     # The log
     DB_THREADS: int = 8  # of realtime's own; also the bound on its database connections in a process
     PAGE_EVENTS: int = 100  # one read of the log, at most
-    PAGE_BYTES: int = 1024 * 1024
+    PAGE_BYTES: int = 256 * 1024  # what a socket may keep waiting: of a larger one the rest would be read again
     PAGE_CACHE_BYTES: int = 16 * 1024 * 1024  # pages that readers of one stream share, in a process
 
     # The fast path

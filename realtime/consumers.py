@@ -12,14 +12,17 @@ and would make connecting fail while Redis is down.
 
 import asyncio
 import logging
+from time import monotonic
 from typing import Any
 
 from channels.consumer import get_handler_name
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 
-from realtime import streams
+from realtime import serving, streams
 from realtime.auth import SUBPROTOCOL, ForeignOrigin, Refused, authenticate, offers_bearer
+from realtime.caps import Cap
+from realtime.close_codes import CloseCode
 from realtime.conf import limits
 from realtime.counters import count
 from realtime.hub import Hub
@@ -28,7 +31,10 @@ from realtime.log import OpenStream
 from realtime.messages import (
     INTERNAL_ERROR,
     INVALID_FORMAT,
+    LAST_FRAMES,
     NOT_FOUND,
+    TOO_MANY_CONNECTIONS,
+    TOO_MANY_MESSAGES,
     TOO_MANY_SUBSCRIPTIONS,
     BadRequest,
     Request,
@@ -40,6 +46,7 @@ from realtime.messages import (
     pong_frame,
 )
 from realtime.permissions import stream_key
+from realtime.rate_limit import TokenBucket
 from realtime.replay import newest_by_entity
 from realtime.resume import FromSnapshot, beginning
 from realtime.threads import in_thread
@@ -48,6 +55,8 @@ from realtime.writer import Writer
 logger = logging.getLogger(__name__)
 
 CLEAN_UP_TIMEOUT = 5.0  # seconds; the clean-up runs whatever ended the consumer
+
+_users = Cap()  # sockets of this process, by the user's id
 
 
 class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
@@ -65,6 +74,13 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self._writing: asyncio.Task[None] | None = None
         self._requests: asyncio.Queue[Request | BadRequest] | None = None
         self._answering: asyncio.Task[None] | None = None
+        self._is_flooded = False
+        self._bucket: TokenBucket | None = None
+        if serving.hand_over(scope, LAST_FRAMES):
+            pass  # the server counts messages
+        elif limits.MESSAGE_BURST:
+            self._bucket = TokenBucket(limits.MESSAGE_RATE, limits.MESSAGE_BURST, monotonic())
+        self._counted_as: str | None = None
         try:
             await super().__call__(scope, receive, send)
         finally:
@@ -97,9 +113,14 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             return
         except Refused as refused:
             await self.accept(subprotocol)
-            await self._send_frame(error_frame(refused.text))
-            await self.close(int(refused.code))  # autobahn takes no subclass of int
+            await self._close_because(refused.text, refused.code)
             return
+        if not _users.enter(str(self.user.pk), limits.MAX_USER_CONNECTIONS):
+            count("refused_user")
+            await self.accept(subprotocol)
+            await self._close_because(TOO_MANY_CONNECTIONS, CloseCode.TOO_MANY)
+            return
+        self._counted_as = str(self.user.pk)
         self.hub = Hub.acquire()
         request = Request(WSMethod.SUBSCRIBE_NOTIFICATIONS, None, Subscribe())
         notifications = self._listener(streams.notifications(str(self.user.pk)), request)
@@ -109,12 +130,21 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         notifications.start(stream.head, stream.head)
         self._writing = asyncio.create_task(self.writer.run())
 
-    async def _clean_up(self) -> None:
+    async def _close_because(self, text: str, code: CloseCode) -> None:
+        await self._send_frame(error_frame(text))
+        await self.close(int(code))  # autobahn takes no subclass of int
+
+    async def _stop_tasks(self) -> None:
         tasks = [task for task in (self._writing, self._answering) if task]
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=CLEAN_UP_TIMEOUT)
+
+    async def _clean_up(self) -> None:
+        if self._counted_as is not None:
+            _users.leave(self._counted_as)
+        await self._stop_tasks()
         hub, self.hub = self.hub, None
         if hub is None:
             return
@@ -133,8 +163,14 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """Heartbeats are answered at once; the rest in order, one after the other, so that a slow database holds up
         neither heartbeats nor events."""
-        if self._writing is None:
-            return  # the connection was refused
+        if self._writing is None or self._is_flooded:
+            return  # the connection was refused, or is being closed
+        if self._bucket and not self._bucket.take(monotonic()):
+            self._is_flooded = True
+            count("floods")
+            await self._stop_tasks()
+            await self._close_because(TOO_MANY_MESSAGES, CloseCode.TOO_MANY)
+            return
         message: Request | BadRequest
         try:
             message = parse_request(text_data) if text_data is not None else BadRequest(INVALID_FORMAT)

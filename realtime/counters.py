@@ -10,9 +10,16 @@ gaps_mended                 read from the log because a number was missing
 heads_mended                found by the sweep
 subscriptions_behind        a socket's buffer was full: it reads from the log
 snapshots_forced            a replay was refused, and a snapshot sent in its place
+floods                      sockets that sent more messages than they may: closed
+slow_readers                sockets whose client read too slowly: closed or dropped
+first_request_timeouts      connections that did not send the head of a request in time: dropped
+refused_process             sockets that were one too many: of the process, of their address (both 503), of their user
+refused_address
+refused_user
 errors                      unexpected exceptions, each of them in the log of the process
 """
 
+import os
 from collections import Counter
 from threading import Lock
 
@@ -29,3 +36,12 @@ def counts() -> dict[str, int]:
     """All counts since the process started."""
     with _lock:
         return dict(_counts)
+
+
+def _forget() -> None:
+    """In a forked child: a thread that does not exist there may have held the lock."""
+    global _lock
+    _lock = Lock()
+
+
+os.register_at_fork(after_in_child=_forget)

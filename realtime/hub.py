@@ -135,19 +135,26 @@ class Hub:
         if live:
             await live.fill(subscription)
 
-    # What arrives on the groups: each message type has its handler, all others are counted
+    # What arrives on the groups: each message type has its handler. What another version of this program sends and this
+    # one does not understand is counted, and left to the sweep.
 
-    def _on_message(self, message: dict[str, Any]) -> None:
-        handler = self._handlers.get(message.get("type", ""))
-        live = self.streams.get(message.get("key", ""))
+    def _on_message(self, message: Any) -> None:
+        try:
+            handler, live = self._handlers.get(message["type"]), self.streams.get(message["key"])
+        except (KeyError, TypeError):
+            handler = live = None
         if handler and live:
             handler(self, live, message)
         else:
             count("layer_messages_unknown")
 
     def _on_events(self, live: LiveStream, message: dict[str, Any]) -> None:
-        events = [Event(seq, method, data, live.channel) for seq, method, data in message.get("events", ())]
-        live.receive(message["epoch"], message["last"], events)
+        try:
+            announcement = _read(message, live.channel)
+        except (KeyError, TypeError, ValueError):
+            count("layer_messages_unknown")
+        else:
+            live.receive(*announcement)
 
     def _on_end(self, live: LiveStream, message: dict[str, Any]) -> None:
         self.end(live)
@@ -156,6 +163,19 @@ class Hub:
         **dict.fromkeys(announcer.EVENT_TYPES, _on_events),
         announcer.ENDED: _on_end,
     }
+
+
+def _read(message: dict[str, Any], channel: str | None) -> tuple[str, int, list[Event]]:
+    """Epoch, last number and events of an announcement. A newer version may have added fields, to an event's row at its
+    end; what lacks one, or holds something else than this version expects, raises."""
+    epoch, last, events = message["epoch"], message["last"], []
+    for seq, method, data, *_ in message.get("events") or ():
+        if not (isinstance(seq, int) and isinstance(method, str) and isinstance(data, str)):
+            raise TypeError
+        events.append(Event(seq, method, data, channel))
+    if not (isinstance(epoch, str) and isinstance(last, int)):
+        raise TypeError
+    return epoch, last, events
 
 
 def hub_of_this_loop() -> Hub | None:

@@ -8,10 +8,11 @@ transaction of its own, which locks the heads of its streams in the order of the
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from django.db import connections, router, transaction
+from django.db import connections, router
 from django.db.models import Exists, OuterRef
+from django.utils import timezone
 
 from realtime.conf import limits
 from realtime.models import ENTITY_LENGTH, KEY_LENGTH, METHOD_LENGTH, Stream, StreamEvent
@@ -77,20 +78,43 @@ def insert(entries: Sequence[Entry]) -> None:
     """
     for entry in entries:
         _check(entry)
-    using, firsts, others = database(), [], []
-    for entry in entries:
-        (key, entity), *rest = entry.places
-        size = len(entry.data.encode())
-        first = StreamEvent(key=key, entity=entity, method=entry.method, data=entry.data, size=size)
-        firsts.append(first)
-        others += [
-            StreamEvent(key=key, entity=entity, method=entry.method, data_of=first, size=size) for key, entity in rest
+    using, now = database(), timezone.now()
+    for start in range(0, len(entries), _ROWS):
+        chunk = entries[start : start + _ROWS]
+        sizes = [len(entry.data.encode()) for entry in chunk]
+        firsts = [
+            (*entry.places[0], entry.method, entry.data, None, size, now)
+            for entry, size in zip(chunk, sizes, strict=True)
         ]
-    # The second places come after the first ones, since they refer to them. Within a stream the order of the entries
-    # holds, because an entry has each stream at the same place.
-    StreamEvent.objects.using(using).bulk_create(firsts)
-    if others:
-        StreamEvent.objects.using(using).bulk_create(others)
+        ids = _insert(using, firsts)
+        # The second places come after the first ones, since they refer to them. Within a stream the order of the
+        # entries holds, because an entry has each stream at the same place.
+        others = [
+            (*place, entry.method, None, id, size, now)
+            for entry, size, id in zip(chunk, sizes, ids, strict=True)
+            for place in entry.places[1:]
+        ]
+        for at in range(0, len(others), _ROWS):
+            _insert(using, others[at : at + _ROWS])
+
+
+_ROWS = 100  # of one INSERT: SQLite, as some systems build it, takes 999 parameters
+
+
+def _insert(using: str, rows: Sequence[tuple[Any, ...]]) -> list[int]:
+    """Their ids, in order. Not by `bulk_create`, which takes three times as long to build the same statement; a
+    report of a worker waits for it."""
+    connection = connections[using]
+    place = f"({', '.join(['%s'] * 7)})"
+    columns = "key, entity, method, data, data_of_id, size, created_at"
+    at = connection.ops.adapt_datetimefield_value
+    parameters = [value for *row, created_at in rows for value in (*row, at(created_at))]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO realtime_streamevent ({columns}) VALUES {', '.join([place] * len(rows))} RETURNING id",  # noqa: S608 - constants
+            parameters,
+        )
+        return [id for (id,) in cursor.fetchall()]
 
 
 def _check(entry: Entry) -> None:
@@ -116,29 +140,6 @@ def _check(entry: Entry) -> None:
         raise ValueError("An event cannot stand twice in one stream.")
 
 
-def number(keys: Iterable[str]) -> list[Numbered]:
-    """Numbers every committed, unnumbered event of these streams in the order of their ids, and raises the heads.
-    A stream that does not exist yet is made. In transactions of its own: inside another one, which would keep the heads
-    locked, it raises RuntimeError.
-
-    The head is locked before the events are looked at: under READ COMMITTED one statement that did both would take its
-    snapshot before the lock, and miss what was committed while it waited.
-    """
-    using = database()
-    wanted, result = set(keys), []
-    while wanted:
-        with transaction.atomic(using, durable=True):
-            for stream in lock(wanted):
-                events = _number_pending(using, stream)
-                if events:
-                    Stream.objects.using(using).filter(pk=stream.pk).update(head=events[-1].seq)
-                    result.append(Numbered(stream.key, stream.epoch, events))
-                if len(events) < _MOST:
-                    wanted.discard(stream.key)
-        make(wanted)
-    return result
-
-
 def lock(keys: Iterable[str]) -> list[Stream]:
     """Locks those of the streams that exist until the end of the transaction. In the order of their keys, so that no
     two passes wait for each other; whoever changes numbered events holds the lock of their stream."""
@@ -151,35 +152,6 @@ def make(keys: Iterable[str]) -> None:
     same one, must hold nothing."""
     missing = [Stream(key=key) for key in sorted(set(keys))]
     Stream.objects.using(database()).bulk_create(missing, ignore_conflicts=True)
-
-
-_MOST = 500  # events of a stream that one transaction numbers, and holds in memory
-
-_NUMBER = """
-    UPDATE realtime_streamevent
-    SET stream_id = %s, seq = next_seq, key = ''
-    FROM (
-        SELECT id AS pending_id, %s + row_number() OVER (ORDER BY id) AS next_seq
-        FROM realtime_streamevent
-        WHERE key = %s AND seq IS NULL AND method <> %s
-        ORDER BY id
-        LIMIT %s
-    ) AS pending
-    WHERE id = pending_id
-    RETURNING id, seq, method, data_of_id, CASE WHEN size <= %s THEN data END, size
-"""
-
-
-def _number_pending(using: str, stream: Stream) -> list[LogEvent]:
-    inline = limits.MAX_INLINE_BYTES
-    with connections[using].cursor() as cursor:
-        cursor.execute(_NUMBER, [stream.pk, stream.head, stream.key, END, _MOST, inline])
-        rows = sorted(cursor.fetchall(), key=lambda row: row[1])
-    elsewhere = [data_of for _, _, _, data_of, _, size in rows if data_of and size <= inline]
-    data_by_id = dict(StreamEvent.objects.using(using).filter(pk__in=elsewhere).values_list("pk", "data"))
-    return [
-        LogEvent(seq, method, data_by_id.get(data_of) if data_of else data) for _, seq, method, data_of, data, _ in rows
-    ]
 
 
 def unnumbered(most: int) -> list[str]:

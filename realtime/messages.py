@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, NamedTuple
 from pydantic import AfterValidator, BaseModel, Field, StrictBool, StrictInt, StrictStr, TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
+from realtime.close_codes import POLICY_VIOLATION, SERVICE_RESTART, CloseCode
 from realtime.conf import limits
 
 
@@ -175,6 +176,10 @@ NOT_FOUND: Final = {
 }
 TOO_MANY_SUBSCRIPTIONS: Final = "Too many subscriptions on this connection"
 INTERNAL_ERROR: Final = "Internal error"
+TOO_MANY_MESSAGES: Final = "Too many messages; come back later"
+TOO_MANY_CONNECTIONS: Final = "Too many connections of this user; come back later"
+TOO_SLOW: Final = "This connection is read too slowly"
+RESTARTING: Final = "The server restarts"
 
 
 class _Envelope(WSMessage):
@@ -224,6 +229,14 @@ def error_frame(error: str, *, id: str | None = None) -> str:
     """The answer to a request that was refused, or the reason why the server is about to close."""
     text = WSMessage(method=WSMethod.ERROR, success=False, error=error).model_dump_json()
     return text if id is None else _with_field(text, "id", id)
+
+
+LAST_FRAMES: Final = {
+    POLICY_VIOLATION: error_frame(TOO_MANY_MESSAGES),
+    SERVICE_RESTART: error_frame(RESTARTING),
+    int(CloseCode.TOO_SLOW): error_frame(TOO_SLOW),
+}
+"""What the server shall send before it closes by itself, by close code."""
 
 
 def event_frame(method: str, data: str, channel: str | None) -> str:

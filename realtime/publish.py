@@ -27,7 +27,7 @@ from django.db import connections, transaction
 from pydantic import BaseModel
 from pydantic_core import to_json
 
-from realtime import announcer, log, retention
+from realtime import announcer, log, numbering, retention
 from realtime.counters import count
 from realtime.log import Entry, OpenStream, Place
 
@@ -80,7 +80,7 @@ def settle(keys: Iterable[str], *, has_ended: bool = True) -> None:
     in_order = sorted(set(keys))
     for start in range(0, len(in_order), _BATCH):
         batch = in_order[start : start + _BATCH]
-        for numbered in log.number(batch):
+        for numbered in numbering.number(batch):
             announcer.announce(numbered)
         for key in log.ended(batch) if has_ended else ():
             if retention.remove(key):

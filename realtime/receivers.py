@@ -5,6 +5,7 @@
     notification created, read, deleted    the user's notifications (entity: the notification's id)
     execution deleted          the execution's stream ends; `execution_deleted` on the graph's
     graph deleted              the graph's stream ends
+    user deleted               the stream of the notifications ends
 
 Each runs inside the transaction of the change.
 """
@@ -24,6 +25,7 @@ from executions.events import (
     NotificationDeleted,
     NotificationEvent,
     NotificationRead,
+    UserDeleted,
 )
 from realtime import streams
 from realtime.log import END, Entry, Place
@@ -42,6 +44,7 @@ def connect() -> None:
         (signals.notification_read, on_notification_read),
         (signals.notification_deleted, on_notification_deleted),
         (signals.graph_deleted, on_graph_deleted),
+        (signals.user_deleted, on_user_deleted),
     ):
         _connect(signal, entries_of)
 
@@ -95,6 +98,10 @@ def on_notification_deleted(event: NotificationDeleted) -> list[Entry]:
 
 def on_graph_deleted(event: GraphDeleted) -> list[Entry]:
     return [_end(streams.graph_execs(event.user_id, event.id))]
+
+
+def on_user_deleted(event: UserDeleted) -> list[Entry]:
+    return [_end(streams.notifications(event.id))]
 
 
 def _notification(user_id: str, id: str) -> Place:

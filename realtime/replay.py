@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from django.db import connections
 from django.db.models import Case, F, FilteredRelation, Max, Q, When
 from django.db.models.functions import Coalesce
 
@@ -86,15 +87,58 @@ def _within_bytes(stream_id: int, rows: Sequence[tuple[int, str, int, str | None
 
 def newest_by_entity(stream_id: int, *, after: int, head: int, limit: int) -> tuple[list[int], bool]:
     """The numbers, rising, of the newest event of each entity in after < seq ≤ head, and whether `limit` cut some off;
-    the newest are kept. The last one is `head`, unless nothing follows `after`."""
-    newest = (
+    the newest are kept. The last one is `head`, unless nothing follows `after`.
+
+    Costs about as much as the answer is long, not as the stream is: a stream has either few entities, which are looked
+    up one by one, or many, of which the last events show enough. Only where few of many entities make all of the last
+    events is the whole stream read.
+    """
+    seqs = _newest_since(stream_id, max(after, head - _LAST_EVENTS * limit), head, limit)
+    if len(seqs) <= limit and after < head - _LAST_EVENTS * limit:
+        newest = _newest_of_few(stream_id, head, limit)
+        if len(newest) <= limit:
+            seqs = [seq for seq in newest if seq > after]
+        else:
+            seqs = _newest_since(stream_id, after, head, limit)
+    seqs.sort(reverse=True)
+    return sorted(seqs[:limit]), len(seqs) > limit
+
+
+_LAST_EVENTS = 5  # for each entity that is wanted; an execution has about as many
+
+
+def _newest_since(stream_id: int, after: int, head: int, limit: int) -> list[int]:
+    """The newest event of each entity in after < seq ≤ head, at most `limit` + 1 of them: the newest."""
+    return list(
         StreamEvent.objects.using(database())
-        .filter(stream_id=stream_id, seq__lte=head)
+        .filter(stream_id=stream_id, seq__gt=after, seq__lte=head)
         .values("entity")
         .annotate(newest=Max(F("seq")))
-        .filter(newest__gt=after)
         .order_by("-newest")
         .values_list("newest", flat=True)[: limit + 1]
     )
-    seqs = list(newest)
-    return sorted(seqs[:limit]), len(seqs) > limit
+
+
+_FEW = """
+    WITH RECURSIVE found (entity) AS (
+        SELECT min(entity) FROM realtime_streamevent WHERE stream_id = %(stream)s AND seq <= %(head)s
+        UNION ALL
+        SELECT (
+            SELECT min(next.entity) FROM realtime_streamevent next
+            WHERE next.stream_id = %(stream)s AND next.entity > found.entity AND next.seq <= %(head)s
+        )
+        FROM found WHERE found.entity IS NOT NULL
+    )
+    SELECT (
+        SELECT max(own.seq) FROM realtime_streamevent own
+        WHERE own.stream_id = %(stream)s AND own.entity = found.entity AND own.seq <= %(head)s
+    )
+    FROM found WHERE found.entity IS NOT NULL LIMIT %(most)s
+"""
+
+
+def _newest_of_few(stream_id: int, head: int, limit: int) -> list[int]:
+    """The newest event of each entity, from one entity to the next in the index; of `limit` + 1 entities at most."""
+    with connections[database()].cursor() as cursor:
+        cursor.execute(_FEW, {"stream": stream_id, "head": head, "most": limit + 1})
+        return [seq for (seq,) in cursor.fetchall()]

@@ -1,9 +1,10 @@
 """How long the log keeps what it holds: `prune` by age, `remove` wholly."""
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 
 from realtime.log import END, database, ended, lock, make
 from realtime.messages import ADDED_EVENTS
@@ -11,33 +12,87 @@ from realtime.models import Stream, StreamEvent
 
 
 def prune(stream_id: int, older_than: datetime) -> int:
-    """Removes the stream's events from before `older_than`, but for the newest of each entity, and raises the floor in
-    the same transaction. What is over goes wholly: notifications that have been read or deleted, deleted executions.
-    Returns how many events went.
+    """Removes the stream's events from before `older_than`, but for the newest of each entity, and raises the floor.
+    What is over goes wholly: notifications that have been read or deleted, deleted executions. Returns how many events
+    went.
 
     Only a whole beginning of the stream goes: an old event behind a younger one (clocks differ) stays.
     """
+    return sum(prune_in_batches(stream_id, older_than))
+
+
+def prune_in_batches(stream_id: int, older_than: datetime, *, is_rehearsal: bool = False) -> Iterator[int]:
+    """Does what `prune` does, from the oldest event on, and says after each batch how many events it took. A batch is
+    one transaction, which raises the floor, too; so whoever stops in between leaves a stream that keeps its promises.
+    A rehearsal changes nothing and counts what would go."""
+    key = Stream.objects.using(database()).filter(pk=stream_id).values_list("key", flat=True).first()
+    after = 0 if key else None
+    while after is not None and key:
+        gone, after = (_rehearse if is_rehearsal else _prune_batch)(stream_id, key, after, older_than)
+        yield gone
+
+
+def streams_with_old_events(older_than: datetime) -> QuerySet[Stream]:
+    """Those that `prune` would shorten, in the order of their ids: the first event above the floor is old. One look
+    into an index for each stream, however many events it has."""
+    first = StreamEvent.objects.using(database()).filter(
+        stream=OuterRef("pk"), seq=OuterRef("floor") + 1, created_at__lt=older_than
+    )
+    return Stream.objects.using(database()).filter(Exists(first), head__gt=F("floor")).order_by("pk")
+
+
+_BATCH = 500  # events that a transaction looks at; a SQLite of old takes 999 parameters
+
+
+def _prune_batch(stream_id: int, key: str, after: int, older_than: datetime) -> tuple[int, int | None]:
+    """How many events of the batch that follows `after` went, and where the next batch begins; None where none does."""
     using = database()
-    events = StreamEvent.objects.using(using).filter(stream=stream_id)
-    key = Stream.objects.using(using).filter(pk=stream_id).values_list("key", flat=True).first()
-    if key is None:
-        return 0
-    keys = _keys_to_lock(key, events.filter(created_at__lt=older_than))
+    # Looked up before the locks are taken: what refers to an event was committed with it.
+    batch = _batch(stream_id, after)
+    if not batch:
+        return 0, None
+    keys = _keys_to_lock(key, StreamEvent.objects.using(using).filter(pk__in=[pk for pk, _ in batch]))
     with transaction.atomic(using):
         stream = next((each for each in lock(keys) if each.pk == stream_id), None)
         if stream is None:
-            return 0
-        oldest_to_keep = events.filter(created_at__gte=older_than, seq__gt=stream.floor).order_by("seq").first()
-        floor = oldest_to_keep.seq - 1 if oldest_to_keep and oldest_to_keep.seq else stream.head
-        newer_of_entity = StreamEvent.objects.using(using).filter(
-            stream=stream, entity=OuterRef("entity"), seq__gt=OuterRef("seq")
-        )
-        is_over = Q(method__in=ADDED_EVENTS)  # each of them says so of its entity
-        # The event at the head stays, since every snapshot ends with it.
-        doomed = events.filter(Exists(newer_of_entity) | is_over, seq__lte=floor).exclude(seq=stream.head)
-        gone = _delete(using, doomed)
-        Stream.objects.using(using).filter(pk=stream_id).update(floor=floor)
-        return gone
+            return 0, None
+        upto, is_last = _extent(stream, after, batch[-1][1], older_than)
+        gone = _delete(using, _doomed(stream, after, upto))
+        if upto > stream.floor:
+            Stream.objects.using(using).filter(pk=stream_id).update(floor=upto)
+    return gone, None if is_last or len(batch) < _BATCH else upto
+
+
+def _rehearse(stream_id: int, key: str, after: int, older_than: datetime) -> tuple[int, int | None]:
+    stream = Stream.objects.using(database()).filter(pk=stream_id).first()
+    batch = _batch(stream_id, after)
+    if stream is None or not batch:
+        return 0, None
+    upto, is_last = _extent(stream, after, batch[-1][1], older_than)
+    return _doomed(stream, after, upto).count(), None if is_last or len(batch) < _BATCH else upto
+
+
+def _batch(stream_id: int, after: int) -> list[tuple[int, int]]:
+    """The ids and numbers of the events that follow `after`."""
+    events = StreamEvent.objects.using(database()).filter(stream=stream_id, seq__gt=after)
+    return [(pk, seq) for pk, seq in events.order_by("seq").values_list("pk", "seq")[:_BATCH] if seq is not None]
+
+
+def _extent(stream: Stream, after: int, last: int, older_than: datetime) -> tuple[int, bool]:
+    """The last number of after < seq ≤ last that may go, and whether a young event stands behind it."""
+    young = StreamEvent.objects.using(database()).filter(
+        stream=stream, seq__gt=max(after, stream.floor), seq__lte=last, created_at__gte=older_than
+    )
+    first_to_keep = young.order_by("seq").values_list("seq", flat=True).first()
+    return (last, False) if first_to_keep is None else (first_to_keep - 1, True)
+
+
+def _doomed(stream: Stream, after: int, upto: int) -> QuerySet[StreamEvent]:
+    """What goes of after < seq ≤ upto. The event at the head stays, since every snapshot ends with it."""
+    events = StreamEvent.objects.using(database()).filter(stream=stream)
+    newer_of_entity = events.filter(entity=OuterRef("entity"), seq__gt=OuterRef("seq"))
+    is_over = Q(method__in=ADDED_EVENTS)  # each of them says so of its entity
+    return events.filter(Exists(newer_of_entity) | is_over, seq__gt=after, seq__lte=upto).exclude(seq=stream.head)
 
 
 def remove(key: str) -> bool:

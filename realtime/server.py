@@ -2,12 +2,15 @@
 
     python -m realtime.server config.asgi:application -b 0.0.0.0 -p 8000
 
-What differs, and why:
+What differs, and why; every number is a limit in conf.py:
 
-- `await send()` waits while a client does not read (send_gate.py); a client that takes nothing for
-  `REALTIME["SEND_DEADLINE"]` seconds is dropped. Daphne keeps everything in memory, without bound.
+- `await send()` waits while a client does not read (send_gate.py); one that stops reading, or crawls, is closed
+  (reader_progress.py). Daphne keeps everything in memory, without bound.
+- A client that sends faster than its consumer takes is not read meanwhile (inbound_queue.py), and one that floods is
+  closed with 1008 (rate_limit.py). A message has at most MAX_MESSAGE_BYTES; what is sent is not limited by that.
 - Clients learn why they are refused: 1009 too large, 1007 not UTF-8, 1002 a protocol error. Daphne cuts the connection.
-- An inbound message has at most `REALTIME["MAX_MESSAGE_BYTES"]`; outbound ones are not limited by that.
+- Connections of the process and of one address are capped (503); the head of a request has a deadline (server_http.py).
+- SIGTERM and SIGINT close each socket with 1012, and wait for consumers and pages to end (drain.py).
 - The query string, which may hold a token, is in no log.
 - A day is not the end of a socket, and a ping is answered before the next one leaves.
 - A port in use is one line, and exit code 1.
@@ -17,30 +20,34 @@ on in Daphne, autobahn and Twisted. Importing `daphne.server` installs the async
 so nothing else in the project imports it or this module, except the command that serves.
 """
 
-# ruff: noqa: N802, N803 - Twisted and autobahn name their hooks and arguments
 # mypy: disable-error-code="no-untyped-call"
 
 import argparse
+import asyncio
 import errno
 import logging
-import re
+import signal
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from daphne.cli import CommandLineInterface
 from daphne.endpoints import build_endpoint_description_strings
-from daphne.http_protocol import HTTPFactory, WebRequest
 from daphne.server import Server
-from daphne.ws_protocol import WebSocketProtocol
 from twisted.internet import reactor
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
-from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
-from twisted.web.http import Request
 
+from realtime import serving
+from realtime.caps import ServerCaps
 from realtime.conf import limits
-from realtime.send_gate import SendGate
+from realtime.counters import count
+from realtime.drain import Drain
+from realtime.inbound_queue import InboundQueue, Message
+from realtime.server_http import LiveHTTPFactory
+from realtime.server_socket import LiveProtocol, figures
 
 logger = logging.getLogger("realtime.server")  # by name: run as a program, this module is `__main__`
 
@@ -52,6 +59,8 @@ DEFAULTS: dict[str, int | None] = {
     "websocket_max_message_size": None,  # REALTIME["MAX_MESSAGE_BYTES"]; settings may come with the application only
     "websocket_max_frame_size": None,
 }
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+BACKLOG = 4096  # connections that wait to be accepted; of Twisted's 50 the rest of a crowd tries again seconds later
 CLOSE_TIMEOUT = 3  # seconds for the client's part of a closing handshake; autobahn's timers come up to one too early
 
 HELP = """what differs from Daphne:
@@ -59,98 +68,23 @@ HELP = """what differs from Daphne:
   --ping-interval {ping_interval}, --ping-timeout {ping_timeout} (keep it below the interval).
   --websocket-max-message-size and --websocket-max-frame-size are REALTIME["MAX_MESSAGE_BYTES"]
   of the settings (64 KiB) by default, and limit what comes in, not what goes out.
-  A client that does not read makes send() wait; REALTIME["SEND_DEADLINE"] (30 s) later it is dropped.
   Frames too large, not UTF-8 or against the protocol are answered with the close codes 1009, 1007, 1002.
-  Query strings, which may hold a token, are in no log.""".format(**DEFAULTS)
+  Query strings, which may hold a token, are in no log.
+
+what it bounds, by REALTIME of the settings (realtime/conf.py has the defaults and the reasons):
+  A client that does not read makes send() wait. One that takes no byte for SEND_DEADLINE, or fewer than SLOWEST_READ
+  a second for SLOW_WINDOW, is closed (4013). Large messages leave in pieces of SEND_PIECE_BYTES.
+  A client that sends faster than it is served is not read beyond INBOUND_MESSAGES and INBOUND_BYTES.
+  More than MESSAGE_RATE a second, after a burst of MESSAGE_BURST, is closed (1008).
+  The head of a request must come within FIRST_REQUEST_DEADLINE.
+  MAX_CONNECTIONS sockets a process and MAX_ADDRESS_CONNECTIONS an address; the next one is refused (503).
+  SIGTERM closes all sockets within DRAIN_SPREAD (1012), ends after DRAIN_TIMEOUT; a second one ends it.""".format(
+    **DEFAULTS
+)
 
 
 class CannotListen(Exception):  # noqa: N818 - it names what happened, and its text is for people
     """An address that cannot be listened on; str() of it says which, and why, in one line."""
-
-
-class LiveProtocol(WebSocketProtocol):
-    """One WebSocket, from the upgrade of its HTTP request to the end of the connection."""
-
-    gate: SendGate
-    transport: Any
-
-    def connectionMade(self) -> None:
-        super().connectionMade()
-        self.gate = SendGate(deadline=limits.SEND_DEADLINE, give_up=self._give_up)
-        self.transport.unregisterProducer()  # the HTTP channel, whose part ended with the upgrade
-        self.transport.registerProducer(self.gate, True)
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.gate.stopProducing()
-        super().connectionLost(reason)
-
-    def failHandshake(self, reason: str, code: int = 400, responseHeaders: Any = None) -> None:
-        super().failHandshake(re.sub(r"\?[^\s\"']*", "", reason), code, responseHeaders)  # the reason is logged
-
-    def serverAccept(self, subprotocol: str | None = None) -> None:
-        # autobahn would raise where nobody listens, and leave the connection neither open nor refused.
-        if subprotocol is not None and subprotocol not in self.websocket_protocols:
-            raise ValueError(f"The client did not offer the subprotocol {subprotocol!r}, so it cannot be accepted.")
-        super().serverAccept(subprotocol)
-
-    def serverSend(self, content: str | bytes, binary: bool = False) -> None:
-        if self.state != self.STATE_OPEN:
-            return  # the client has left, or is leaving: the application is being told
-        payload = content if isinstance(content, bytes) else content.encode()
-        # Not `sendMessage`, which holds what we send against the limit of what we receive.
-        self.sendPreparedMessage(self.factory.prepareMessage(payload, binary))
-
-    # RFC 6455, 7.1.7: after a failure nothing more is processed, not even the rest of that frame. It is still read,
-    # and thrown away, since unread data would turn our closing into a reset, which can overtake the close code.
-
-    def _protocol_violation(self, reason: str) -> bool:
-        super()._protocol_violation(reason)
-        return True  # "stop here"; autobahn goes on, and takes a close frame with a bad code for an answer to ours
-
-    def _invalid_payload(self, reason: str) -> bool:
-        super()._invalid_payload(reason)
-        return True
-
-    def processData(self) -> bool:
-        if self.failedByMe:
-            self.data = b""
-            return False
-        return bool(super().processData())
-
-    def sendCloseFrame(self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False) -> None:
-        super().sendCloseFrame(code, reasonUtf8, isReply)
-        self.gate.finish()  # Twisted waits for the client to read the rest: for ever, if it does not
-        # No answer will be processed after a failure, so say at once that this was all. Not over TLS, where Twisted
-        # knows no half of a connection and would end it before the close frame has left: CLOSE_TIMEOUT ends it there.
-        details = self.transport_details
-        if self.failedByMe and not (details and details.is_secure):
-            self.unregisterProducer()
-            self.transport.loseWriteConnection()
-
-    def _give_up(self) -> None:
-        client = getattr(self, "client_addr", None) or self.peer
-        logger.warning("Client %s has not read for %g s: connection dropped", client, limits.SEND_DEADLINE)
-        self.transport.abortConnection()
-
-
-class LiveRequest(WebRequest):
-    """One HTTP request."""
-
-    def __repr__(self) -> str:  # Daphne logs it for a request that takes too long to end
-        method, path = self.method.decode("latin-1"), self.uri.partition(b"?")[0].decode("latin-1")
-        return f"<{type(self).__name__} {method} {path} client={self.client_addr!r}>"
-
-
-class LiveHTTPFactory(HTTPFactory):
-    """Makes the protocol of each new connection."""
-
-    def buildProtocol(self, addr: Any) -> Any:
-        protocol = super().buildProtocol(addr)
-        protocol.requestFactory = LiveRequest
-        return protocol
-
-    def log(self, request: Request) -> None:
-        """Twisted's own access log, query string and Referer included: Daphne has one, so none is written here."""
 
 
 class LiveServer(Server):
@@ -167,17 +101,25 @@ class LiveServer(Server):
         # Daphne would listen with a factory of its own, before it calls us. With no endpoints left it does not listen.
         self._addresses, self.endpoints = self.endpoints, []
         self._refusal: CannotListen | None = None
+        self._ports: list[Any] = []
+        self._caps = ServerCaps()
 
     def run(self) -> None:
         """Serve until SIGINT, SIGTERM or `stop()`, then return. Raises CannotListen. Once in a process."""
         daphne_logger = logging.getLogger("daphne")
         if daphne_logger.level == logging.NOTSET:  # Django's LOGGING sets the root's level, -v is about the server
             daphne_logger.setLevel({0: logging.WARNING, 1: logging.INFO}.get(self.verbosity, logging.DEBUG))
-        super().run()
+        before = {each: signal.getsignal(each) for each in STOP_SIGNALS} if self.signal_handlers else {}
+        try:
+            super().run()
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
         if self._refusal:  # of an endpoint that needed a running reactor to find out
             raise self._refusal
 
     def _listen(self) -> None:
+        serving.figures = self._figures
         self.ws_factory.protocol = LiveProtocol
         self.ws_factory.setProtocolOptions(
             failByDrop=False,
@@ -186,14 +128,20 @@ class LiveServer(Server):
         )
         self.http_factory = LiveHTTPFactory(self)
         for address in self._addresses:
+            if address.startswith(("tcp", "ssl")) and ":backlog=" not in address:
+                address = f"{address}:backlog={BACKLOG}"
             logger.debug("Listening on endpoint %s", address)
-            listener = serverFromString(reactor, str(address)).listen(self.http_factory)
+            listener = serverFromString(reactor, address).listen(self.http_factory)
             listener.addCallbacks(self.listen_success, self.listen_error)
             self.listeners.append(listener)
         if self._refusal:
             raise self._refusal
         if self._on_ready:
             self._on_ready()
+
+    def listen_success(self, port: Any) -> None:
+        self._ports.append(port)
+        super().listen_success(port)
 
     def listen_error(self, failure: Failure) -> None:
         error, text = failure.value, failure.getErrorMessage()
@@ -202,12 +150,58 @@ class LiveServer(Server):
         self._refusal = CannotListen(text)
         self.stop()
 
-    async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
+    # One connection
+
+    def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
+        if not isinstance(protocol, LiveProtocol):
+            return super().create_application(protocol, scope)
+        scope.setdefault("asgi", {"version": "3.0"})
+        scope["extensions"] = {serving.EXTENSION: {serving.LAST_FRAMES: protocol.last_frames}}
+        queue = protocol.inbound_queue()
+        refusal = self._admit(protocol, scope["client"])
+        work = self._refuse(protocol, queue, refusal) if refusal else self._application_of(protocol, scope, queue)
+        self.connections[protocol]["application_instance"] = asyncio.ensure_future(work)
+        return queue
+
+    def _application_of(self, protocol: LiveProtocol, scope: dict[str, Any], queue: InboundQueue) -> Any:
+        return self.application(scope=scope, receive=queue.get, send=partial(self.handle_reply, protocol))
+
+    async def _refuse(self, protocol: LiveProtocol, queue: InboundQueue, reason: str) -> None:
+        await queue.get()  # websocket.connect: from now on there is a handshake that can be answered
+        protocol.refuse(reason)
+
+    def _admit(self, protocol: LiveProtocol, client: Sequence[Any] | None) -> str | None:
+        """Why there is no room for this socket; None where there is, and it is counted until it goes."""
+        if serving.is_draining:
+            return "The server restarts"
+        address = client[0] if client else None
+        full = self._caps.enter(address, most=limits.MAX_CONNECTIONS, most_of_address=limits.MAX_ADDRESS_CONNECTIONS)
+        if full:
+            count(f"refused_{full}")
+            return f"Too many connections of this {full}"
+        protocol.on_end = partial(self._caps.leave, address)
+        return None
+
+    async def handle_reply(self, protocol: Any, message: Message) -> None:
         if isinstance(protocol, LiveProtocol) and message.get("type") == "websocket.send":
             async with protocol.gate:
-                await super().handle_reply(protocol, message)
+                if not await protocol.send_in_turn(message):
+                    await super().handle_reply(protocol, message)
         else:
             await super().handle_reply(protocol, message)
+
+    # All of them
+
+    def _figures(self) -> dict[str, Any]:
+        return {**figures(list(self.connections)), "draining": serving.is_draining}
+
+    def kill_all_applications(self) -> Deferred[Any]:
+        """What Daphne does before the reactor stops; it cancels, and clients see 1006."""
+        drain = Drain(self, self._ports)
+        if self.signal_handlers:
+            for each in STOP_SIGNALS:
+                signal.signal(each, lambda *_: reactor.callFromThread(drain.hurry))
+        return Deferred.fromFuture(asyncio.ensure_future(drain.run()))
 
     def log_action(self, protocol: str, action: str, details: dict[str, Any]) -> None:
         path = str(details.get("path", "")).partition("?")[0]

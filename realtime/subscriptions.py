@@ -115,6 +115,15 @@ class Subscription(Generic[E]):
             return False
         return self.is_lost or bool(self._buffer or self._snapshot or self.known > self.tail)
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether it has to read from the log."""
+        return self.has_work and (self.is_lost or bool(self._snapshot) or self.known > self.tail)
+
+    @property
+    def buffered_bytes(self) -> int:
+        return self._size
+
     def offer(self, event: E) -> bool:
         """Takes the stream's next event as it happens. Returns False where it found the buffer full."""
         self.known = max(self.known, event.seq)
@@ -122,9 +131,7 @@ class Subscription(Generic[E]):
             return True
         fits = True
         if event.seq == self.tail + 1 and not self._snapshot:
-            fits = not self._buffer or (
-                len(self._buffer) < self._max_events and self._size + event.size <= self._max_bytes
-            )
+            fits = self._fits(event)
             if fits:
                 self._append(event)
             else:
@@ -160,23 +167,31 @@ class Subscription(Generic[E]):
         return After(self.tail) if self.known > self.tail else None
 
     def fill(self, events: Sequence[E]) -> bool:
-        """Takes the answer to `After`. Returns False where it does not go on from the tail: what lies between is gone,
-        and only a snapshot can help."""
+        """Takes the answer to `After`, as much of it as there is room for. Returns False where it does not go on from
+        the tail: what lies between is gone, and only a snapshot can help."""
         tail = self.tail
         for event in events:
-            if event.seq == self.tail + 1:
+            self.known = max(self.known, event.seq)
+            if event.seq == self.tail + 1 and self._fits(event):
                 self._append(event)
-                self.known = max(self.known, event.seq)
         return self.tail > tail or self.known <= self.tail
 
     def fill_snapshot(self, asked: Each, events: Sequence[E]) -> None:
-        """Takes the answer to `Each`: a beginning of what was asked, less what has been pruned meanwhile."""
-        last = events[-1].seq if events else asked.seqs[-1]
-        while self._snapshot and self._snapshot[0] <= last:
-            self._snapshot.popleft()
+        """Takes the answer to `Each`, as much of it as there is room for: a beginning of what was asked, less what has
+        been pruned meanwhile."""
+        last = asked.seqs[-1]
         for event in events:
+            if not self._fits(event):
+                break
             self._buffer.append(event)
             self._size += event.size
+            last = event.seq
+        while self._snapshot and self._snapshot[0] <= last:
+            self._snapshot.popleft()
+
+    def _fits(self, event: E) -> bool:
+        """Whether there is room; one event always has."""
+        return not self._buffer or (len(self._buffer) < self._max_events and self._size + event.size <= self._max_bytes)
 
     def _append(self, event: E) -> None:
         self._buffer.append(event)

@@ -22,7 +22,8 @@ _executor: ThreadPoolExecutor | None = None
 
 async def in_thread(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Runs `work` in the pool. Its connection is checked before and after; work that finds its connection lost is done
-    once more with a new one, so it must be safe to repeat."""
+    once more with a new one, so it must be safe to repeat. Work whose caller has gone (cancelled, out of time) before
+    its turn came is never begun: when a frozen database thaws, nobody waits behind those who have left."""
     return await asyncio.get_running_loop().run_in_executor(_pool(), lambda: _checked(work, *args, **kwargs))
 
 
@@ -31,11 +32,18 @@ def _checked(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     try:
         try:
             return work(*args, **kwargs)
-        except (OperationalError, InterfaceError):
+        except (OperationalError, InterfaceError) as error:
+            if _is_crowded(error):
+                raise
             _drop_lost_connections()
             return work(*args, **kwargs)
     finally:
         close_old_connections()
+
+
+def _is_crowded(error: Exception) -> bool:
+    """No connection of the pool became free or could be made in time; another attempt would wait for as long again."""
+    return type(error.__cause__).__name__ == "PoolTimeout"
 
 
 def _drop_lost_connections() -> None:

@@ -5,13 +5,15 @@ import os
 from django.contrib.admin.views.decorators import staff_member_required
 from django.http import HttpRequest, JsonResponse
 
+from realtime import serving
 from realtime.counters import counts
 from realtime.hub import live_hubs
 
 
 @staff_member_required
 def status(request: HttpRequest) -> JsonResponse:
-    """Sockets, streams and counts of the process that answers; each process has its own."""
+    """Sockets, streams and counts of the process that answers; each process has its own. `server` says how many
+    sockets wait for their clients (`behind`) and what is kept for them, and is null under another server."""
     hubs = live_hubs()
     return JsonResponse(
         {
@@ -19,6 +21,7 @@ def status(request: HttpRequest) -> JsonResponse:
             "sockets": sum(hub.sockets for hub in hubs),
             "streams": sum(len(hub.streams) for hub in hubs),
             "subscriptions": sum(len(live.subscriptions) for hub in hubs for live in list(hub.streams.values())),
+            "server": serving.figures and serving.figures(),
             "counts": counts(),
         }
     )

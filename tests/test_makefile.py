@@ -13,7 +13,7 @@ import pytest
 from tests.servers.process import ROOT, free_port
 
 pytestmark = pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
-WORDS = ("help", "run", "test", "test-fast", "lint", "format", "clean")
+WORDS = ("help", "run", "test", "test-fast", "soak", "lint", "format", "clean")
 
 
 @pytest.fixture

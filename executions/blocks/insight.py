@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, FiniteFloat
 
+from executions.blocks.markdown import escaped
 from executions.blocks.registry import BlockError, BlockInput, Outputs, block
 from executions.blocks.text import WORD, is_telling
 
@@ -12,18 +13,12 @@ WORDS_A_MINUTE = 238
 """Silent reading of English prose: Brysbaert, "How many words do we read per minute?", Journal of Memory and Language
 109 (2019)."""
 
-MAX_LINE = 1_000
-"""Characters of one quoted sentence: a text without full stops is one sentence."""
-
 EASE_LEVELS = [(90, "very easy"), (80, "easy"), (70, "fairly easy"), (60, "plain English")]
 EASE_LEVELS += [(50, "fairly difficult"), (30, "difficult")]
 """From which reading ease on a text counts as what: Flesch, The Art of Readable Writing (1949)."""
 
 _VOWELS = re.compile("[aeiouyáéíóúàèìòùäöüâêîôû]+")
 _SILENT_END = re.compile("(?:[^laeiouy]e|[^aeiouytd]ed|[^aeiouysxzcg]es)$")
-_MARKDOWN = re.compile(r"[\\`*_\[\]<>|~&]|^[-+#=]")
-"""Signs that mean something in Markdown: anywhere, or at the start of a line."""
-_NUMBERED = re.compile(r"^(\d{1,9})([.)])")
 
 Sentences = Annotated[list[str], Field(min_length=1)]
 
@@ -116,29 +111,21 @@ def _mean_weight(words: list[str], weight: dict[str, float]) -> float:
 def report(data: ReportInput) -> Outputs:
     minutes = data.word_count / WORDS_A_MINUTE
     lines = [
-        f"# {_escaped(data.title)}",
+        f"# {escaped(data.title)}",
         "",
         f"{data.word_count:,} words, {data.distinct_count:,} of them different, in {data.sentence_count:,} sentences: "
         + (f"about {minutes:.0f} min of reading." if minutes >= 1 else "less than a minute of reading."),
         "",
         "## Readability",
         "",
-        f"Flesch reading ease {data.reading_ease:.1f} ({_escaped(data.level)}), Flesch–Kincaid grade {data.grade:.1f}.",
+        f"Flesch reading ease {data.reading_ease:.1f} ({escaped(data.level)}), Flesch–Kincaid grade {data.grade:.1f}.",
         "",
         "## Key sentences",
         "",
-        *(f"{number}. {_escaped(sentence)}" for number, sentence in enumerate(data.key_sentences, 1)),
+        *(f"{number}. {escaped(sentence)}" for number, sentence in enumerate(data.key_sentences, 1)),
         "",
         "## Most frequent words",
         "",
-        *(f"- {_escaped(each.word)}: {each.count:,}" for each in data.frequencies[:10]),
+        *(f"- {escaped(each.word)}: {each.count:,}" for each in data.frequencies[:10]),
     ]
     return {"report": ["\n".join(lines) + "\n"]}
-
-
-def _escaped(text: str) -> str:
-    """The text as Markdown that shows it as it is, on one line of bounded length."""
-    line = " ".join(text.split())
-    if len(line) > MAX_LINE:
-        line = line[:MAX_LINE].rstrip() + " …"
-    return _NUMBERED.sub(r"\1\\\2", _MARKDOWN.sub(r"\\\g<0>", line))

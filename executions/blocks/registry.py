@@ -19,11 +19,13 @@ from importlib import import_module
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema, core_schema
 
 from executions.validation import sentences
 
-OWN_MODULES = ("executions.blocks.text", "executions.blocks.insight")
+OWN_MODULES = tuple(f"executions.blocks.{name}" for name in ("text", "insight", "census", "table", "profile"))
 
 Outputs = dict[str, list[Any]]
 Input = TypeVar("Input", bound="BlockInput")
@@ -40,9 +42,36 @@ class BlockError(Exception):
 
 
 @dataclass(frozen=True)
+class LongText:
+    """Marks an input that is pasted or uploaded, and bounds it: `csv: Annotated[str, LongText(256 * 1024, ".csv")]`."""
+
+    max_bytes: int  # of UTF-8
+    accept: str = "text/*"  # what a browser offers first when a file is chosen
+
+    def check(self, text: str) -> str:
+        size = len(text.encode())
+        if size > self.max_bytes:
+            raise ValueError(f"it is {size / 1024:,.0f} KB long; {self.max_bytes // 1024} KB are the most.")
+        return text
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Marks an input that is the path of a folder in the project: `folder: Annotated[str, Folder()]`."""
+
+
+Kind = LongText | Folder | type
+PLAIN: tuple[type[str | int | float | bool], ...] = (str, int, float, bool)
+
+
+@dataclass(frozen=True)
 class Field:
     """One input of a block, for forms and lists. A field that takes a list gets all values that links carry to it;
-    any other takes exactly one."""
+    any other takes exactly one. `kind` is how a person can be asked for it: a mark, or one of PLAIN; None where a
+    program must give it."""
 
     name: str
     title: str
@@ -50,6 +79,7 @@ class Field:
     is_required: bool
     default: Any
     takes_list: bool
+    kind: Kind | None
 
 
 @dataclass(frozen=True)
@@ -71,6 +101,7 @@ class Block:
                 is_required=field.is_required(),
                 default=None if field.is_required() else field.get_default(call_default_factory=True),
                 takes_list=_takes_list(field.annotation),
+                kind=_kind(field),
             )
             for name, field in self.input_model.model_fields.items()
         }
@@ -140,3 +171,10 @@ def _takes_list(annotation: Any) -> bool:
     if get_origin(annotation) in (Union, UnionType):
         return any(_takes_list(each) for each in get_args(annotation))
     return annotation is list or get_origin(annotation) is list
+
+
+def _kind(field: FieldInfo) -> Kind | None:
+    for mark in field.metadata:
+        if isinstance(mark, LongText | Folder):
+            return mark
+    return next((plain for plain in PLAIN if field.annotation is plain), None)

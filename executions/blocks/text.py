@@ -9,9 +9,9 @@ from typing import Annotated
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from executions.blocks.registry import BlockError, BlockInput, Outputs, block
+from executions.blocks.registry import BlockError, BlockInput, LongText, Outputs, block
 from executions.blocks.stop_words import STOP_WORDS
 
 MAX_TEXT_BYTES = 256 * 1024
@@ -25,14 +25,7 @@ _NEVER_LAST = frozenset({"mr", "mrs", "ms", "dr", "prof", "st", "vs", "fig", "vo
 """Abbreviations that a sentence does not end with, so that the full stop is theirs."""
 
 
-def _of_bounded_size(text: str) -> str:
-    size = len(text.encode())
-    if size > MAX_TEXT_BYTES:
-        raise ValueError(f"it is {size / 1024:,.0f} KB long; {MAX_TEXT_BYTES // 1024} KB are the most.")
-    return text
-
-
-Text = Annotated[str, AfterValidator(_of_bounded_size)]
+Text = Annotated[str, LongText(MAX_TEXT_BYTES, "text/*,.md,.markdown,.rst")]
 
 
 class ProseInput(BlockInput):

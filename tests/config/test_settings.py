@@ -123,8 +123,19 @@ def test_a_database_url_names_a_postgres_with_a_pool(checkout: Checkout) -> None
     assert (database["HOST"], database["PORT"], database["NAME"]) == ("db.internal", 5433, "live")
     assert (database["USER"], database["PASSWORD"]) == ("me", "a word")
     assert database["OPTIONS"]["sslmode"] == "require"
+    assert database["OPTIONS"]["application_name"] == "runwire"
+    assert database["OPTIONS"]["connect_timeout"] == 5
+    assert database["OPTIONS"]["pool"]["reconnect_timeout"] == database["OPTIONS"]["pool"]["timeout"]
     assert database["OPTIONS"]["pool"]["max_size"] == 7
     assert database["CONN_MAX_AGE"] == 0
+
+
+def test_a_database_url_may_say_otherwise_how_long_to_wait_and_that_pgbouncer_is_between(checkout: Checkout) -> None:
+    url = "postgres://me@db/live?connect_timeout=9&application_name=worker&DISABLE_SERVER_SIDE_CURSORS=True"
+    database = checkout.settings(DATABASE_URL=url)["DATABASES"]["default"]
+    assert int(database["OPTIONS"]["connect_timeout"]) == 9
+    assert database["OPTIONS"]["application_name"] == "worker"
+    assert database["DISABLE_SERVER_SIDE_CURSORS"] is True
 
 
 def test_a_database_url_names_a_sqlite_file_anywhere(checkout: Checkout) -> None:

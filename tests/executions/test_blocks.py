@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from executions.blocks import insight, registry, text
+from executions.blocks import insight, markdown, registry, text
 from executions.blocks.registry import BlockError, BlockInput, Outputs, all_blocks, block, find_block
 
 TEXT = """# The sea
@@ -212,7 +212,7 @@ def test_the_report_shows_what_it_quotes_as_it_is() -> None:
     assert report.startswith("# \\# \\<script\\>\n")
     assert "about 2 min of reading" in report
     assert "1. 1\\. \\[Click\\](javascript:alert(1)) \\<b\\>now\\</b\\>\n" in report
-    assert f"2. {'x' * insight.MAX_LINE} …\n" in report
+    assert f"2. {'x' * markdown.MAX_LINE} …\n" in report
     assert "- \\_sea\\_: 2\n" in report
 
 

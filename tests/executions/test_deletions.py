@@ -6,7 +6,13 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection, transaction
 
-from executions.events import GraphDeleted, GraphExecutionDeleted, NodeExecutionDeleted, NotificationDeleted
+from executions.events import (
+    GraphDeleted,
+    GraphExecutionDeleted,
+    NodeExecutionDeleted,
+    NotificationDeleted,
+    UserDeleted,
+)
 from executions.models import Graph, GraphExecution, NodeExecution, Notification
 from tests.executions.conftest import CannotHearError, Heard, Statements
 
@@ -25,6 +31,7 @@ def gone(graph: Graph, execution: GraphExecution, node: NodeExecution, user: Use
         "graph_execution_deleted": GraphExecutionDeleted(id=str(execution.pk), graph_id=str(graph.pk), **ids),
         "graph_deleted": GraphDeleted(id=str(graph.pk), **ids),
         "notification_deleted": NotificationDeleted(id=str(notification.pk), **ids),
+        "user_deleted": UserDeleted(id=str(user.pk)),
     }
 
 

@@ -32,11 +32,12 @@ def test_a_person_and_an_admin_can_log_in_and_have_a_graph_to_run() -> None:
     assert isinstance(admin, User)
     assert (ada.is_staff, admin.is_staff, admin.is_superuser) == (False, True, True)
     assert set(Graph.objects.values_list("owner__username", "name")) == {
-        ("ada", "Text insight"),
-        ("admin", "Text insight"),
+        (name, graph) for name in ("ada", "admin") for graph in ("Text insight", "Codebase census", "CSV profile")
     }
     assert said == (
-        "Made the account ada, the graph “Text insight” of ada, the account admin, the graph “Text insight” of admin.\n"
+        "Made the account ada, the graph “Text insight” of ada, the graph “Codebase census” of ada, "
+        "the graph “CSV profile” of ada, the account admin, the graph “Text insight” of admin, "
+        "the graph “Codebase census” of admin, the graph “CSV profile” of admin.\n"
         "Log in as ada / ada or admin / admin.\n"
     )
 

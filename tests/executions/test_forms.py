@@ -7,10 +7,11 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.core.files.uploadedfile import SimpleUploadedFile
 
+from executions.blocks.table import EXAMPLE
 from executions.blocks.text import MAX_TEXT_BYTES
 from executions.forms import StartForm
 from executions.models import Graph
-from executions.samples import make_text_insight
+from executions.samples import CODEBASE_CENSUS, SAMPLES, default_text, make_sample, make_text_insight
 
 
 @pytest.fixture
@@ -31,8 +32,8 @@ def sample(user: User) -> Graph:
 
 def filled_in(user: User, graph: Any, text: str = "", file: bytes | None = None) -> StartForm:
     """As a browser sends it."""
-    files = {} if file is None else {"file": SimpleUploadedFile("text.txt", file)}
-    form = StartForm({"graph": str(graph), "text": text}, files, user=user)
+    files = {} if file is None else {"input-text-file": SimpleUploadedFile("text.txt", file)}
+    form = StartForm({"graph": str(graph), "input-text": text}, files, user=user)
     form.is_valid()
     return form
 
@@ -64,7 +65,7 @@ def test_the_ends_of_lines_that_browsers_send_do_not_count(user: User, sample: G
         ({"text": "One.", "graph": uuid4()}, "Choose one of your graphs."),
         ({"text": "One.", "graph": "<img src=x>"}, "Choose one of your graphs."),
         ({"file": b"x" * (MAX_TEXT_BYTES + 1)}, "256 KB are the most."),
-        ({"file": b"\xff\xfe"}, "This file is not a text in UTF-8."),
+        ({"file": b"\xff\xfe"}, "This file is not a text in UTF-8: line 1 holds other bytes."),
         ({"file": b"a\x00b"}, "it contains null characters"),
         ({"file": b"\n"}, "This file is empty."),
         ({"file": b""}, "This file is empty."),
@@ -93,10 +94,57 @@ def test_staff_that_sees_all_graphs_sees_whose_they_are(user: User, sample: Grap
 def test_a_graph_that_needs_more_than_a_text_says_so(user: User) -> None:
     graph = Graph.objects.create(owner=user, name="More", nodes=[{"id": "r", "block_id": "insight.report"}], links=[])
     message = errors_of(filled_in(user, graph.pk, "One."))
-    assert "This graph also needs sentence_count, word_count" in message
+    assert "This graph also needs frequencies, key_sentences, which" in message
 
 
 def test_a_graph_that_takes_no_text_gets_none(user: User) -> None:
     nodes = [{"id": "n", "block_id": "another.engine"}]
     graph = Graph.objects.create(owner=user, name="Foreign", nodes=nodes, links=[])
     assert filled_in(user, graph.pk, "One.").inputs == {}
+
+
+def test_a_form_asks_for_what_the_chosen_graph_takes(user: User) -> None:
+    graphs = {sample.name: make_sample(sample, user)[0] for sample in SAMPLES}
+
+    def asked(name: str) -> dict[str, Any]:
+        form = StartForm(user=user, wanted=str(graphs[name].pk))
+        return {question.name: question.value() for question in form.questions}
+
+    assert asked("Text insight") == {"input-text": default_text(), "input-text-file": None}
+    assert asked("CSV profile") == {"input-csv": EXAMPLE, "input-csv-file": None}
+    assert asked("Codebase census") == {"input-folder": "."}
+
+
+@pytest.mark.parametrize("name", ["Codebase census", "CSV profile"])
+def test_what_a_form_starts_with_can_be_sent_as_it_is(user: User, name: str) -> None:
+    graph = next(make_sample(sample, user)[0] for sample in SAMPLES if sample.name == name)
+    blank = StartForm(user=user, wanted=str(graph.pk))
+
+    said = {"graph": str(graph.pk)} | {each.name: each.value() for each in blank.questions if each.value()}
+    sent = StartForm(said, {}, user=user)
+
+    assert sent.is_valid()
+    assert sent.inputs in ({"folder": "."}, {"csv": EXAMPLE})
+
+
+@pytest.mark.parametrize("path", ["..", "/etc", "executions/../..", ".git", "<img src=x>", ""])
+def test_only_a_folder_that_is_offered_can_be_chosen(user: User, path: str) -> None:
+    graph, _ = make_sample(CODEBASE_CENSUS, user)
+
+    form = StartForm({"graph": str(graph.pk), "input-folder": path}, {}, user=user)
+
+    assert errors_of(form) in ("Choose one of the folders of this project.", "This field is required.") or not path
+    assert "folder" not in (form.inputs if form.is_valid() else {})
+
+
+def test_numbers_and_ticks_are_asked_for_too_and_may_be_left_to_the_block(user: User) -> None:
+    nodes = [{"id": "n", "block_id": "text.words"}]
+    graph = Graph.objects.create(owner=user, name="Words", nodes=nodes, links=[])
+
+    def inputs(**said: str) -> dict[str, Any]:
+        form = StartForm({"graph": str(graph.pk), **{f"input-{name}": each for name, each in said.items()}}, user=user)
+        assert form.is_valid(), form.errors
+        return form.inputs
+
+    assert inputs(text="One.", most="3") == {"text": "One.", "most": 3}
+    assert inputs(text="One.", most="") == {"text": "One."}

@@ -13,10 +13,11 @@ from pytest_django import Settings
 
 from executions import run as run_module
 from executions.blocks import registry
+from executions.blocks.table import EXAMPLE
 from executions.leases import claim_next
 from executions.models import Graph, GraphExecution, NodeExecution
 from executions.run import Run
-from executions.samples import make_text_insight
+from executions.samples import CODEBASE_CENSUS, CSV_PROFILE, Sample, make_sample, make_text_insight
 from executions.services import report_execution, requeue_execution, start_execution, terminate_execution
 from executions.signals import graph_execution_changed, node_execution_changed
 from executions.statuses import ExecutionStatus
@@ -26,6 +27,7 @@ from tests.executions.gates import new_gate, until_killed
 pytestmark = pytest.mark.django_db(transaction=True)
 
 BLOCKS = ("tests.executions.sample_blocks",)
+CONTROL = "\x01"  # takes six bytes in JSON
 TEXT = "The whale sank the ship. Sailors told stories about the whale. The harbour was quiet for a long time."
 
 
@@ -125,6 +127,52 @@ def test_text_insight_from_queued_to_completed(user: User, workers: Workers, eve
         assert place[source, "COMPLETED"] < place[sink, "QUEUED"]
     assert place["words", "QUEUED"] < place["sentences", "COMPLETED"]
     assert place["sentences", "QUEUED"] < place["words", "COMPLETED"]
+
+
+@pytest.mark.parametrize(
+    ("sample", "inputs", "said"),
+    [
+        (CODEBASE_CENSUS, {"folder": "executions/blocks"}, "lines of code"),
+        (CODEBASE_CENSUS, {}, "of the whole project."),
+        (CSV_PROFILE, {"csv": EXAMPLE}, "8 rows of 10 columns"),
+    ],
+)
+def test_the_other_samples_from_queued_to_completed(
+    user: User, workers: Workers, sample: Sample, inputs: dict[str, Any], said: str
+) -> None:
+    graph, _ = make_sample(sample, user)
+    execution = start_execution(graph, user=user, inputs=inputs, runner="embedded")
+
+    claimed(workers).go()
+
+    execution.refresh_from_db()
+    assert (execution.status, execution.outputs["report"][0].startswith(f"# {sample.name}\n")) == ("COMPLETED", True)
+    assert said in execution.outputs["report"][0]
+
+
+@pytest.mark.parametrize(
+    ("sample", "inputs", "error"),
+    [
+        (CODEBASE_CENSUS, {"folder": "/etc"}, "A path goes down from the project's folder"),
+        (CODEBASE_CENSUS, {"folder": "../.."}, "A path goes down from the project's folder"),
+        (CODEBASE_CENSUS, {"folder": 3}, "folder: input should be a valid string"),
+        (CSV_PROFILE, {"csv": "a,b\n"}, "There is a header and no row."),
+        (CSV_PROFILE, {"csv": "a,b\n" + f"{CONTROL * 100},1\n" * 850}, "What it returned cannot be recorded."),
+    ],
+)
+def test_bad_input_fails_the_first_node_with_a_clear_error(
+    user: User, workers: Workers, sample: Sample, inputs: dict[str, Any], error: str
+) -> None:
+    graph, _ = make_sample(sample, user)
+    execution = start_execution(graph, user=user, inputs=inputs, runner="embedded")
+
+    claimed(workers).go()
+
+    execution.refresh_from_db()
+    first = NodeExecution.objects.get(graph_execution=execution, node_id=graph.nodes[0]["id"])
+    assert (execution.status, first.status) == ("FAILED", "FAILED")
+    assert error in first.output_data["error"][0]
+    assert error in execution.stats["error"]
 
 
 def test_every_node_keeps_what_went_in_what_came_out_and_when(user: User, workers: Workers) -> None:

@@ -9,29 +9,32 @@ from pytest_django import Settings
 from executions.blocks.registry import find_block
 from executions.blocks.text import MAX_TEXT_BYTES
 from executions.models import Graph
-from executions.samples import NAME, default_text, make_text_insight, text_insight
+from executions.samples import SAMPLES, Sample, default_text, example_of, make_sample, make_text_insight
 from executions.topology import run_fields
 
 
-def test_every_link_of_text_insight_carries_an_output_to_a_field() -> None:
-    definition = text_insight()
+@pytest.mark.parametrize(("sample", "takes"), [*zip(SAMPLES, ("text", "folder", "csv"), strict=True)])
+def test_every_link_of_a_sample_carries_an_output_to_a_field(sample: Sample, takes: str) -> None:
+    definition = sample.definition
     blocks = {node.id: find_block(node.block_id) for node in definition.nodes}
 
     for link in definition.links:
         block = blocks[link.sink_id]
         assert block
         assert link.sink_name in block.fields
-    assert list(run_fields(definition)) == ["text"]
+    assert list(run_fields(definition)) == [takes]
 
 
 @pytest.mark.django_db
 def test_the_sample_graph_is_made_once_for_each_owner(user: User, other_user: User) -> None:
-    graph, is_new = make_text_insight(user)
+    made = [make_sample(sample, user) for sample in SAMPLES]
 
-    assert (graph.name, graph.owner, is_new) == (NAME, user, True)
-    assert make_text_insight(user) == (graph, False)
+    assert [(graph.name, graph.owner, is_new) for graph, is_new in made] == [
+        (each.name, user, True) for each in SAMPLES
+    ]
+    assert [make_sample(sample, user) for sample in SAMPLES] == [(graph, False) for graph, _ in made]
     assert make_text_insight(other_user)[1]
-    assert Graph.objects.count() == 2
+    assert Graph.objects.count() == 4
 
 
 @pytest.mark.django_db
@@ -43,6 +46,15 @@ def test_a_sample_graph_that_its_owner_has_changed_stays_as_it_is(user: User) ->
     again, _ = make_text_insight(user)
 
     assert again.nodes == []
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_one_click_runs_something(sample: Sample) -> None:
+    (field,) = run_fields(sample.definition).values()
+    block = find_block(sample.definition.nodes[0].block_id)
+    assert block
+
+    assert block.run({field.name: example_of(field)})
 
 
 def test_a_form_starts_with_the_readme(settings: Settings, tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ WRITES: dict[str, tuple[Callable[[], Any], str]] = {
     "delete a notification": (lambda: NOTIFICATIONS.all().delete(), "notification_deleted"),
     "delete an execution": (lambda: EXECUTIONS.get().delete(), "graph_execution_deleted"),
     "delete a graph": (lambda: Graph.objects.get().delete(), "graph_deleted"),
-    "delete a user": (lambda: User.objects.get().delete(), "graph_deleted"),
+    "delete a user": (lambda: User.objects.get().delete(), "user_deleted"),
 }
 
 

@@ -13,8 +13,9 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 
+from executions.blocks.text import MAX_TEXT_BYTES
 from executions.models import Graph, GraphExecution, NodeExecution
-from executions.samples import default_text, make_text_insight
+from executions.samples import CODEBASE_CENSUS, CSV_PROFILE, default_text, make_sample, make_text_insight
 from executions.services import finish_execution, notify_user, report_execution, report_node, terminate_execution
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\u202e\u2066\"'&{{ x }}{% y %}"
@@ -172,11 +173,11 @@ def test_the_rows_can_be_had_alone(page: Client, execution: GraphExecution) -> N
 
 def test_the_form_starts_with_a_text_to_try(page: Client, sample: Graph) -> None:
     form = page.get(url("execution-start")).context["form"]
-    assert form["text"].value() == default_text()
+    assert form["input-text"].value() == default_text()
 
 
 def test_a_pasted_text_starts_a_run(page: Client, user: User, sample: Graph) -> None:
-    response = page.post(url("execution-start"), {"graph": sample.pk, "text": "One.\r\nTwo."})
+    response = page.post(url("execution-start"), {"graph": sample.pk, "input-text": "One.\r\nTwo."})
     execution = GraphExecution.objects.get()
     assert response["Location"] == url("execution-detail", execution.pk)
     assert (execution.user, execution.graph, execution.status) == (user, sample, "QUEUED")
@@ -185,29 +186,57 @@ def test_a_pasted_text_starts_a_run(page: Client, user: User, sample: Graph) -> 
 
 def test_an_uploaded_text_takes_the_place_of_the_pasted_one(page: Client, sample: Graph) -> None:
     file = SimpleUploadedFile("text.md", "\ufeffÜber alles.".encode())
-    page.post(url("execution-start"), {"graph": sample.pk, "text": "Pasted.", "file": file})
+    page.post(url("execution-start"), {"graph": sample.pk, "input-text": "Pasted.", "input-text-file": file})
     assert GraphExecution.objects.get().inputs == {"text": "Über alles."}
 
 
 def test_bad_input_is_told_and_starts_nothing(page: Client, sample: Graph) -> None:
     file = SimpleUploadedFile("text.txt", b"\xff\xfe")
-    response = page.post(url("execution-start"), {"graph": "nonsense", "text": "", "file": file})
+    response = page.post(url("execution-start"), {"graph": sample.pk, "input-text": "", "input-text-file": file})
     assert response.status_code == 422
     text = text_of(response)
     assert "Nothing was started" in text
-    assert "Choose one of your graphs." in text
-    assert "This file is not a text in UTF-8." in text
+    assert "This file is not a text in UTF-8: line 1 holds other bytes." in text
     assert not GraphExecution.objects.exists()
 
 
 def test_what_was_pasted_is_still_there_after_a_mistake(page: Client, sample: Graph) -> None:
-    response = page.post(url("execution-start"), {"graph": "", "text": "My own words."})
-    assert response.context["form"]["text"].value() == "My own words."
+    response = page.post(url("execution-start"), {"graph": sample.pk, "input-text": "My own\0words."})
+    assert response.context["form"]["input-text"].value() == "My own\0words."
+
+
+def test_a_text_that_no_event_can_hold_is_told(page: Client, sample: Graph) -> None:
+    # Each of these signs takes six bytes in JSON.
+    response = page.post(url("execution-start"), {"graph": sample.pk, "input-text": "\x01" * MAX_TEXT_BYTES})
+    assert response.status_code == 422
+    assert "bytes" in text_of(response)
+    assert not GraphExecution.objects.exists()
+
+
+def test_a_file_is_bounded_while_it_is_read(page: Client, sample: Graph) -> None:
+    file = SimpleUploadedFile("big.txt", b"x" * 3_000_000)
+    response = page.post(url("execution-start"), {"graph": sample.pk, "input-text-file": file})
+    assert response.status_code == 422
+    assert "This is 2,930 KB long; 256 KB are the most." in text_of(response)
+
+
+def test_the_name_of_a_file_means_nothing(page: Client, sample: Graph) -> None:
+    file = SimpleUploadedFile("../../<img src=x>\r\n.txt", b"One.")
+    page.post(url("execution-start"), {"graph": sample.pk, "input-text-file": file})
+    assert GraphExecution.objects.get().inputs == {"text": "One."}
+
+
+def test_each_graph_has_its_own_form(page: Client, user: User) -> None:
+    for sample, sign in ((CODEBASE_CENSUS, '<option value="executions/blocks">'), (CSV_PROFILE, "Mercury,,0.33")):
+        graph, _ = make_sample(sample, user)
+        content = page.get(url("execution-start"), {"graph": str(graph.pk)}).content.decode()
+        assert sign in content
+        assert sample.description in content
 
 
 def test_nobody_elses_graph_can_be_run(page: Client, sample: Graph, other_user: User) -> None:
     graph, _ = make_text_insight(other_user)
-    response = page.post(url("execution-start"), {"graph": graph.pk, "text": "One."})
+    response = page.post(url("execution-start"), {"graph": graph.pk, "input-text": "One."})
     assert "Choose one of your graphs." in text_of(response)
     assert not GraphExecution.objects.exists()
 

@@ -62,6 +62,9 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
                 message = await receive()
                 length, more = length + len(message["body"]), message["more_body"]
             body = str(length)
+        case "put":
+            put(rest[0], True)
+            body = "put"
         case "raise":
             raise RuntimeError("This page is broken.")
         case "never":
@@ -143,7 +146,6 @@ async def interrupt(scope: Scope, receive: Receive, send: Send) -> None:
     """Closes with 4001 while another task waits to send."""
     await send({"type": "websocket.accept"})
     sending = [asyncio.create_task(send({"type": "websocket.send", "text": MEGABYTE})) for _ in range(20)]
-    await sending[0]
     _, waiting = await asyncio.wait(sending, timeout=0.2)
     put("waited", len(waiting))
     leaving = asyncio.create_task(receive())
@@ -164,6 +166,34 @@ async def talk_on(scope: Scope, receive: Receive, send: Send) -> None:
     put("talked-on", True)
 
 
+async def later(scope: Scope, receive: Receive, send: Send) -> None:
+    """Takes nothing until `/put/NAME-go`; then all, and says what it was: the numbers with which the texts begin."""
+    name = scope["path"].split("/")[-1]
+    await send({"type": "websocket.accept"})
+    await on_board(f"{name}-go")
+    numbers = []
+    while (message := await receive())["type"] == "websocket.receive":
+        numbers.append(int(message["text"].split()[0]))
+    put(name, [numbers, message["code"]])
+
+
+async def last_words(scope: Scope, receive: Receive, send: Send) -> None:
+    """Leaves with the server what to say; the number of messages and the code go on the board."""
+    frames = scope["extensions"]["realtime.server"]["last_frames"]
+    frames.update({code: f"last words for {code}" for code in (1008, 1012, 4013)})
+    await send({"type": "websocket.accept"})
+    messages = 0
+    while (message := await receive())["type"] == "websocket.receive":
+        messages += 1
+    put(scope["path"].split("/")[-1], [messages, message["code"]])
+
+
+async def handshake(scope: Scope, receive: Receive, send: Send) -> None:
+    """Never answers the handshake."""
+    put("shaking", True)
+    await receive()
+
+
 SOCKETS: dict[str, Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]] = {
     "accept-and-fail": accept_and_fail,
     "choir": choir,
@@ -171,8 +201,11 @@ SOCKETS: dict[str, Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]] 
     "echo": echo,
     "fail": fail,
     "flood": flood,
+    "handshake": handshake,
     "interrupt": interrupt,
     "large": large,
+    "last-words": last_words,
+    "later": later,
     "never": never,
     "refuse": refuse,
     "stall": stall,

@@ -1,5 +1,6 @@
 """A server as its users start it: a process on a free port, whose output is kept and can be waited for."""
 
+import json
 import os
 import re
 import signal
@@ -14,6 +15,11 @@ from urllib.request import urlopen
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60  # seconds until something that must happen counts as never happening
 LISTENING = re.compile(r"Listening on TCP address [\d.]+:(\d+)")
+
+
+def limits(**limits: float) -> dict[str, str]:
+    """An environment in which these limits hold."""
+    return {"TEST_LIMITS": json.dumps(limits)}
 
 
 class ServerProcess:
@@ -86,9 +92,12 @@ class ServerProcess:
             body: bytes = response.read()
         return body.decode()
 
-    def stop(self, sign: signal.Signals = signal.SIGTERM) -> int:
-        """Its exit code."""
-        if self.process.poll() is None:
+    def tell_to_stop(self, sign: signal.Signals = signal.SIGTERM) -> None:
+        self.process.send_signal(sign)
+
+    def stop(self, sign: signal.Signals | None = signal.SIGTERM) -> int:
+        """Its exit code. With None it is not told again."""
+        if sign and self.process.poll() is None:
             self.process.send_signal(sign)
         try:
             code = self.process.wait(PATIENCE)

@@ -8,6 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from realtime import log
+from realtime.admin import ShortPaginator
 from realtime.log import Entry, Place
 from realtime.models import Stream, StreamEvent
 from realtime.publish import publish, publish_entries
@@ -52,6 +53,26 @@ def test_a_long_list_costs_no_more_queries_than_a_short_one(admin: Client) -> No
     few = queries()
     publish_entries([Entry("order_changed", "{}", (Place(f"u1|orders#{n}", "order"),)) for n in range(50)])
     assert queries() == few
+
+
+@pytest.mark.parametrize("list_of", [STREAMS, EVENTS])
+@pytest.mark.parametrize("search", [{}, {"q": "orders"}])
+def test_no_list_counts_all_rows_or_looks_for_all_values(admin: Client, list_of: str, search: dict[str, str]) -> None:
+    """With a million events each of these would take a second or more."""
+    publish_entries([Entry("order_changed", "{}", (Place(f"u1|orders#{n}", "order"),)) for n in range(120)])
+    with CaptureQueriesContext(connection) as captured:
+        assert admin.get(reverse(f"{list_of}_changelist"), search).status_code == 200
+    own = [each["sql"] for each in captured if "realtime_" in each["sql"]]
+    assert len(own) == 2
+    assert all("LIMIT" in sql and "DISTINCT" not in sql for sql in own)
+
+
+def test_a_list_shows_only_so_many_rows(admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ShortPaginator, "MOST", 3)
+    publish_entries([Entry("order_changed", "{}", (Place(f"u1|orders#{n}", "order"),)) for n in range(5)])
+    page = admin.get(reverse(f"{STREAMS}_changelist")).content.decode()
+    assert [n for n in range(5) if f"orders#{n}" in page] != []
+    assert "3 streams" in page
 
 
 def test_one_of_each_can_be_looked_at(admin: Client) -> None:

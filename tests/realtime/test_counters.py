@@ -1,7 +1,11 @@
 """The counts of a process."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
+from realtime import counters
 from realtime.counters import count, counts
 
 
@@ -24,3 +28,10 @@ def test_who_reads_the_counts_cannot_change_them() -> None:
     count("errors")
     counts()["errors"] = -1
     assert counts()["errors"] > 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_child_that_is_forked_while_somebody_counts_can_count() -> None:
+    with counters._lock:  # a thread of the parent; in the child it does not exist, and never lets go
+        counters._forget()  # what Python calls in the child
+        count("errors")

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.dispatch import Signal
 from pytest_django import Settings
@@ -20,7 +21,10 @@ from executions.events import (
     NotificationEvent,
     NotificationPayload,
     NotificationRead,
+    UserDeleted,
 )
+from executions.models import Graph
+from executions.services import notify_user, start_execution
 from executions.statuses import ExecutionStatus
 from realtime import receivers
 from realtime.models import Stream, StreamEvent
@@ -106,6 +110,7 @@ SIGNALS: list[tuple[Signal, Any, dict[str, list[tuple[str, str, Any]]]]] = [
         {NOTIFICATIONS: [("notification_deleted", "m1", {"ids": ["m1"]})]},
     ),
     (signals.graph_deleted, GraphDeleted(id="g1", user_id="user-1"), {}),
+    (signals.user_deleted, UserDeleted(id="user-1"), {}),
 ]
 
 
@@ -174,6 +179,17 @@ def test_a_deleted_graph_ends_its_stream() -> None:
     signals.graph_execution_changed.send(sender=object, event=execution())
     signals.graph_deleted.send(sender=object, event=GraphDeleted(id="g1", user_id="user-1"))
     assert set(on_streams()) == {EXECUTION}
+
+
+def test_a_deleted_user_leaves_no_stream_behind() -> None:
+    user = get_user_model().objects.create_user("leaves")
+    graph = Graph.objects.create(owner=user, name="A graph")
+    start_execution(graph, user=user)
+    notify_user(user, type="info", event="hey")
+    assert Stream.objects.count() == 3
+    user.delete()
+    assert not Stream.objects.exists()
+    assert not StreamEvent.objects.exists()
 
 
 def test_a_change_that_is_taken_back_is_not_told() -> None:

@@ -178,6 +178,32 @@ def test_the_last_one_is_always_the_heads() -> None:
     assert newest(id, limit=1) == ([3], True)
 
 
+@pytest.mark.parametrize(
+    "entities",
+    [
+        "abc" * 20,  # few, all of them in the last events
+        "abcdef" + "a" * 50,  # some, and one of them alone made all of the last events
+        "abcdef" + "ab" * 20,
+        "".join(chr(ord("A") + number) for number in range(50)),  # many, each with one event
+        "".join(chr(ord("A") + number) for number in range(20)) + "A" * 40,
+    ],
+)
+def test_whatever_a_long_stream_is_made_of_the_answer_is_the_same(entities: str) -> None:
+    id = happen(*entities)
+    for head in (len(entities), len(entities) - 7):
+        true = sorted({entity: seq for seq, entity in enumerate(entities[:head], start=1)}.values())
+        for after in (0, 5, 30, head):
+            wanted = [seq for seq in true if seq > after]
+            for limit in (1, 2, 4, 6, 100):
+                assert newest(id, after, head, limit) == (wanted[-limit:], len(wanted) > limit)
+
+
+def test_few_entities_are_found_without_reading_the_stream(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    id = happen(*("abc" + "a" * 50))
+    with django_assert_num_queries(2):
+        assert newest(id, head=53, limit=4) == ([2, 3, 53], False)
+
+
 def test_of_an_empty_stream_there_is_nothing() -> None:
     assert newest(10**9) == ([], False)
 
@@ -201,6 +227,7 @@ def test_readers_find_their_way_by_an_index() -> None:
             lambda: read_each(id, [5, 700]),
             lambda: log.look_up(GRAPH),
             lambda: log.unnumbered(100),
+            lambda: newest_by_entity(id, after=0, head=2_000, limit=60),
         ):
             with CaptureQueriesContext(connection) as statements:
                 work()

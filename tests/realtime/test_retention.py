@@ -10,13 +10,13 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from realtime import log, retention
+from realtime import log, numbering, retention
 from realtime.log import END, Entry, Place
 from realtime.messages import WSMethod
 from realtime.models import Stream, StreamEvent
 from realtime.publish import end_stream, open_stream, publish, publish_entries, settle
 from realtime.replay import newest_by_entity, read_after
-from realtime.retention import prune, remove
+from realtime.retention import prune, prune_in_batches, remove, streams_with_old_events
 from tests.realtime.side_by_side import Thread, held, side_by_side, until_released, until_waiting
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -162,6 +162,94 @@ def test_the_state_is_the_same_before_and_after() -> None:
     assert_whole(KEY)
 
 
+# In batches
+
+
+@pytest.fixture
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "_BATCH", 3)
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_each_batch_leaves_a_stream_that_keeps_its_promises() -> None:
+    happen(*"abcabcabdab")
+    age(upto=8)
+    it = stream()
+    before = newest_by_entity(it.pk, after=0, head=it.head, limit=100)
+    floors = []
+    for _ in prune_in_batches(it.pk, LIMIT):
+        floors.append(stream().floor)
+        assert_whole(KEY)
+        assert newest_by_entity(it.pk, after=0, head=it.head, limit=100) == before
+    assert floors == [3, 6, 8]
+    assert left() == [6, 9, 10, 11]
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_who_stops_after_a_batch_goes_on_from_there() -> None:
+    happen(*"aaaaaaaaa")
+    age()
+    pruning = prune_in_batches(stream().pk, LIMIT)
+    assert (next(pruning), left(), stream().floor) == (3, [4, 5, 6, 7, 8, 9], 3)
+    pruning.close()
+    assert prune(stream().pk, LIMIT) == 5
+    assert left() == [9]
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_what_an_earlier_prune_kept_goes_when_there_is_something_newer() -> None:
+    happen(*"abcde")
+    age()
+    prune(stream().pk, LIMIT)
+    assert left() == [1, 2, 3, 4, 5]
+    happen(*"aceb")
+    age()
+    assert prune(stream().pk, LIMIT) == 4
+    assert left() == [4, 6, 7, 8, 9]
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_a_rehearsal_says_what_would_go_and_changes_nothing() -> None:
+    happen(*"abcabcabdab")
+    age(upto=8)
+    before = list(Stream.objects.values()), list(StreamEvent.objects.values())
+    assert sum(prune_in_batches(stream().pk, LIMIT, is_rehearsal=True)) == 7
+    assert (list(Stream.objects.values()), list(StreamEvent.objects.values())) == before
+    assert prune(stream().pk, LIMIT) == 7
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_a_stream_that_ends_between_two_batches_ends_the_pruning() -> None:
+    happen(*"aaaaaaaaa")
+    age()
+    pruning = prune_in_batches(stream().pk, LIMIT)
+    next(pruning)
+    end_stream(KEY)
+    assert list(pruning) == [0]
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_two_who_prune_one_stream_at_once_take_each_event_once() -> None:
+    happen(*"ab" * 20)
+    age()
+    id = stream().pk
+    assert sum(side_by_side(lambda: prune(id, LIMIT), lambda: prune(id, LIMIT))) == 38
+    assert_whole(KEY)
+    assert left() == [39, 40]
+
+
+def test_only_streams_that_would_be_shortened_are_visited() -> None:
+    for number in range(4):
+        happen("a", "a", key=f"u1|orders#{number}")
+    age("u1|orders#1")
+    age("u1|orders#3", upto=1)
+    found = streams_with_old_events(LIMIT)
+    assert [each.key for each in found] == ["u1|orders#1", "u1|orders#3"]
+    for each in list(found):
+        prune(each.pk, LIMIT)
+    assert not found.all().exists()
+
+
 # Events that stand in two streams
 
 
@@ -248,7 +336,7 @@ def test_another_who_was_faster_leaves_nothing_to_do(monkeypatch: pytest.MonkeyP
 def test_what_follows_the_end_is_kept_even_if_it_has_a_number() -> None:
     happen("a")
     log.insert([Entry(END, "null", (Place(KEY, ""),)), Entry("order_changed", '"later"', (Place(KEY, "a"),))])
-    log.number([KEY])
+    numbering.number([KEY])
     assert left() == [1, 2]
     settle([KEY])
     settle([KEY])

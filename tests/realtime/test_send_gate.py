@@ -1,15 +1,19 @@
 import asyncio
+from collections.abc import Callable
+from itertools import count
 
 import pytest
 
+from realtime.reader_progress import Pace
 from realtime.send_gate import SendGate
 
 NEVER = 3600.0
 
 
-def gate_with(deadline: float = NEVER) -> tuple[SendGate, asyncio.Event]:
-    given_up = asyncio.Event()
-    return SendGate(deadline=deadline, give_up=given_up.set), given_up
+def gate_with(deadline: float = NEVER, taken: Callable[[], int] = int) -> tuple[SendGate, "asyncio.Future[str]"]:
+    """And what is wrong with the client, when it is given up."""
+    given_up: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    return SendGate(Pace(deadline, 1, NEVER), taken=taken, give_up=given_up.set_result), given_up
 
 
 async def turns_of_the_loop() -> None:
@@ -84,7 +88,28 @@ async def test_a_cancelled_sender_leaves_the_turn_to_the_next() -> None:
 async def test_a_gate_that_stays_closed_gives_up_at_its_deadline() -> None:
     gate, given_up = gate_with(deadline=0.01)
     gate.pauseProducing()
-    await given_up.wait()
+    assert await given_up == "has not read for 0.01 s"
+
+
+async def test_a_gate_stays_closed_for_as_long_as_its_client_reads() -> None:
+    looks = count()
+    gate, given_up = gate_with(deadline=0.01, taken=lambda: min(next(looks), 40))  # it reads 40 looks long
+    gate.pauseProducing()
+    assert gate.is_behind
+    await given_up
+    assert next(looks) > 40
+
+
+async def test_a_large_message_waits_for_room_before_each_piece() -> None:
+    gate, _ = gate_with()
+    async with gate:
+        gate.pauseProducing()
+        room = asyncio.create_task(gate.room())
+        await turns_of_the_loop()
+        assert not room.done()
+        gate.resumeProducing()
+        await room
+    assert not gate.is_behind
 
 
 @pytest.mark.parametrize("ending", ["resumeProducing", "stopProducing"])
@@ -93,7 +118,7 @@ async def test_a_gate_that_opened_or_ended_does_not_give_up(ending: str) -> None
     gate.pauseProducing()
     getattr(gate, ending)()
     await asyncio.sleep(0.03)
-    assert not given_up.is_set()
+    assert not given_up.done()
 
 
 @pytest.mark.parametrize("ending", ["stopProducing", "finish"])
@@ -110,15 +135,16 @@ async def test_nobody_waits_once_the_connection_is_closing_or_gone(ending: str) 
 async def test_a_client_that_does_not_take_what_was_left_for_it_is_given_up() -> None:
     gate, given_up = gate_with(deadline=0.01)
     gate.finish()
-    await given_up.wait()
+    await given_up
 
 
 async def test_closing_does_not_prolong_the_deadline() -> None:
     gate, given_up = gate_with(deadline=0.01)
     gate.pauseProducing()
-    gate._deadline = NEVER  # only a timer that was started before can end now
+    since = gate._progress
     gate.finish()
-    await given_up.wait()
+    assert gate._progress is since
+    await given_up
 
 
 async def test_the_end_may_come_twice() -> None:

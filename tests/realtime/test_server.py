@@ -24,14 +24,10 @@ from realtime import server as server_module
 from realtime.conf import DEFAULTS as LIMITS
 from realtime.server import CLI, LiveServer
 from tests.realtime.asgi_apps import MEGABYTE
-from tests.realtime.server_process import PATIENCE, ROOT, ServerProcess
+from tests.realtime.server_process import PATIENCE, ROOT, ServerProcess, limits
 from tests.realtime.wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Frame, Wire, frame, frame_head
 
 SECRET = "token=SECRET-in-the-query"
-
-
-def limits(**limits: float) -> dict[str, str]:
-    return {"TEST_LIMITS": json.dumps(limits)}
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +75,13 @@ class TestTheCommandLine:
     def test_the_help_says_what_differs_from_daphne(self) -> None:
         help_text = CLI().parser.format_help()
         assert "python -m realtime.server" in help_text
-        for option in ("--websocket_timeout is -1", "MAX_MESSAGE_BYTES", "SEND_DEADLINE", "1009, 1007, 1002"):
+        for option in (
+            "--websocket_timeout is -1",
+            "MAX_MESSAGE_BYTES",
+            "SEND_DEADLINE",
+            "1009, 1007, 1002",
+            "MAX_ADDRESS_CONNECTIONS",
+        ):
             assert option in help_text
 
     def test_a_ping_is_answered_or_the_client_gone_before_the_next_ping(self) -> None:
@@ -200,7 +202,7 @@ class TestSending:
     ) -> None:
         with stalled(impatient_server, "/stall/dropped"):
             assert impatient_server.get("/board/dropped") == "1006"
-        impatient_server.wait_for("has not read for 0.5 s: connection dropped")
+        impatient_server.wait_for("has not read for 0.5 s: closed")
 
     def test_a_client_that_says_goodbye_and_does_not_read_is_dropped(self, impatient_server: ServerProcess) -> None:
         with stalled(impatient_server, "/stall/goodbye") as wire:

@@ -10,14 +10,47 @@ from daphne.http_protocol import HTTPFactory, WebRequest
 from daphne.server import Server
 from daphne.ws_protocol import WebSocketProtocol
 from twisted.internet.abstract import FileDescriptor
+from twisted.internet.base import ReactorBase
+from twisted.web.http import HTTPChannel
 from twisted.web.http import HTTPFactory as TwistedHTTPFactory
 
-from realtime.server import CLI, LiveHTTPFactory, LiveProtocol, LiveRequest, LiveServer
+from realtime.server import CLI, LiveServer
+from realtime.server_http import LiveChannel, LiveHTTPFactory, LiveRequest
+from realtime.server_ping import PatientProtocol
+from realtime.server_socket import LiveProtocol
 
 
 @pytest.mark.parametrize(
     ("owner", "name", "parameters", "loss"),
     [
+        (Server, "create_application", "self protocol scope", "nothing bounds what comes in, nothing is capped"),
+        (Server, "kill_all_applications", "self", "clients see 1006 when the server stops"),
+        (Server, "application_checker", "self", "what consumers raise while the server stops is not logged"),
+        (Server, "protocol_disconnected", "self protocol", "a handshake that was refused is answered later"),
+        (ReactorBase, "callFromThread", "self f args kwargs", "a second signal is not heard"),
+        (HTTPFactory, "acceptableProtocols", "self", "HTTP/2 is agreed to, which the channel does not speak"),
+        (HTTPChannel, "dataReceived", "self data", "the second request of a connection has no deadline"),
+        (HTTPChannel, "allHeadersReceived", "self", "every request is dropped at its deadline"),
+        (HTTPChannel, "allContentReceived", "self", "a stop closes upgraded connections without a word"),
+        (HTTPChannel, "checkPersistence", "self request version", "a stop waits for idle connections"),
+        (HTTPChannel, "requestDone", "self request", "a stop waits for connections that have been answered"),
+        (WebSocketProtocol, "onMessage", "self payload isBinary", "floods are not stopped"),
+        (WebSocketProtocol, "check_timeouts", "self", "a ping whose answer was held up is never awaited again"),
+        (WebSocketProtocol, "_sendAutoPing", "self", "pings overtake each other, and slow readers are dropped"),
+        (WebSocketProtocol, "onAutoPingTimeout", "self", "a client is dropped because its consumer is slow"),
+        (
+            *(WebSocketProtocol, "onAutoPong", "self ping_sent ping_seq pong_received pong_rtt payload"),
+            "a ping is given more and more time",
+        ),
+        (WebSocketProtocol, "sendData", "self data sync chopsize", "the progress of slow readers is not seen"),
+        (
+            *(WebSocketProtocol, "sendFrame", "self opcode payload fin rsv mask payload_len chopsize sync"),
+            "large messages cannot be sent",
+        ),
+        (WebSocketProtocol, "consumeData", "self", "a socket that was paused is not read on"),
+        (WebSocketProtocol, "_fail_connection", "self code reason", "a flood is not closed"),
+        (FileDescriptor, "pauseProducing", "self", "a slow consumer does not pause its socket"),
+        (FileDescriptor, "resumeProducing", "self", "a paused socket stays paused"),
         (Server, "handle_reply", "self protocol message", "sends are not gated"),
         (Server, "log_action", "self protocol action details", "query strings are in the access log"),
         (Server, "listen_error", "self failure", "a busy port is not reported"),
@@ -56,10 +89,17 @@ def test_an_option_of_autobahn_is_where_it_was(option: str) -> None:
     )
 
 
+OUR_OWN = {
+    *("_admit", "_application_of", "_begin_head", "_end_head", "_figures", "_listen", "_refuse", "_too_late"),
+    *("_await_pong", "_give_up", "_pause", "_read_on", "_resume", "_send_last_frame"),
+    *("inbound_queue", "leave", "refuse", "send_in_turn", "stop_ping_timer"),
+}
+
+
 def test_what_we_override_exists() -> None:
-    for ours in (LiveServer, LiveProtocol, LiveRequest, LiveHTTPFactory, CLI):
+    for ours in (LiveServer, PatientProtocol, LiveProtocol, LiveRequest, LiveChannel, LiveHTTPFactory, CLI):
         own = {name for name, value in vars(ours).items() if inspect.isfunction(value)}
-        lost = {name for name in own if not hasattr(ours.__base__, name)} - {"_give_up", "_listen"}
+        lost = {name for name in own if not hasattr(ours.__base__, name)} - OUR_OWN
         assert not lost, f"{ours.__base__} no longer has {lost}: nobody calls ours."
 
 
@@ -76,3 +116,26 @@ def test_daphne_runs_its_ready_callable_between_making_its_factories_and_the_rea
     places = [source.find(step) for step in steps]
     assert -1 not in places, "Server.run has lost a step: LiveServer._listen replaces what it made."
     assert places == sorted(places), "Server.run has changed its order: LiveServer._listen replaces what it made."
+
+
+def test_the_write_buffer_is_where_progress_is_looked_for() -> None:
+    source = inspect.getsource(FileDescriptor)
+    for mark in ("self.dataBuffer = ", "self.offset += ", "self._tempDataLen += ", "bufferSize = 2**2**2**2"):
+        assert mark in source, f"FileDescriptor has no {mark!r}: slow readers are cut, or stay for ever."
+
+
+def test_the_ping_under_way_is_where_it_was() -> None:
+    source = inspect.getsource(AutobahnProtocol)
+    for mark in ("autoPingPending", "autoPingTimeoutCall"):
+        assert f"self.{mark} = None" in source, f"autobahn has no {mark}: who is alive is dropped."
+
+
+def test_daphne_answers_a_handshake_where_we_refuse_it() -> None:
+    source = inspect.getsource(WebSocketProtocol)
+    assert "del self.handshake_deferred" in source
+    assert "ConnectionDeny(code=403" in source, "Handshakes are refused in another way: caps answer nothing."
+
+
+def test_daphne_keeps_the_application_of_a_connection_where_we_put_it() -> None:
+    assert '"application_instance"' in inspect.getsource(Server.create_application)
+    assert '"application_instance"' in inspect.getsource(Server.application_checker)

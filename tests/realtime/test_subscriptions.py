@@ -62,7 +62,8 @@ def test_a_full_buffer_is_dropped_and_read_again_later() -> None:
     assert not live.offer(Event(3))
     assert live.wanted == After(0)
     assert live.fill([Event(1), Event(2), Event(3)])
-    assert taken(live) == [1, 2, 3]
+    assert taken(live) == [1, 2]
+    assert live.wanted == After(2)
 
 
 def test_a_buffer_that_is_full_by_its_bytes_still_takes_one_event() -> None:
@@ -110,6 +111,25 @@ def test_a_pruned_event_of_a_snapshot_is_left_out() -> None:
     live.start_snapshot([2, 9], head=9)
     live.fill_snapshot(Each([2, 9]), [])
     assert not live.has_work
+
+
+def test_a_page_fills_no_more_than_there_is_room_for_and_the_rest_is_wanted_again() -> None:
+    live = started(0, 9, max_events=3)
+    assert live.fill([Event(seq) for seq in range(1, 10)])
+    assert taken(live) == [1, 2, 3]
+    assert live.wanted == After(3)
+    large = started(0, 3, max_bytes=10)
+    assert large.fill([Event(1, size=8), Event(2, size=8), Event(3, size=8)])
+    assert taken(large) == [1]
+    assert large.wanted == After(1)
+
+
+def test_a_snapshot_fills_no_more_than_there_is_room_for_and_the_rest_is_wanted_again() -> None:
+    live = subscription(max_bytes=10)
+    live.start_snapshot([2, 5, 9], 9)
+    live.fill_snapshot(Each([2, 5, 9]), [Event(2, size=8), Event(5, size=8), Event(9, size=8)])
+    assert taken(live) == [2]
+    assert live.wanted == Each([5, 9])
 
 
 def test_a_lost_subscription_takes_nothing_and_wants_a_snapshot_until_it_is_started_again() -> None:

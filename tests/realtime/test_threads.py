@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import InterfaceError, OperationalError, connection, connections
+from psycopg_pool import PoolTimeout
 
 from realtime import threads
 from realtime.conf import limits
@@ -82,6 +83,32 @@ async def test_what_fails_twice_is_raised() -> None:
     with pytest.raises(OperationalError, match="still away"):
         await in_thread(work)
     assert len(attempts) == 2
+
+
+async def test_work_for_which_no_connection_was_free_does_not_wait_for_as_long_again() -> None:
+    attempts = []
+
+    def work() -> None:
+        attempts.append(1)
+        raise OperationalError("couldn't get a connection after 10 s") from PoolTimeout()
+
+    with pytest.raises(OperationalError, match="couldn't get a connection"):
+        await in_thread(work)
+    assert len(attempts) == 1
+
+
+async def test_work_whose_callers_have_gone_is_never_begun() -> None:
+    """As when a database is frozen, and clients come, wait and go."""
+    begun, go_on = [], threading.Event()
+    busy = [asyncio.ensure_future(in_thread(go_on.wait, PATIENCE)) for _ in range(limits.DB_THREADS)]
+    for _ in range(3):
+        waiting = [asyncio.wait_for(in_thread(begun.append, "gone"), 0.01) for _ in range(100)]
+        assert {type(each) for each in await asyncio.gather(*waiting, return_exceptions=True)} == {TimeoutError}
+    stays = asyncio.ensure_future(in_thread(begun.append, "stays"))
+    await asyncio.sleep(0)
+    go_on.set()
+    await asyncio.gather(*busy, stays)
+    assert begun == ["stays"]
 
 
 async def test_an_error_of_the_work_itself_is_not_repeated() -> None:

@@ -43,6 +43,7 @@ def test_a_process_without_sockets_says_so(staff: User) -> None:
         "sockets": 0,
         "streams": 0,
         "subscriptions": 0,
+        "server": None,
         "counts": counts(),
     }
 

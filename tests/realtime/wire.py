@@ -46,6 +46,9 @@ class Wire:
         self, port: int, path: str = "/", *headers: str, receive_buffer: int = 0, tls: ssl.SSLContext | None = None
     ) -> None:
         self.was_reset = False
+        self.pieces: list[bytes] = []  # of a message that has not come to its end
+        self.most_pieces = 0  # of one message
+        self._opcode = TEXT
         self.socket = socket.socket()
         if receive_buffer:  # before connecting, as the window is announced there
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -84,7 +87,22 @@ class Wire:
         self.socket.sendall(data)
 
     def receive(self) -> Frame | None:
-        """The next frame, or None where the connection has ended."""
+        """The next message or control frame, or None where the connection has ended. A message in pieces is put
+        together; one that ends with the connection is lost."""
+        while received := self._frame():
+            is_last, each = received
+            if each.opcode >= CLOSE:
+                return each
+            self._opcode = each.opcode or self._opcode
+            self.pieces.append(each.payload)
+            self.most_pieces = max(self.most_pieces, len(self.pieces))
+            if is_last:
+                message = Frame(self._opcode, b"".join(self.pieces))
+                self.pieces.clear()
+                return message
+        return None
+
+    def _frame(self) -> tuple[bool, Frame] | None:
         try:
             head = self._stream.read(2)
             if len(head) < 2:
@@ -98,7 +116,7 @@ class Wire:
         except ConnectionError:
             self.was_reset = True
             return None
-        return Frame(head[0] & 0x0F, payload) if len(payload) == length else None
+        return (bool(head[0] & 0x80), Frame(head[0] & 0x0F, payload)) if len(payload) == length else None
 
     def rest(self, *, answers: bool = True) -> list[Frame]:
         """All frames up to the end of the connection; a good client answers a close frame."""

@@ -1,4 +1,4 @@
-"""Private servers for tests: Redis, PostgreSQL and the project's own web server, each a context manager.
+"""Private servers for tests: Redis, PostgreSQL, nginx and the project's own web server, each a context manager.
 
     with Redis() as redis, WebServer({"REDIS_URL": redis.url}) as web:
         redis.freeze()
@@ -8,9 +8,10 @@ Each listens on a free port of the loopback, keeps nothing beyond its life, says
 not come up, and dies with the test run. Where a program is not installed, `NotInstalledError` tells what to install.
 """
 
+from tests.servers.nginx import Nginx
 from tests.servers.postgres import Postgres
 from tests.servers.process import NotInstalledError, Server
 from tests.servers.redis import Redis
 from tests.servers.web import WebServer
 
-__all__ = ["NotInstalledError", "Postgres", "Redis", "Server", "WebServer"]
+__all__ = ["Nginx", "NotInstalledError", "Postgres", "Redis", "Server", "WebServer"]

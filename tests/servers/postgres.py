@@ -58,7 +58,7 @@ class Postgres(Server):
             "max_connections": 200,  # several processes, each with its pool
             "shared_buffers": "64MB",
             "fsync": "off",
-            "synchronous_commit": "off",
+            "synchronous_commit": "on",  # what is committed survives a kill, if not a fall of the machine
             "full_page_writes": "off",
         }
         words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
@@ -74,11 +74,20 @@ class Postgres(Server):
     def terminate(self) -> int:
         return self._end(signal.SIGINT)  # on SIGTERM it would wait for its clients
 
-    def close(self) -> None:
-        # Immediate shutdown, so that its children end and its shared memory is given back.
-        with suppress(RuntimeError):
-            self._end(signal.SIGQUIT)
-        super().close()
+    def kill(self) -> int:
+        """As a crash: its children end at once, its shared memory is given back, and the next start recovers."""
+        return self._end(signal.SIGQUIT)
+
+    def _signal(self, number: int) -> None:
+        super()._signal(number)
+        if number in (signal.SIGSTOP, signal.SIGCONT):  # its children are no part of its process group
+            for child in self._children():
+                with suppress(ProcessLookupError):
+                    os.kill(child, number)
+
+    def _children(self) -> Sequence[int]:
+        path = Path(f"/proc/{self.pid}/task/{self.pid}/children")
+        return [int(child) for child in path.read_text().split()] if path.exists() else []
 
     def _url_of(self, database: str) -> str:
         return f"postgres://runwire@{self.host}:{self.port}/{database}"

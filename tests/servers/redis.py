@@ -37,3 +37,11 @@ class Redis(Server):
             connection.sendall(f"{command}\r\n".encode())
             with connection.makefile() as answer:
                 return answer.readline().rstrip()
+
+    def words(self, command: str) -> list[str]:
+        """Redis' answer, where that is a list of words. Raises OSError when there is none."""
+        with closing(socket.create_connection((self.host, self.port), timeout=5)) as connection:
+            connection.sendall(f"{command}\r\n".encode())
+            with connection.makefile() as answer:
+                count = int(answer.readline().removeprefix("*"))
+                return [answer.readline().rstrip() for _ in range(2 * count)][1::2]

@@ -1,11 +1,16 @@
 """Fixtures for whole stories: doors, and servers that are killed."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
 
 import pytest
+from pytest_django import Settings
 
 from realtime.hub import hub_of_this_loop
 from tests.realtime.conftest import counted, execution, graph, live_client, other_user, user
+from tests.realtime.layers import redis_layer
+from tests.servers import Nginx, NotInstalledError, Redis
 from tests.stories import doors
 
 __all__ = ["counted", "execution", "graph", "live_client", "other_user", "user"]
@@ -36,3 +41,50 @@ async def door(
         yield door
         await door.leave()
         assert "Traceback" not in server.output[before:], server.output[before:]
+
+
+StartNginx = Callable[..., Nginx]
+
+
+@pytest.fixture
+def pair(
+    request: pytest.FixtureRequest,
+    transactional_db: None,
+    servers: doors.Servers,
+    redis_server: Redis,
+    settings: Settings,
+) -> Iterator[list[doors.LiveServer]]:
+    """Two server processes as they run behind a proxy, on one Redis, which is the tests', too. Limits are the parameter
+    of an indirect parametrisation."""
+    servers.need_a_client()
+    settings.CHANNEL_LAYERS = layers = redis_layer(redis_server.url)
+    how: dict[str, Any] = {"options": ["--proxy-headers"], "layers": layers, "limits": getattr(request, "param", None)}
+    with ExitStack() as life:
+        pair = [doors.LiveServer(**how, BEHIND_PROXY="true") for _ in range(2)]
+        for server in pair:
+            server.begin()
+        for server in pair:
+            life.enter_context(server)
+        yield pair
+        for server in pair:
+            assert "Traceback" not in server.output, server.output
+
+
+@pytest.fixture
+def start_nginx(pair: list[doors.LiveServer]) -> Iterator[StartNginx]:
+    with ExitStack() as life:
+
+        def start(*, tls: bool = False) -> Nginx:
+            try:
+                return life.enter_context(Nginx(pair, tls=tls))
+            except NotInstalledError as missing:
+                pytest.skip(str(missing))
+
+        yield start
+
+
+@pytest.fixture
+async def proxy_door(start_nginx: StartNginx) -> AsyncIterator[doors.ProxyDoor]:
+    door = doors.ProxyDoor(start_nginx())
+    yield door
+    await door.leave()

@@ -26,7 +26,7 @@ from tests.conftest import address_of_test_database
 from tests.database import in_db
 from tests.realtime import traces
 from tests.realtime.clients import PATIENCE, Client, InProcess, OverNetwork
-from tests.servers import WebServer
+from tests.servers import Nginx, WebServer
 
 NAMES = ("asgi", "runwire", "daphne", "uvicorn")
 QUICK_SWEEPS = {"SWEEP_INTERVAL": 0.05, "SWEEP_GRACE": 0.05}
@@ -105,6 +105,21 @@ class ServerDoor(Door):
         self.server.wait_until(is_empty)
 
 
+class ProxyDoor(Door):
+    """By nginx, to whichever server process it chooses."""
+
+    def __init__(self, nginx: Nginx) -> None:
+        super().__init__()
+        self.nginx = nginx
+        self.address = f"{nginx.host}:{nginx.port}"
+
+    def _client(self, path: str, how: dict[str, Any]) -> Client:
+        return OverNetwork(f"ws://{self.address}{path}", **how)
+
+    async def nothing_is_left(self) -> None:
+        raise NotImplementedError("Ask the servers behind it.")
+
+
 class LiveServer(WebServer):
     """A server on the test's database, with limits and a channel layer of the test's choice."""
 
@@ -122,6 +137,7 @@ class LiveServer(WebServer):
         *,
         limits: Mapping[str, Any] | None = None,
         layers: Mapping[str, Any] | None = None,
+        options: Sequence[str] = (),
         **environment: str,
     ) -> None:
         settings = {
@@ -130,21 +146,7 @@ class LiveServer(WebServer):
             "TEST_REALTIME": json.dumps({**QUICK_SWEEPS, **(limits or {})}),
             "TEST_CHANNEL_LAYERS": json.dumps(layers),
         }
-        super().__init__({**settings, **environment}, program=program)
-
-    def begin(self) -> None:
-        """Starts it and does not wait, so that several can start at once. Not in a thread that ends before the server
-        should: Linux takes the end of that thread for the end of the test run."""
-        self._process = self._spawn(self.command())
-
-    def start(self) -> None:
-        if not self.is_running:
-            self.begin()
-        try:
-            self.wait_until(self.is_ready)
-        except BaseException:
-            self.kill()
-            raise
+        super().__init__({**settings, **environment}, program=program, options=options)
 
 
 class Servers:

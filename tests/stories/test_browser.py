@@ -17,7 +17,7 @@ from django.db import connections
 from django.test import Client
 
 from executions.models import Graph, GraphExecution
-from executions.samples import make_text_insight
+from executions.samples import CODEBASE_CENSUS, CSV_PROFILE, make_sample, make_text_insight
 from executions.services import (
     finish_execution,
     notify_user,
@@ -185,6 +185,29 @@ async def test_a_person_signs_in_starts_a_run_and_watches_every_node_go_by(
     await tab.check()
     await page.get_by_role("link", name="Runs", exact=True).first.click()
     await tab.shows("tbody tr", re.compile(r"Text insight.*Completed.*6 of 6", re.DOTALL))
+
+
+async def test_choosing_another_graph_is_choosing_another_form(
+    web_server: StartWebServer, open_tab: OpenTab, user: User, graph: Graph
+) -> None:
+    """From the form of one graph to that of another, and with one click to its report."""
+    await database(make_sample, CSV_PROFILE, user)
+    await database(make_sample, CODEBASE_CENSUS, user)
+    viewport = {"width": 390, "height": 800}
+    tab = await open_tab(web_server({"DEBUG": "true"}, program="serve"), user, viewport=viewport)
+    page = tab.page
+    for name, field, words in (
+        ("CSV profile", "CSV", "8 rows of 10 columns"),
+        ("Codebase census", "Folder", "Lines by language"),
+    ):
+        await tab.open("/executions/start/")
+        await page.get_by_label("Graph").select_option(label=name)
+        await expect(page.get_by_label(field, exact=True)).to_be_visible()
+        await page.get_by_role("button", name="Start the run").click()
+        await tab.shows("#run-status", "Completed")
+        await expect(page.locator(".report")).to_contain_text(words)
+        await tab.is_only_text(390)
+    assert tab.complaints == []
 
 
 async def test_a_page_follows_each_step_as_it_is_reported(

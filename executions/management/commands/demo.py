@@ -7,11 +7,11 @@ from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from executions.samples import DEMO_ACCOUNTS, NAME, make_text_insight
+from executions.samples import DEMO_ACCOUNTS, SAMPLES, make_sample
 
 
 class Command(BaseCommand):
-    help = "Makes the demo accounts and their sample graph where they are missing. With DEBUG only."
+    help = "Makes the demo accounts and their sample graphs where they are missing. With DEBUG only."
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.DEBUG:
@@ -34,6 +34,5 @@ class Command(BaseCommand):
             make = User.objects.create_superuser if username == "admin" else User.objects.create_user
             user = make(username, password=password)
             made.append(f"the account {username}")
-        if make_text_insight(user)[1]:
-            made.append(f"the graph “{NAME}” of {username}")
+        made += [f"the graph “{sample.name}” of {username}" for sample in SAMPLES if make_sample(sample, user)[1]]
         return made

@@ -1,0 +1,183 @@
+"""The source files of this project, and nothing else of the machine, whatever a path says.
+
+A path is taken apart, and each part is opened relative to the folder before it, without following a link: so "..", an
+absolute path, a link in any place, and one that is put there between a look and a read, all lead nowhere. What is
+neither a folder nor a plain file (a pipe, a device) is not read. A hard link or a mount is part of the project, like
+anything that its owner has put into it. Hidden names are as good as absent: they hold secrets
+and other people's history, not source.
+"""
+
+import os
+import stat
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from executions.blocks.languages import language_of
+from executions.blocks.registry import BlockError
+
+PROJECT = Path(__file__).resolve().parents[2]
+"""The folder that `executions` lies in."""
+
+MAX_FILES = 2_000  # a list of them is what one event of a node carries
+MAX_FILE_BYTES = 1024 * 1024  # longer ones are made by machines
+MAX_BYTES = 16 * 1024 * 1024  # of all files: some seconds of reading and parsing
+MAX_ENTRIES = 100_000  # of all folders that are looked into, whatever their names
+MAX_PATH = 300  # characters
+MAX_DEPTH = 40  # folders inside each other; each is open while its content is read
+
+# Made by machines or by others: counted, and left out.
+FOREIGN = frozenset({"node_modules", "__pycache__", "site-packages", "staticfiles", "dist", "build", "venv"})
+
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+@dataclass
+class Found:
+    """Files by path, in order, with their sizes; and how many were left out for which reason."""
+
+    folder: str  # as its path is best written
+    files: list[tuple[str, int]] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+    size: int = 0
+    entries: int = 0
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.files) >= MAX_FILES or self.entries >= MAX_ENTRIES
+
+
+def find_files(folder: str) -> Found:
+    """The source files in a folder of the project, folders inside it included. Raises BlockError for a folder that is
+    not there, or not ours to look into."""
+    parts = _parts(folder)
+    found = Found("/".join(parts) or ".")
+    with _opened_folder(parts) as fd:
+        _look_into(fd, parts, found)
+    return found
+
+
+def read_file(path: str) -> str:
+    """The text of a source file of the project. Raises BlockError for what is none, or can no longer be read."""
+    parts = _parts(path)
+    if not parts or language_of(parts[-1]) is None:
+        raise BlockError(f"“{path[:MAX_PATH]}” is not a source file.")
+    with _opened_folder(parts[:-1]) as folder:
+        try:
+            fd = os.open(parts[-1], _FILE, dir_fd=folder)
+        except OSError:
+            raise BlockError(f"“{path}” is not a file of this project.") from None
+        with open(fd, "rb") as file:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise BlockError(f"“{path}” is not a plain file.")
+            content = file.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
+        raise BlockError(f"“{path}” is longer than {MAX_FILE_BYTES // 1024:,} KB.")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise BlockError(f"“{path}” is not a text in UTF-8.") from None
+    if "\0" in text:
+        raise BlockError(f"“{path}” is not a text.")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def folders(depth: int = 3, most: int = 200) -> list[str]:
+    """Paths of the folders with source files, "." first, for a person to choose from: so deep, and so many at most."""
+    paths: set[str] = set()
+    for path, _ in find_files(".").files:
+        parts = path.split("/")[:-1]
+        paths.update("/".join(parts[:length]) for length in range(1, min(depth, len(parts)) + 1))
+    return [".", *sorted(paths)[: most - 1]]
+
+
+def _parts(path: str) -> list[str]:
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    if path.startswith("/") or "\\" in path or "\0" in path or ".." in parts:
+        raise BlockError("A path goes down from the project's folder: without “..”, and without “/” at its beginning.")
+    if len(path) > MAX_PATH or len(parts) > MAX_DEPTH:
+        raise BlockError(f"A path has at most {MAX_PATH} characters and {MAX_DEPTH} parts.")
+    if any(part.startswith(".") or part in FOREIGN for part in parts):
+        raise BlockError("Hidden folders, and those that hold no source of this project, are not looked into.")
+    return parts
+
+
+@contextmanager
+def _opened_folder(parts: list[str]) -> Iterator[int]:
+    """A descriptor of the folder, opened part by part from the project's."""
+    fd = os.open(PROJECT, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in parts:
+            try:
+                following = os.open(part, _FOLDER, dir_fd=fd)
+            except (OSError, UnicodeEncodeError):
+                raise BlockError(f"There is no folder “{'/'.join(parts)}” in this project.") from None
+            os.close(fd)
+            fd = following
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _look_into(fd: int, parts: list[str], found: Found) -> None:
+    with os.scandir(fd) as entries:
+        sorted_entries = sorted(islice(entries, MAX_ENTRIES), key=lambda each: each.name)
+        if next(entries, None) is not None:
+            found.left_out["folders beyond the limits, in part"] += 1
+    if any(entry.name == "pyvenv.cfg" for entry in sorted_entries):
+        found.left_out["folders of other people's code"] += 1
+        return
+    for entry in sorted_entries:
+        found.entries += 1
+        path = "/".join([*parts, entry.name])
+        if entry.name.startswith("."):
+            continue
+        if entry.is_symlink():
+            found.left_out["links"] += 1
+        elif not path.isprintable() or len(path) > MAX_PATH:
+            # What has no UTF-8 name arrives with surrogates, which do not print.
+            found.left_out["names that cannot be shown"] += 1
+        elif entry.is_dir(follow_symlinks=False):
+            _look_into_folder(fd, [*parts, entry.name], found)
+        elif language_of(entry.name):
+            _take(entry, path, found)
+
+
+def _look_into_folder(fd: int, parts: list[str], found: Found) -> None:
+    if parts[-1] in FOREIGN:
+        found.left_out["folders of other people's code"] += 1
+        return
+    if found.is_full or len(parts) > MAX_DEPTH:
+        found.left_out["folders beyond the limits"] += 1
+        return
+    try:
+        inner = os.open(parts[-1], _FOLDER, dir_fd=fd)
+    except OSError:  # gone meanwhile, a link by now, or not for us
+        found.left_out["folders that cannot be read"] += 1
+        return
+    try:
+        _look_into(inner, parts, found)
+    finally:
+        os.close(inner)
+
+
+def _take(entry: os.DirEntry[str], path: str, found: Found) -> None:
+    try:
+        status = entry.stat(follow_symlinks=False)
+    except OSError:
+        found.left_out["files that cannot be read"] += 1
+        return
+    if not stat.S_ISREG(status.st_mode):
+        found.left_out["what is not a plain file"] += 1
+    elif status.st_size > MAX_FILE_BYTES:
+        found.left_out[f"files longer than {MAX_FILE_BYTES // 1024:,} KB"] += 1
+    elif found.is_full or found.size + status.st_size > MAX_BYTES:
+        found.left_out["files beyond the limits"] += 1
+    else:
+        found.files.append((path, status.st_size))
+        found.size += status.st_size

@@ -1,0 +1,115 @@
+"""`manage.py simulate`: made-up runs, for somebody to watch and for the server to bear."""
+
+import signal
+import time
+from argparse import ArgumentTypeError
+from collections.abc import Callable
+from typing import Any, get_args
+
+from django.contrib.auth.models import User
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
+
+from executions.models import Graph
+from executions.simulated import clean_up, make_accounts, make_graph
+from executions.simulation import MAX_NODES, MAX_PAYLOAD, Plan, Shape
+from executions.simulator import Progress, Simulator
+
+
+def _number(kind: type[int] | type[float], least: float, most: float) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        value = kind(text)
+        if not least <= value <= most:  # NaN is neither
+            raise ArgumentTypeError(f"it is {text}, and must be from {least:g} to {most:g}")
+        return value
+
+    return read
+
+
+class Command(BaseCommand):
+    help = (
+        "Reports made-up runs through the services, as an engine would, until it has made --runs of them, until "
+        "--seconds are over, or until Ctrl-C; its unfinished runs are then terminated."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        count = _number(int, 1, 10**9)
+        add = parser.add_argument
+        add(
+            "--rate",
+            type=_number(float, 0, 10_000),
+            default=1.0,
+            help="runs that begin a second; 0: as fast as it goes",
+        )
+        add("--runs", type=count, help="how many runs; without it and --seconds, until Ctrl-C")
+        add("--seconds", type=_number(float, 0, 10**9), help="how long runs begin; those that have begun end")
+        add("--graph", choices=get_args(Shape), default="layers", help="the shape of the graph")
+        add("--nodes", type=_number(int, 1, MAX_NODES), default=7, help="nodes of a graph")
+        add("--node-seconds", type=_number(float, 0, 3600), default=1.0, help="how long a node takes on average")
+        add("--payload", type=_number(int, 0, MAX_PAYLOAD), default=1_000, help="bytes that a node puts out")
+        add("--failures", type=_number(float, 0, 1), default=0.05, help="the share of runs that fail, from 0 to 1")
+        add(
+            "--users",
+            type=_number(int, 1, 10_000),
+            default=1,
+            help="accounts to make for it; nobody can log in with them",
+        )
+        add("--user", action="append", metavar="NAME", help="an account that is there; may be repeated")
+        add("--at-once", type=count, default=100, help="runs under way; the next one waits")
+        add("--threads", type=_number(int, 1, 64), default=4, help="threads that report")
+        add("--seed", type=int, help="for the same runs again")
+        add("--cleanup", action="store_true", help="take away what simulations have made, and do nothing else")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["cleanup"]:
+            said = ", ".join(f"{number:,} {what}" for what, number in clean_up().items())
+            self.stdout.write(f"Taken away: {said}.")
+            return
+        owners = self._owners(options["user"], options["users"])
+        graphs = [make_graph(owner, options["graph"], options["nodes"]) for owner in owners]
+        plan = Plan(**{name: options[name] for name in Plan.__dataclass_fields__})
+        self._watch(Simulator(plan, graphs))
+
+    def _owners(self, names: list[str] | None, number: int) -> list[User]:
+        if not names:
+            try:
+                return make_accounts(number)
+            except ValueError as error:
+                raise CommandError(str(error)) from None
+        found = {user.username: user for user in User.objects.filter(username__in=names)}
+        if missing := [name for name in names if name not in found]:
+            raise CommandError(f"There is no account {', '.join(missing)}.")
+        return [found[name] for name in names]
+
+    def _watch(self, simulator: Simulator) -> None:
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service manager's Ctrl-C
+        began = time.monotonic()
+        try:
+            simulator.start()
+            while not simulator.wait(1):
+                self.stdout.write(_line(simulator.progress, time.monotonic() - began))
+                self.stdout.flush()
+        except KeyboardInterrupt:
+            self.stdout.write("Stopping: what is unfinished is terminated.")
+        finally:
+            self._close(simulator)
+            signal.signal(signal.SIGTERM, before)
+        self.stdout.write(_line(simulator.progress, time.monotonic() - began))
+
+    def _close(self, simulator: Simulator) -> None:
+        try:
+            simulator.close()
+        except Graph.DoesNotExist:
+            raise CommandError("Somebody has deleted the graph meanwhile.") from None
+        except DatabaseError as error:
+            raise CommandError(f"The database failed. {error}") from error
+
+
+def _line(progress: Progress, seconds: float) -> str:
+    late = f", {progress.late:.1f} s late" if progress.late >= 0.5 else ""
+    pace = progress.reports / max(seconds, 0.001)
+    return (
+        f"{seconds:6.0f} s: {progress.started:,} started, {progress.completed:,} completed, "
+        f"{progress.failed:,} failed, {progress.left:,} left; "
+        f"{progress.reports:,} reports, {pace:,.0f} a second{late}"
+    )

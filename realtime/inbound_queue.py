@@ -1,0 +1,49 @@
+"""What a client has sent and its application has not yet taken. Bounded, by pausing the socket and not by losing.
+
+Daphne reads as fast as a client sends, and keeps all of it: 200 MB for a slow consumer are 200 MB of memory. This queue
+asks for a pause when it is full, and for more when it is half empty. It may hold one message more than its bounds, and
+what says that the connection has opened or gone always fits.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+Message = dict[str, Any]
+
+
+class InboundQueue(asyncio.Queue[Message]):
+    """The queue between a socket and its application's `receive`."""
+
+    def __init__(
+        self, *, max_messages: int, max_bytes: int, pause: Callable[[], None], resume: Callable[[], None]
+    ) -> None:
+        """`pause` is called from within `put_nowait`, `resume` from within `get`; they alternate."""
+        self._max_messages, self._max_bytes = max_messages, max_bytes
+        self._pause, self._resume = pause, resume
+        self._bytes = 0
+        self._is_paused = False
+        super().__init__()
+
+    def _put(self, message: Message) -> None:
+        super()._put(message)
+        self._bytes += _size(message)
+        if (
+            not self._is_paused
+            and message["type"] == "websocket.receive"
+            and (self.qsize() >= self._max_messages or self._bytes >= self._max_bytes)
+        ):
+            self._is_paused = True
+            self._pause()
+
+    def _get(self) -> Message:
+        message: Message = super()._get()
+        self._bytes -= _size(message)
+        if self._is_paused and self.qsize() <= self._max_messages // 2 and self._bytes <= self._max_bytes // 2:
+            self._is_paused = False
+            self._resume()
+        return message
+
+
+def _size(message: Message) -> int:
+    return len(message.get("text") or message.get("bytes") or "")

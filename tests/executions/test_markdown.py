@@ -1,0 +1,29 @@
+"""What a stranger wrote is shown as it is."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from executions.blocks.markdown import MAX_CELL, escaped, table
+from executions.reports import render
+
+SIGNS = "<>&|`*_[]()#+-=~!\\\"'1.\n\t ax"
+
+
+@pytest.mark.parametrize("text", ["1. one", "- one", "# one", "<b>", "a|b", "[a](b)", "~~a~~", "a  b", "\\*", "&amp;"])
+def test_signs_of_markdown_mean_nothing(text: str) -> None:
+    html = render(escaped(text))
+    assert html.startswith("<p>")
+    assert html.count("<") == 2
+
+
+@given(st.text(alphabet=SIGNS, min_size=1))
+def test_a_cell_is_one_cell_whatever_it_holds(text: str) -> None:
+    html = render("\n".join(table(["a", "b"], [[text, 1_000]])))
+    assert html.count("<td>") == 2
+    assert html.count("<t") == html.count("<td>") + html.count("<th>") + 5  # table, thead, tbody and two rows
+    assert "<td>1,000</td>" in html
+
+
+def test_what_is_long_is_cut() -> None:
+    assert escaped("x" * 100, MAX_CELL) == "x" * MAX_CELL + " …"

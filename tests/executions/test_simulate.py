@@ -1,0 +1,110 @@
+"""`manage.py simulate`, as a process of its own and in this one."""
+
+import os
+import signal
+import subprocess
+import sys
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
+
+from executions import simulated
+from executions.management.commands import simulate as simulate_module
+from executions.models import Graph, GraphExecution
+from tests.conftest import address_of_test_database
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ROOT = Path(__file__).resolve().parents[2]
+QUICK = ("--rate=0", "--node-seconds=0", "--threads=2")
+
+
+def simulate(*words: str) -> str:
+    output = StringIO()
+    call_command("simulate", *words, stdout=output)
+    return output.getvalue()
+
+
+def test_so_many_runs_are_made_for_so_many_accounts() -> None:
+    said = simulate(*QUICK, "--runs=4", "--users=2", "--graph=chain", "--nodes=3", "--failures=0", "--payload=10")
+
+    assert "4 started, 4 completed, 0 failed, 0 left; 32 reports" in said
+    assert set(User.objects.values_list("username", flat=True)) == {"simulated-1", "simulated-2"}
+    assert [graph.executions.count() for graph in Graph.objects.all()] == [2, 2]
+    assert {graph.name for graph in Graph.objects.all()} == {"Simulated chain of 3"}
+
+
+def test_a_persons_own_list_can_be_filled(user: User) -> None:
+    simulate(*QUICK, "--runs=1", "--user=user", "--nodes=1")
+
+    assert GraphExecution.objects.get().user == user
+    assert simulate("--cleanup") == "Taken away: 1 executions, 1 graphs, 0 accounts.\n"
+    assert list(User.objects.all()) == [user]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--user=nobody"], "There is no account nobody."),
+        (["--failures=1.5"], "argument --failures: it is 1.5, and must be from 0 to 1"),
+        (["--rate=-1"], "argument --rate: it is -1, and must be from 0 to 10000"),
+        (["--rate=nan"], "argument --rate: it is nan"),
+        (["--nodes=0"], "argument --nodes: it is 0"),
+        (["--payload=500001"], "argument --payload"),
+        (["--graph=ring"], "argument --graph"),
+    ],
+)
+def test_bad_words_are_told_and_nothing_is_made(words: list[str], message: str) -> None:
+    with pytest.raises(CommandError) as caught:
+        simulate(*words)
+
+    assert message in str(caught.value)
+    assert not Graph.objects.exists()
+
+
+def test_an_account_of_somebody_else_is_not_used() -> None:
+    User.objects.create_user("simulated-1", password="mine")
+
+    with pytest.raises(CommandError, match="There is an account simulated-1 that no simulation has made"):
+        simulate("--runs=1")
+
+
+def test_a_graph_that_is_gone_is_told(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    def make_graph(*args: Any) -> Graph:
+        graph = simulated.make_graph(*args)
+        Graph.objects.all().delete()
+        return graph
+
+    monkeypatch.setattr(simulate_module, "make_graph", make_graph)
+
+    with pytest.raises(CommandError, match="Somebody has deleted the graph meanwhile"):
+        simulate("--runs=1")
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_cleanly_when_it_is_interrupted(user: User, graph: Graph, how: signal.Signals) -> None:
+    """And leaves what it has not made."""
+    other = GraphExecution.objects.create(graph=graph, user=user, status="RUNNING")
+    words = [sys.executable, "manage.py", "simulate", "--rate=0", "--at-once=3", "--node-seconds=1000", "--threads=2"]
+    environment = {**os.environ, "DATABASE_URL": address_of_test_database(), "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(words, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        try:
+            lines = iter(process.stdout.readline, "")
+            assert any("3 started" in line for line in lines)
+            process.send_signal(how)
+            rest = "".join(lines)
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
+
+    assert "Stopping: what is unfinished is terminated." in rest
+    assert "3 started, 0 completed, 0 failed, 3 left" in rest
+    runs = GraphExecution.objects.exclude(pk=other.pk)
+    assert [run.status for run in runs] == ["TERMINATED"] * 3
+    other.refresh_from_db()
+    assert other.status == "RUNNING"

@@ -1,0 +1,38 @@
+"""What a server process of these tests has inside, beside the project's own pages: `/inside`.
+
+`tasks` are those of its loop by the names of their coroutines, so that a test can see that none was left behind.
+"""
+
+import asyncio
+from collections import Counter
+
+from django.http import HttpRequest, JsonResponse
+from django.urls import include, path
+
+from realtime.counters import counts
+from realtime.hub import hub_of_this_loop, live_hubs
+
+
+async def inside(request: HttpRequest) -> JsonResponse:
+    hub = hub_of_this_loop()
+    subscriptions = [each for live in hub.streams.values() for each in live.subscriptions] if hub else []
+    current = asyncio.current_task()
+    return JsonResponse(
+        {
+            "hubs": len(live_hubs()),
+            "sockets": hub.sockets if hub else 0,
+            "streams": len(hub.streams) if hub else 0,
+            "subscriptions": len(subscriptions),
+            "buffered": sum(len(each._buffer) for each in subscriptions),
+            "tasks": Counter(
+                getattr(task.get_coro(), "__qualname__", "?")
+                for task in asyncio.all_tasks()
+                # A request of ours is no trace of a socket, nor is what a Redis connection keeps for itself.
+                if task is not current and "channels_redis" not in task.get_coro().cr_code.co_filename
+            ),
+            "counts": counts(),
+        }
+    )
+
+
+urlpatterns = [path("inside", inside), path("", include("config.urls"))]

@@ -1,0 +1,168 @@
+"""Where faults are played: a PostgreSQL, a Redis and server processes of our own, and worker processes beside them.
+
+Nothing here uses Django, so it serves the tests and the soak alike, and what PostgreSQL holds is looked at by its own
+client, not through the code under test.
+"""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence, Set
+from contextlib import ExitStack
+from typing import Any
+from urllib.request import urlopen
+
+import psycopg
+
+from tests.faults.history import Breaches, Seen
+from tests.faults.layers import mislaying
+from tests.faults.oracle import check
+from tests.faults.reader import PATIENCE, Reader, Stream
+from tests.faults.workers import Committed, Worker
+from tests.servers import Nginx, NotInstalledError, Postgres, Redis, Server, WebServer
+from tests.servers.process import ROOT
+
+_UNNUMBERED = "SELECT count(*) FROM realtime_streamevent WHERE seq IS NULL"
+_HEADS = "SELECT key, head FROM realtime_stream WHERE key = ANY(%s)"
+
+
+class Stage:
+    """`limits` override those of realtime/conf.py in servers and workers; `timeout` is that of Redis' sockets."""
+
+    def __init__(self, *, servers: int = 2, limits: Mapping[str, Any] | None = None, timeout: float = 1.0) -> None:
+        self._life = ExitStack()
+        self._limits, self._timeout = dict(limits or {}), timeout
+        self.postgres, self.redis = Postgres(), Redis()
+        self.servers = [WebServer(self._own_environment()) for _ in range(servers)]
+        self.nginx: Nginx | None = None
+        self.committed = Committed()
+        self.breaches = Breaches()
+        self.seen: Seen = {}
+        self._idle: dict[WebServer, dict[str, Any]] = {}
+
+    def start(self, *, behind_nginx: bool = False) -> None:
+        """Returns when everything answers."""
+        for server in (self.postgres, self.redis):
+            self._life.enter_context(server)
+        migrate = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
+        subprocess.run(migrate, cwd=ROOT, env=self.environment(), check=True)
+        for each in self.servers:
+            self._life.callback(each.close)
+            each.begin()
+        for each in self.servers:
+            each.start()
+        if behind_nginx:
+            try:
+                self.nginx = self._life.enter_context(Nginx(self.servers))
+            except NotInstalledError:
+                self.nginx = None
+
+    def close(self) -> None:
+        self._life.close()
+
+    def _own_environment(self) -> dict[str, str]:
+        return {
+            "DJANGO_SETTINGS_MODULE": "tests.faults.settings",
+            "DEBUG": "true",
+            "DATABASE_URL": self.postgres.url,
+            "REDIS_URL": self.redis.url,
+            "TEST_REALTIME": json.dumps(self._limits),
+            "TEST_CHANNEL_LAYERS": json.dumps(mislaying(self.redis.url, timeout=self._timeout)),
+        }
+
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, **self._own_environment()}
+
+    def worker(self) -> Worker:
+        worker = Worker(self.environment(), self.committed)
+        self._life.callback(worker.close)
+        return worker
+
+    @property
+    def doors(self) -> list[str]:
+        return [server.websocket_url for server in self.servers]
+
+    async def restart(self, server: Server) -> None:
+        """Kills it, if it still runs, and returns when it answers again."""
+        await asyncio.to_thread(server.kill)
+        server.begin()
+        await asyncio.to_thread(server.start)
+
+    async def heal(self) -> None:
+        """Everything runs again, whatever was done to it."""
+        for server in (self.postgres, self.redis, *self.servers):
+            server.thaw()
+            if not server.is_running:
+                await self.restart(server)
+
+    # What the database holds
+
+    def query(self, text: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.postgres.url, autocommit=True, connect_timeout=10) as connection:
+            return connection.execute(text.encode(), parameters).fetchall()
+
+    async def heads(self, keys: Sequence[str]) -> dict[str, int]:
+        """Where the streams stand once everything that was committed has its number, which the servers see to."""
+        await self.until(lambda: self.query(_UNNUMBERED) == [(0,)], "events stay without a number")
+        return dict(await asyncio.to_thread(self.query, _HEADS, list(keys)))
+
+    async def until(self, condition: Callable[[], bool], else_what: str) -> None:
+        """Looks again and again, in a thread. AssertionError when it never becomes true."""
+        end = time.monotonic() + PATIENCE
+        while not await asyncio.to_thread(condition):
+            assert time.monotonic() < end, else_what
+            await asyncio.sleep(0.02)
+
+    # The oracle
+
+    async def all_is_well(self, readers: Sequence[Reader], streams: Sequence[Stream]) -> None:
+        """Every reader comes to the end of what it holds, and nothing was lost, doubled, out of order or foreign on the
+        way; the log holds what they got and what the workers have committed."""
+        heads = await self.heads([stream.key for stream in streams])
+        await asyncio.gather(*(reader.reach(heads) for reader in readers))
+        await asyncio.to_thread(check, self.query, list(heads), self.seen, self.committed, self.breaches)
+        assert not self.breaches, self.breaches.words
+
+    # What servers keep
+
+    async def inside(self, server: WebServer) -> dict[str, Any]:
+        def ask() -> dict[str, Any]:
+            with urlopen(f"{server.url}/inside", timeout=PATIENCE) as answer:
+                found: dict[str, Any] = json.load(answer)
+                return found
+
+        return await asyncio.to_thread(ask)
+
+    async def nothing_is_left(self, groups_before: Set[str] | None) -> None:
+        """Returns when no server knows of a socket any more, and Redis of no group but those that were there before;
+        with None, Redis is not asked."""
+        end = time.monotonic() + PATIENCE
+        while traces := await self._all_traces(groups_before):
+            assert time.monotonic() < end, traces
+            await asyncio.sleep(0.05)
+
+    async def _all_traces(self, groups_before: Set[str] | None) -> list[str]:
+        traces = [trace for server in self.servers for trace in await self._traces(server)]
+        if groups_before is not None:
+            traces += sorted(self.groups() - groups_before)
+        return traces
+
+    async def _traces(self, server: WebServer) -> list[str]:
+        found = await self.inside(server)
+        kept = {name: found[name] for name in ("hubs", "sockets", "streams", "subscriptions", "buffered")}
+        kept |= Counter(found["tasks"]) - _OF_THE_QUESTION
+        return [f"{count} {name} in {server}" for name, count in kept.items() if count]
+
+    def groups(self) -> set[str]:
+        """The channels of Redis that somebody listens to."""
+        return set(self.redis.words("PUBSUB CHANNELS"))
+
+
+# The tasks of the request that asks.
+_OF_THE_QUESTION = Counter(
+    ["ProtocolTypeRouter.__call__", "ASGIHandler.listen_for_disconnect", "ASGIHandler.handle.<locals>.process_request"]
+)

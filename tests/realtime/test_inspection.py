@@ -1,0 +1,135 @@
+"""What a damaged log shows of itself."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+from pytest_django import Settings
+
+from realtime import inspection, log
+from realtime.inspection import find_unnumbered, inspect_streams
+from realtime.log import Entry, Place
+from realtime.models import Stream, StreamEvent
+from realtime.publish import publish, publish_entries, settle
+from realtime.retention import prune
+from tests.realtime.side_by_side import Thread
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+KEY, OTHER = "u1|orders#7", "u1|letters#1"
+
+
+@pytest.fixture(autouse=True)
+def events(settings: Settings) -> None:
+    settings.REALTIME = {"SWEEP_INTERVAL": 0.01}
+    publish_entries([Entry("changed", "1", (Place(KEY, entity), Place(OTHER, entity))) for entity in "aabac"])
+
+
+def faults(*keys: str) -> list[tuple[str, str]]:
+    return [(fault.key, fault.what) for _, found in inspect_streams(keys) for fault in found]
+
+
+def event(seq: int, key: str = KEY) -> Any:
+    return StreamEvent.objects.filter(stream__key=key, seq=seq)
+
+
+def stream(key: str = KEY) -> Any:
+    return Stream.objects.filter(key=key)
+
+
+def test_a_whole_log_has_no_faults() -> None:
+    assert faults() == []
+    prune(stream().get().pk, timezone.now() + timedelta(days=1))
+    assert stream().get().floor == 5
+    assert faults() == []
+
+
+def test_an_empty_stream_has_no_faults() -> None:
+    Stream.objects.create(key="u2|notifications")
+    assert faults("u2|notifications") == []
+
+
+DAMAGES: dict[str, tuple[Callable[[], Any], str]] = {
+    "a hole": (lambda: event(3, OTHER).delete(), "1 of its events 1 to 5 are missing"),
+    "no head": (lambda: event(5, OTHER).delete(), "the event at its head, 5, is missing"),
+    "a head too low": (lambda: stream(OTHER).update(head=4), "it has an event 5, above its head 4"),
+    "a head too high": (lambda: stream(OTHER).update(head=7), "2 of its events 1 to 7 are missing"),
+    "a floor too low": (
+        lambda: (event(1, OTHER).delete(), stream(OTHER).update(floor=0)),
+        "1 of its events 1 to 5 are missing",
+    ),
+    "a number 0": (lambda: event(1, OTHER).update(seq=0), "it has an event 0; numbers begin with 1"),
+    "no data": (
+        lambda: event(1).update(data=None, data_of=event(2).get().pk),
+        "1 of its events have no data",
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damage_is_found_in_its_stream_and_in_no_other(damage: str) -> None:
+    harm, what = DAMAGES[damage]
+    harm()
+    found = faults()
+    assert (OTHER, what) in found
+    assert {key for key, _ in found} == {OTHER}
+    assert faults(KEY) == []
+
+
+@pytest.mark.sqlite
+def test_a_row_that_is_half_numbered_is_found() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA ignore_check_constraints = ON")
+        event(2).update(key=KEY)
+        cursor.execute("PRAGMA ignore_check_constraints = OFF")
+    assert faults() == [(KEY, "1 of its events are half numbered")]
+
+
+def test_more_streams_than_one_statement_looks_at_are_all_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inspection, "_BATCH", 1)
+    event(3, OTHER).delete()
+    assert sorted((count, len(found)) for count, found in inspect_streams()) == [(1, 0), (1, 1)]
+
+
+# What has no number
+
+
+def leave_unnumbered(age: timedelta) -> None:
+    log.insert([Entry("changed", "1", (Place(KEY, "a"),))])
+    StreamEvent.objects.filter(seq=None).update(created_at=timezone.now() - age)
+
+
+def test_what_nobody_numbers_is_found() -> None:
+    leave_unnumbered(timedelta(minutes=1))
+    assert [(fault.key, fault.what) for fault in find_unnumbered()] == [(KEY, "1 of its events have no number")]
+    assert [fault.key for fault in find_unnumbered([KEY])] == [KEY]
+    assert find_unnumbered([OTHER]) == []
+
+
+def test_what_was_recorded_a_moment_ago_is_no_fault() -> None:
+    leave_unnumbered(timedelta(seconds=1))
+    assert find_unnumbered() == []
+
+
+def test_what_is_numbered_while_one_looks_again_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long transaction commits, and its events, which look old, are numbered."""
+    leave_unnumbered(timedelta(minutes=1))
+    monkeypatch.setattr(inspection.time, "sleep", lambda seconds: settle([KEY]))
+    assert find_unnumbered() == []
+
+
+def test_beside_writers_and_pruners_there_is_no_false_alarm() -> None:
+    def write() -> None:
+        for number in range(15):
+            publish(KEY, "changed", str(number % 3), {})
+            prune(stream().get().pk, timezone.now() + timedelta(days=1))
+
+    writer = Thread(write)
+    found = []
+    while writer.is_running:
+        found += faults()
+    writer.result()
+    assert found + faults() == []

@@ -1,0 +1,177 @@
+"""Which number an event gets, through `publish` as callers use it, and pass by pass."""
+
+import threading
+
+import pytest
+from django.db import connection, transaction
+from pytest_django import Settings
+
+from realtime import log, numbering
+from realtime.log import Entry, LogEvent, Place
+from realtime.models import Stream, StreamEvent
+from realtime.publish import publish, settle
+from tests.realtime.side_by_side import Thread, held, side_by_side, until_released, until_waiting
+from tests.realtime.test_log import EXECUTION, GRAPH, KEY, OTHER, both, sent
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_a_pass_tells_what_it_numbered() -> None:
+    log.insert(
+        [Entry("order_changed", "{}", (Place(KEY, "order"),)), Entry("order_gone", "[]", (Place(KEY, "order"),))]
+    )
+    (numbered,) = numbering.number([KEY])
+    assert (numbered.key, numbered.epoch) == (KEY, Stream.objects.get().epoch)
+    assert numbered.events == [LogEvent(1, "order_changed", "{}"), LogEvent(2, "order_gone", "[]")]
+
+
+def test_numbering_inside_a_transaction_that_stays_open_is_refused() -> None:
+    publish(KEY, "order_changed", "order", {})
+    with pytest.raises(RuntimeError, match="after the commit"), transaction.atomic():
+        settle([KEY])
+
+
+def test_a_pass_tells_the_data_of_both_places_unless_it_is_large(settings: Settings) -> None:
+    settings.REALTIME = {"MAX_INLINE_BYTES": 20}
+    small, large = '{"n":1}', '{"n":"' + "é" * 8 + '"}'
+    log.insert([both(small), both(large)])
+    for numbered in numbering.number([EXECUTION, GRAPH]):
+        assert [event.data for event in numbered.events] == [small, None]
+    assert [event[2] for event in sent(GRAPH)] == [event[2] for event in sent(EXECUTION)] == [small, large]
+
+
+# Side by side
+
+
+def publish_many(key: str, count: int) -> None:
+    for number in range(count):
+        publish(key, "order_changed", "order", {"n": number})
+
+
+def assert_contiguous(key: str, head: int) -> None:
+    seqs = list(StreamEvent.objects.filter(stream__key=key).order_by("seq").values_list("seq", flat=True))
+    assert seqs == list(range(1, head + 1))
+    assert Stream.objects.get(key=key).head == head
+
+
+@pytest.mark.timeout(300)  # four thousand transactions, two at a time
+def test_threads_that_write_at_once_leave_no_hole() -> None:
+    threads, events = (8, 500) if connection.vendor == "postgresql" else (4, 25)
+    side_by_side(*[lambda: publish_many(KEY, events)] * threads)
+    assert_contiguous(KEY, threads * events)
+
+
+def test_each_writers_own_events_keep_their_order() -> None:
+    def write(name: str) -> None:
+        for number in range(20):
+            publish(KEY, "order_changed", name, {"n": number})
+
+    side_by_side(*[lambda name=name: write(name) for name in "abcd"])  # type: ignore[misc]
+    for name in "abcd":
+        data = StreamEvent.objects.filter(entity=name).order_by("seq").values_list("data", flat=True)
+        assert list(data) == [f'{{"n":{number}}}' for number in range(20)]
+
+
+@pytest.mark.postgres
+def test_long_transactions_that_write_to_two_streams_in_opposite_orders_do_not_deadlock() -> None:
+    both_have_written = threading.Barrier(2)
+
+    def write(*keys: str) -> None:
+        for _ in range(20):
+            with transaction.atomic():
+                publish(keys[0], "order_changed", "order", {})
+                both_have_written.wait(30)
+                publish(keys[1], "order_changed", "order", {})
+
+    side_by_side(lambda: write(KEY, OTHER), lambda: write(OTHER, KEY))
+    assert_contiguous(KEY, 40)
+    assert_contiguous(OTHER, 40)
+
+
+@pytest.mark.postgres
+def test_a_writer_that_stays_open_holds_up_nobody_and_is_numbered_later() -> None:
+    def write(begun: threading.Event) -> None:
+        with transaction.atomic():
+            publish(KEY, "order_changed", "slow", {})
+            begun.set()
+            until_released()
+
+    with held(write):
+        publish(KEY, "order_changed", "quick", {})
+        assert list(StreamEvent.objects.values_list("entity", "seq")) == [("quick", 1)]
+    assert list(StreamEvent.objects.order_by("seq").values_list("entity", "seq")) == [("quick", 1), ("slow", 2)]
+
+
+@pytest.mark.postgres
+def test_a_pass_that_waited_for_another_one_goes_on_from_its_head() -> None:
+    publish(KEY, "order_changed", "order", {"n": 1})
+
+    def number(begun: threading.Event) -> None:
+        with transaction.atomic():
+            numbering._by_function("default", [KEY])
+            begun.set()
+            until_released()
+
+    log.insert([Entry("order_changed", '{"n":2}', (Place(KEY, "order"),))])
+    with held(number):
+        thread = Thread(publish_many, KEY, 1)
+        assert until_waiting(thread)
+    thread.result()
+    assert_contiguous(KEY, 3)
+
+
+@pytest.mark.postgres
+def test_a_pass_that_waits_for_a_stream_to_be_made_holds_no_other_one() -> None:
+    """Otherwise it could wait for a pass that has made the same one, and waits for the one held."""
+    publish(OTHER, "order_changed", "order", {})
+    log.insert([Entry("order_changed", "{}", (Place(key, "order"),)) for key in (KEY, OTHER)])
+
+    def make(begun: threading.Event) -> None:
+        with transaction.atomic():
+            log.make([KEY])
+            begun.set()
+            until_released()
+
+    with held(make):
+        thread = Thread(numbering.number, [KEY, OTHER])
+        assert until_waiting(thread)
+        with transaction.atomic():
+            Stream.objects.select_for_update(nowait=True).get(key=OTHER)
+    thread.result()
+    assert_contiguous(KEY, 1)
+    assert_contiguous(OTHER, 2)
+
+
+@pytest.mark.postgres
+def test_a_stream_that_is_removed_while_a_pass_waits_for_it_is_made_again() -> None:
+    publish(KEY, "order_changed", "order", {"n": 1})
+    epoch = Stream.objects.get().epoch
+    log.insert([Entry("order_changed", '{"n":2}', (Place(KEY, "order"),))])
+
+    def remove(begun: threading.Event) -> None:
+        with transaction.atomic():
+            log.lock([KEY])
+            StreamEvent.objects.filter(seq__isnull=False).delete()
+            Stream.objects.filter(epoch=epoch).delete()
+            begun.set()
+            until_released()
+
+    with held(remove):
+        thread = Thread(numbering.number, [KEY])
+        assert until_waiting(thread)
+    (numbered,) = thread.result()
+    assert numbered.events == [LogEvent(1, "order_changed", '{"n":2}')]
+    assert numbered.epoch != epoch
+
+
+def test_a_long_backlog_is_numbered_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numbering, "_MOST", 3)
+    log.insert([both(f'{{"n":{n}}}') for n in range(1, 9)])
+    parts = numbering.number([EXECUTION, GRAPH])
+    for key in (EXECUTION, GRAPH):
+        assert [[event.seq for event in part.events] for part in parts if part.key == key] == [
+            [1, 2, 3],
+            [4, 5, 6],
+            [7, 8],
+        ]
+        assert [event[2] for event in sent(key)] == [f'{{"n":{n}}}' for n in range(1, 9)]

@@ -1,0 +1,100 @@
+import socket
+from http.client import HTTPConnection
+
+import pytest
+
+from tests.realtime.server_process import PATIENCE, ServerProcess, limits
+from tests.realtime.wire import Wire, frame
+
+UPGRADE = b"GET /echo/x HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: "
+
+
+def is_dropped(port: int, data: bytes) -> bool:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as raw:
+        raw.sendall(data)
+        try:
+            return raw.recv(1) == b""
+        except ConnectionError:
+            return True
+
+
+class TestTheFirstRequest:
+    @pytest.mark.parametrize(
+        "data",
+        [
+            pytest.param(b"", id="nothing"),
+            pytest.param(b"GET /half HTTP/1.1\r\nHost:", id="half a request"),
+            pytest.param(UPGRADE, id="half an upgrade"),
+            pytest.param(b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET /", id="a second request that is not finished"),
+        ],
+    )
+    def test_a_head_that_does_not_come_to_its_end_is_dropped(self, data: bytes) -> None:
+        with (
+            ServerProcess(environment=limits(FIRST_REQUEST_DEADLINE=0.3)) as server,
+            socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as raw,
+        ):
+            raw.sendall(data)
+            try:
+                while raw.recv(65_536):
+                    pass
+            except ConnectionError:
+                pass
+            server.wait_for("sent no request in 0.3 s: dropped")
+
+    def test_a_byte_now_and_then_does_not_prolong_it(self) -> None:
+        with (
+            ServerProcess(environment=limits(FIRST_REQUEST_DEADLINE=0.5)) as server,
+            socket.create_connection(("127.0.0.1", server.port), timeout=0.05) as raw,
+        ):
+            sent = 0
+            with pytest.raises(ConnectionError):
+                while sent < PATIENCE * 20:
+                    sent += raw.send(b"G")
+                    try:
+                        if raw.recv(1) == b"":
+                            raise ConnectionError
+                    except TimeoutError:
+                        pass
+
+    def test_open_sockets_and_kept_connections_stay(self) -> None:
+        with ServerProcess(environment=limits(FIRST_REQUEST_DEADLINE=0.3)) as server:
+            kept = HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+            kept.request("GET", "/")
+            kept.getresponse().read()
+            with Wire(server.port, "/echo/stays") as wire:
+                assert is_dropped(server.port, b"")  # whose time began last
+                wire.send(frame(b"x"))
+                assert wire.receive() is not None
+            kept.request("GET", "/")
+            assert kept.getresponse().read() == b"hello"
+            kept.close()
+
+
+class TestCaps:
+    def test_the_socket_that_is_one_too_many_is_told_to_come_back_and_pages_are_served(self) -> None:
+        with ServerProcess(environment=limits(MAX_CONNECTIONS=1)) as server:
+            with Wire(server.port, "/echo/first") as first:
+                with Wire(server.port, "/echo/second") as second:
+                    assert second.status == 503
+                    assert "Retry-After: 5\r\n" in second.head
+                assert server.get("/") == "hello"
+                first.send(frame(b"x"))
+                assert first.receive() is not None
+            assert server.get("/board/first") == "1006"
+            with Wire(server.port, "/echo/third") as third:
+                assert third.status == 101
+
+    def test_an_address_is_the_clients_own_where_a_proxy_names_it(self) -> None:
+        with ServerProcess("--proxy-headers", environment=limits(MAX_ADDRESS_CONNECTIONS=1)) as server:
+            one, other = "X-Forwarded-For: 192.0.2.1", "X-Forwarded-For: 192.0.2.2"
+            with Wire(server.port, "/echo/a", one), Wire(server.port, "/echo/b", other) as second:
+                assert second.status == 101
+                with Wire(server.port, "/echo/c", one) as third:
+                    assert third.status == 503
+
+    def test_who_is_refused_by_the_application_leaves_room(self) -> None:
+        with ServerProcess(environment=limits(MAX_CONNECTIONS=1)) as server:
+            for _ in range(3):
+                with Wire(server.port, "/refuse") as wire:
+                    assert wire.status == 403
+                    wire.rest()

@@ -1,0 +1,159 @@
+"""Server processes behind nginx, with the configuration of docs/nginx.conf: what reaches them, and what stays out of
+its logs."""
+
+import asyncio
+import re
+import ssl
+from contextlib import closing
+from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
+from typing import Any
+
+import pytest
+from django.conf import settings as project
+from django.contrib.auth.models import User
+from django.test import Client as Browser
+
+from executions.models import GraphExecution
+from executions.services import report_node
+from tests.database import in_db
+from tests.realtime.clients import PATIENCE, HandshakeRefused
+from tests.servers import Nginx
+from tests.servers.process import ROOT
+from tests.stories.conftest import StartNginx
+from tests.stories.doors import LiveServer, ProxyDoor, token_of
+from tests.stories.test_base_protocol import watch
+
+UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+
+
+def ask(nginx: Nginx, path: str, *, source: str = "127.0.0.1", **headers: str) -> HTTPResponse:
+    """The answer to a GET from this address of the loopback."""
+    where: dict[str, Any] = {"timeout": PATIENCE, "source_address": (source, 0)}
+    if nginx.is_tls:
+        trusting = ssl._create_unverified_context()
+        connection: HTTPConnection = HTTPSConnection(nginx.host, nginx.port, context=trusting, **where)
+    else:
+        connection = HTTPConnection(nginx.host, nginx.port, **where)
+    with closing(connection):
+        connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        return connection.getresponse()
+
+
+def handshake(nginx: Nginx, *, path: str = "/ws", **headers: str) -> int:
+    return ask(nginx, path, **UPGRADE, **headers).status
+
+
+async def test_sockets_pass_and_so_do_pages(proxy_door: ProxyDoor, user: User, execution: GraphExecution) -> None:
+    client = await proxy_door.client(user)
+    await watch(client, execution, after=1)
+    await in_db(report_node)(execution, node_id="n", status="QUEUED")
+    assert (await client.frame())["seq"] == 2
+    assert ask(proxy_door.nginx, "/login/").status == 200
+
+
+async def test_every_process_gets_sockets(proxy_door: ProxyDoor, pair: list[LiveServer], user: User) -> None:
+    for _ in range(4):
+        await proxy_door.client(user)
+    for server in pair:
+        assert server.output.count("WSCONNECT /ws") == 2
+
+
+async def test_a_handshake_finds_the_process_that_lives(
+    proxy_door: ProxyDoor, pair: list[LiveServer], user: User
+) -> None:
+    pair[0].kill()
+    for _ in range(6):
+        await (await proxy_door.client(user)).ping()
+    await proxy_door.leave()
+    nginx = proxy_door.nginx
+    nginx.wait_until(lambda: nginx.access_log.count("/ws") == 6)  # of a socket it writes when that has ended
+    assert "502, 101" in nginx.access_log
+
+
+async def test_where_no_process_lives_the_handshake_is_refused_and_tried_again_it_succeeds(
+    proxy_door: ProxyDoor, pair: list[LiveServer], user: User
+) -> None:
+    for server in pair:
+        server.kill()
+    with pytest.raises(HandshakeRefused, match="502"):
+        await proxy_door.client(user)
+    pair[1].start()
+    while True:
+        try:
+            client = await proxy_door.client(user)
+            break
+        except HandshakeRefused:  # as long as nginx remembers that nobody was there
+            await asyncio.sleep(0.05)
+    await client.ping()
+
+
+async def test_no_token_is_in_a_log(proxy_door: ProxyDoor, pair: list[LiveServer], user: User) -> None:
+    token = token_of(user)
+    await (await proxy_door.client(path=f"/ws?token={token}")).ping()
+    await (await proxy_door.client(path=f"/ws/?token={token}")).ping()
+    for server in pair:
+        server.kill()
+    for path in ("/ws", "/ws/", "/"):
+        with pytest.raises(HandshakeRefused, match="502"):
+            await proxy_door.client(path=f"{path}?token={token if path != '/' else 'none'}")
+    nginx = proxy_door.nginx
+    nginx.wait_until(lambda: nginx.access_log.count('"GET /ws') == 4)
+    said = nginx.access_log + nginx.error_log + nginx.output + "".join(server.output for server in pair)
+    assert token not in said
+    assert '"GET /?token=none' in nginx.error_log  # of the page, whose request line may be told
+
+
+def test_the_server_sees_the_address_of_the_client_and_believes_no_other(
+    start_nginx: StartNginx, pair: list[LiveServer]
+) -> None:
+    nginx = start_nginx()
+    for _ in pair:
+        ask(nginx, "/login/", source="127.0.0.2", X_Forwarded_For="203.0.113.7", Forwarded="for=203.0.113.7")
+    said = "".join(server.output for server in pair)
+    assert re.search(r"^127\.0\.0\.2:\d+ .*GET /login/", said, re.MULTILINE), said
+    assert "203.0.113.7" not in said
+
+
+@pytest.mark.parametrize(("tls", "own"), [(True, "https"), (False, "http")])
+def test_the_scheme_is_the_one_that_the_client_really_used(
+    start_nginx: StartNginx, user: User, tls: bool, own: str
+) -> None:
+    """A session cookie opens a socket from pages of this origin only; the wrong word of a client changes nothing."""
+    nginx = start_nginx(tls=tls)
+    browser = Browser()
+    browser.force_login(user)
+    cookie = f"{project.SESSION_COOKIE_NAME}={browser.cookies[project.SESSION_COOKIE_NAME].value}"
+    for scheme in ("http", "https"):
+        status = handshake(
+            nginx, Cookie=cookie, Origin=f"{scheme}://{nginx.host}:{nginx.port}", X_Forwarded_Proto=scheme
+        )
+        assert status == (101 if scheme == own else 403)
+
+
+def test_what_is_too_large_is_refused_at_the_door(start_nginx: StartNginx, pair: list[LiveServer]) -> None:
+    nginx = start_nginx()
+    assert ask(nginx, "/login/", Content_Length=str(4 * 1024 * 1024)).status == 413
+    assert ask(nginx, "/login/", Cookie="c" * 70_000).status == 400
+    assert "GET /login/" not in "".join(server.output for server in pair)
+
+
+def test_who_comes_without_tls_is_sent_to_it_and_a_token_that_he_shows_is_not_logged(
+    start_nginx: StartNginx, user: User
+) -> None:
+    nginx, token = start_nginx(tls=True), token_of(user)
+    with closing(HTTPConnection(nginx.host, nginx.plain_port, timeout=PATIENCE)) as connection:
+        connection.request("GET", f"/ws?token={token}")
+        answer = connection.getresponse()
+    assert (answer.status, answer.headers["Location"]) == (301, f"https://{nginx.host}/ws?token={token}")
+    assert token not in nginx.access_log + nginx.error_log
+
+
+def test_the_unit_of_systemd_starts_what_these_tests_start(pair: list[LiveServer]) -> None:
+    unit = (ROOT / "docs" / "runwire@.service").read_text()
+    _, *words = re.search(r"^ExecStart=(.*)$", unit, re.MULTILINE)[1].split()  # type: ignore[index]
+    assert [word.replace("%i", str(pair[0].port)) for word in words] == list(pair[0].command())[1:]

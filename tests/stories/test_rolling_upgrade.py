@@ -1,0 +1,115 @@
+"""Processes of two versions beside each other, on one Redis: what the one sends and the other does not know."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from channels.layers import get_channel_layer
+from django.contrib.auth.models import User
+from pytest_django import Settings
+
+from executions.models import GraphExecution
+from executions.services import report_node
+from realtime import announcer, streams
+from realtime.hub import hub_of_this_loop
+from realtime.sweep import sweep
+from tests.database import in_db
+from tests.realtime.clients import Client
+from tests.realtime.conftest import ConnectClient, Counted
+from tests.realtime.layers import redis_layer
+from tests.servers import Redis
+from tests.stories.test_base_protocol import watch
+from tests.stories.test_two_processes import NEVER
+
+Change = Callable[[dict[str, Any]], Any]
+
+
+class Other:
+    """A process of another version: it announces what this one does, in words of its own."""
+
+    def __init__(self, client: Client, execution: GraphExecution, said: list[dict[str, Any]], key: str) -> None:
+        self.client, self.execution, self._said, self._group = client, execution, said, streams.group(key)
+
+    async def changes_a_node(self, change: Change) -> None:
+        self._said.clear()
+        await in_db(report_node)(self.execution, node_id="n", status="QUEUED")
+        (message,) = [each for each in self._said if "graph_exec#" in each["key"]]
+        await get_channel_layer().group_send(self._group, change(message))
+
+    async def says(self, message: Any) -> None:
+        await get_channel_layer().group_send(self._group, message)
+
+
+@pytest.fixture
+async def other(
+    redis_server: Redis,
+    settings: Settings,
+    live_client: ConnectClient,
+    user: User,
+    execution: GraphExecution,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Other:
+    settings.CHANNEL_LAYERS, settings.REALTIME = redis_layer(redis_server.url), NEVER
+    said: list[dict[str, Any]] = []
+    monkeypatch.setattr(announcer, "_send", lambda group, message, weight: said.append(message))
+    client = await live_client(user)
+    return Other(client, execution, said, await watch(client, execution, after=1))
+
+
+def without(*names: str) -> Change:
+    return lambda message: {name: value for name, value in message.items() if name not in names}
+
+
+def with_more(message: dict[str, Any]) -> dict[str, Any]:
+    return {**message, "trace": "00-4bf9", "events": [[*row, "2031-01-01", None] for row in message["events"]]}
+
+
+UNDERSTOOD: dict[str, tuple[Change, int]] = {  # and how often the log must be read for it
+    "of the same version": (lambda message: message, 0),
+    "older, without the first number": (without("first"), 0),
+    "older, without events": (without("first", "events"), 1),
+    "newer, with more fields in the message and in each event": (with_more, 0),
+    "newer, with events as nothing": (lambda message: {**message, "events": None}, 1),
+}
+
+
+@pytest.mark.parametrize("form", UNDERSTOOD)
+async def test_an_announcement_of_another_version_arrives_at_once(form: str, other: Other, counted: Counted) -> None:
+    change, reads = UNDERSTOOD[form]
+    await other.changes_a_node(change)
+    frame = await other.client.frame()
+    assert (frame["seq"], frame["data"]["node_id"]) == (2, "n")
+    assert counted["gaps_mended"] == reads
+    assert not counted["layer_messages_unknown"]
+
+
+NOT_UNDERSTOOD: dict[str, Change] = {
+    "a new type": lambda message: {**message, "type": "stream.compressed"},
+    "no type": without("type"),
+    "no key": without("key"),
+    "no epoch": without("epoch"),
+    "no last number": without("last"),
+    "numbers as text": lambda message: {**message, "last": str(message["last"])},
+    "events as a dictionary": lambda message: {**message, "events": {"2": "{}"}},
+    "events with fewer fields": lambda message: {**message, "events": [[2, "node_execution_event"]]},
+    "events with their data parsed": lambda message: {**message, "events": [[2, "node_execution_event", {}]]},
+    "events as a number": lambda message: {**message, "events": 7},
+    "a type that is a list": lambda message: {**message, "type": ["stream.events"]},
+    "a list": lambda message: [message["key"], message["last"]],
+    "a number": lambda message: 7,
+    "nothing": lambda message: None,
+}
+
+
+@pytest.mark.parametrize("form", NOT_UNDERSTOOD)
+async def test_what_is_not_understood_is_counted_and_left_to_the_sweep(
+    form: str, other: Other, counted: Counted
+) -> None:
+    await other.changes_a_node(NOT_UNDERSTOOD[form])
+    await other.changes_a_node(lambda message: {"type": "a later one", "key": message["key"]})
+    while counted["layer_messages_unknown"] < 2:
+        await other.client.ping()  # nothing else arrives
+    await sweep(hub_of_this_loop())  # type: ignore[arg-type]
+    assert [frame["seq"] for frame in await other.client.frames(2)] == [2, 3]
+    assert not counted["errors"]
+    assert not counted["layer_errors"]
