@@ -30,12 +30,12 @@ class Sizes:
 QUICK = Sizes(
     sockets=200,
     many=1_000,
-    returning=200,
-    fanout_events=40,
-    one_seconds=3,
-    recorded=60,
+    returning=150,
+    fanout_events=25,
+    one_seconds=2,
+    recorded=40,
     replayed=2_000,
-    idle_seconds=10,
+    idle_seconds=5,
 )
 Figures = dict[str, float]
 FANOUT_FRAMES_A_SECOND = 5_000  # what the slowest peer can just take
@@ -227,5 +227,5 @@ ROWS: Mapping[str, tuple[Measure, tuple[str, ...]]] = {
 }
 """Each row's measurement, and who takes part."""
 
-NEEDED = ("runwire", "runwire-uvicorn", "fastapi", "raw-daphne", "channels-daphne")
+NEEDED = ("runwire", "runwire-uvicorn", "fastapi", "raw-daphne", "raw-uvicorn", "channels-daphne")
 """Who is needed for the bounds; the quick run measures only these."""
