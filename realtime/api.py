@@ -9,6 +9,7 @@ it already; a state twice does no harm.
 
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from types import SimpleNamespace
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -103,7 +104,7 @@ def read_execution(
         if execution is None or stream is None:  # deleted since
             raise not_found("Execution")
         state = full(execution)
-    body = ExecutionDetail.model_validate({**state, "epoch": stream.epoch, "head": stream.head}).model_dump_json()
+    body = ExecutionDetail.from_orm(SimpleNamespace(**state, epoch=stream.epoch, head=stream.head)).model_dump_json()
     etag = f'"{sha256(body.encode()).hexdigest()[:32]}"'
     response = HttpResponse(body, content_type="application/json; charset=utf-8", headers={"ETag": etag})
     response["Cache-Control"] = "private, no-cache"

@@ -16,7 +16,6 @@ from ninja import NinjaAPI, Schema
 from ninja.errors import AuthenticationError, HttpError
 from ninja.errors import ValidationError as NinjaValidationError
 from pydantic import ConfigDict, Field
-from pydantic import ValidationError as PydanticError
 
 from executions.services import ExecutionHasEnded, NodeHasEnded, NodeMismatch, UnknownNode
 from executions.statuses import IllegalTransition
@@ -121,8 +120,6 @@ def as_problem(error: Exception) -> Problem | None:
             return invalid(str(error), "node_exec_id", "Give each execution of a node an id of its own.")
         case UnstorableValue():
             return Problem(422, "unstorable", str(error), path=_leading_path(str(error)), hint="Leave it out.")
-        case PydanticError():
-            return _of_faults(error.errors(include_url=False, include_input=False), skip=0)
         case NinjaValidationError():
             return _of_request(error)
         case ValidationError():
@@ -140,7 +137,7 @@ def install(api: NinjaAPI) -> None:
     """Answers with the shape, whatever an operation raises that is in the table."""
     for kind in (
         *(Problem, HttpError, IllegalTransition, ExecutionHasEnded, NodeHasEnded, UnknownNode, NodeMismatch),
-        *(UnstorableValue, PydanticError, NinjaValidationError, ValidationError, Http404, SuspiciousOperation),
+        *(UnstorableValue, NinjaValidationError, ValidationError, Http404, SuspiciousOperation),
     ):
         api.add_exception_handler(kind, _answer)
 
@@ -166,16 +163,9 @@ def _of_request(error: NinjaValidationError) -> Problem:
     if all(each["loc"][0] == "path" for each in error.errors):
         return not_found("This")  # an id that is none
     # ("body", parameter, field …), and for the others (source, field …).
-    return _of_faults(error.errors, skip=1)
-
-
-def _of_faults(faults: Any, skip: int) -> Problem:
     sentences, first = [], None
-    for each in faults:
-        location = tuple(each["loc"])[skip:]
-        if skip and each["loc"][0] == "body":
-            location = location[1:]
-        where = path(location)
+    for each in error.errors:
+        where = path(tuple(each["loc"])[2 if each["loc"][0] == "body" else 1 :])
         first = first if first is not None else where
         said = plain_message(each)
         sentences.append(f"{where}: {said}" if where else said)

@@ -44,7 +44,7 @@ class GraphIn(Given):
                     "description": "The sentences of a text that say most.",
                     "nodes": [
                         {"id": "split", "block_id": "text.sentences", "title": "Sentences"},
-                        {"id": "rank", "block_id": "text.key_sentences"},
+                        {"id": "rank", "block_id": "insight.key_sentences"},
                     ],
                     "links": [
                         {

@@ -23,7 +23,6 @@ class Command(BaseCommand):
         if every is not None and not 0 < every <= 3_600:
             raise CommandError("--every must be above 0, and an hour at most.")
         while True:
-            close_old_connections()
             if count := fail_expired():
                 self.stdout.write(f"{count} given up.")
             if every is None:
