@@ -37,6 +37,17 @@ def find_graph(user: Any, id: Any) -> Graph | None:
     return None if pk is None else graphs_visible_to(user).filter(pk=pk).first()
 
 
+def may_change(user: Any, execution: GraphExecution, verb: str = "change") -> bool:
+    """The owner may, and staff with the model's permission of this verb ("change", "delete"); to see it is not
+    enough."""
+    return bool(execution.user_id == user.pk or user.has_perm(f"executions.{verb}_graphexecution"))
+
+
+def may_change_graph(user: Any, graph: Graph, verb: str = "change") -> bool:
+    """The same for graphs."""
+    return bool(graph.owner_id == user.pk or user.has_perm(f"executions.{verb}_graph"))
+
+
 def _is_person(user: Any) -> bool:
     return bool(user is not None and user.is_authenticated and user.is_active)
 

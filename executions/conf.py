@@ -1,5 +1,5 @@
-"""The limits of bulk writes and of the embedded runner: their defaults and their reasons. `settings.EXECUTIONS`
-overrides by name.
+"""The limits of bulk writes, of the HTTP API and of the embedded runner: their defaults and their reasons.
+`settings.EXECUTIONS` overrides by name.
 
     from executions.conf import limits
     limits.NODE_TIMEOUT    # read when it is used, so that tests and `override_settings` work
@@ -28,6 +28,14 @@ class Limits:
     POLL_INTERVAL: float = 1.0  # how late a run that another process queued or stopped is noticed
     LEASE: float = 30.0  # a run whose owner was silent for so long has lost it
     HEARTBEAT: float = 10.0  # three chances to renew a lease
+    # The HTTP API
+    MAX_BODY_BYTES: int = 2 * 1024 * 1024  # below Django's DATA_UPLOAD_MAX_MEMORY_SIZE; two of the largest events
+    MAX_REPORTS: int = 1_000  # of one batch, which holds the locks of its executions until all are done
+    PAGE_SIZE: int = 50  # rows of a list, where the client names no number
+    MAX_PAGE_SIZE: int = 200  # and the most that it may name
+    IDEMPOTENCY_LIFETIME: float = 86_400.0  # a worker that repeats itself after a day means something else
+    LEASE_SWEEP_INTERVAL: float = 5.0  # how often a process that gets reports looks for workers that went silent
+
     STOP_TIMEOUT: float = 5.0  # how long a stopping server waits for its runs to be handed back
 
 

@@ -1,10 +1,12 @@
 """Who runs what: the embedded runner's claims on executions, held in the database, so that of any number of processes
-one runs each.
+one runs each; and how long a worker may be silent.
 
     runner     "embedded"             for the embedded runner of whichever process comes first
                "embedded:<uuid>"      claimed; every claim has an id of its own
+               "worker:<name>"        a worker's that reports over HTTP
                anything else, or ""   another engine's, never touched
     lease_expires_at                  renewed by the owner; once it is past, the owner is gone
+    lease_seconds                     what a worker has promised: each report renews its lease by so much
 
 Times are the database's, so that the clocks of the processes need not agree.
 """
@@ -31,6 +33,9 @@ EMBEDDED = "embedded"
 
 OWNER_IS_GONE = "The process that ran this execution went away without a word, so it did not come to its end."
 
+WORKER = "worker:"
+"""What the `runner` of an execution begins with that a worker reports over HTTP."""
+
 _FOR_US = Q(runner=EMBEDDED) | Q(runner__startswith=f"{EMBEDDED}:")
 
 
@@ -55,20 +60,43 @@ def renew(owners: Collection[str]) -> None:
         _running().filter(runner__in=owners).update(lease_expires_at=_lease())
 
 
+def hold(executions: Collection[GraphExecution]) -> None:
+    """Their worker has just been heard of: those that have a lease get it anew."""
+    for seconds in {execution.lease_seconds for execution in executions if execution.lease_seconds}:
+        pks = [execution.pk for execution in executions if execution.lease_seconds == seconds]
+        GraphExecution.objects.filter(pk__in=pks).update(lease_expires_at=Now() + timedelta(seconds=seconds))
+
+
 def fail_expired() -> int:
     """Ends the runs whose owner is gone, as FAILED. How many there were."""
-    expired = _running().filter(runner__startswith=f"{EMBEDDED}:", lease_expires_at__lt=Now())
+    return _fail(_running().filter(runner__startswith=f"{EMBEDDED}:", lease_expires_at__lt=Now())) + fail_silent()
+
+
+def fail_silent() -> int:
+    """Ends the executions whose worker let its lease pass, as FAILED. How many there were."""
+    waiting = GraphExecution.objects.filter(status__in=(ExecutionStatus.QUEUED, ExecutionStatus.RUNNING))
+    return _fail(waiting.filter(runner__startswith=WORKER, lease_expires_at__lt=Now()))
+
+
+def _fail(expired: QuerySet[GraphExecution]) -> int:
     count = 0
     for pk in list(expired.values_list("pk", flat=True)):
         try:
             with transaction.atomic():
                 execution = expired.filter(pk=pk).select_for_update(no_key=True).first()
                 if execution is not None:
-                    finish_execution(execution, status=ExecutionStatus.FAILED, error=OWNER_IS_GONE)
+                    finish_execution(execution, status=ExecutionStatus.FAILED, error=_reason(execution))
                     count += 1
         except ValueError:
             logger.exception("Execution %s, whose owner is gone, cannot be ended.", pk)
     return count
+
+
+def _reason(execution: GraphExecution) -> str:
+    if execution.runner.startswith(WORKER):
+        name, seconds = execution.runner.removeprefix(WORKER), execution.lease_seconds
+        return f"The worker “{name}” did not report for {seconds} seconds, as it had promised, and was given up."
+    return OWNER_IS_GONE
 
 
 def is_own(execution: GraphExecution, owner: str) -> bool:

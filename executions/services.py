@@ -3,6 +3,7 @@
     execution = start_execution(graph, user=user, inputs={"text": "…"})
     report_execution(execution, status="RUNNING")
     report_node(execution, node_id="split", status="RUNNING", input_data={"text": "…"})
+    append_node_outputs(execution, node_id="split", outputs={"sentences": [["…"]]})
     report_node(execution, node_id="split", status="COMPLETED", output_data={"sentences": [["…"]]})
     finish_execution(execution, status="COMPLETED", outputs={"report": ["…"]})
 
@@ -38,6 +39,18 @@ class ExecutionHasEnded(ValueError):  # noqa: N818 - the name is public API
     def __init__(self, execution: GraphExecution) -> None:
         self.status = ExecutionStatus(execution.status)
         super().__init__(f"Execution {execution.pk} has ended ({self.status}): its nodes can no longer be reported.")
+
+
+class UnknownNode(ValueError):  # noqa: N818 - the name is public API
+    """Something is to be added to a node execution that does not exist."""
+
+
+class NodeMismatch(ValueError):  # noqa: N818 - the name is public API
+    """A node_exec_id that belongs to another node, or to another execution."""
+
+
+class NodeHasEnded(ValueError):  # noqa: N818 - the name is public API
+    """Something is to be added to a node execution that has ended."""
 
 
 def start_execution(
@@ -79,8 +92,8 @@ def report_node(
 
     Without `node_exec_id` this is about the node's latest execution in the present attempt of the run, and creates one
     if there is none; an engine that runs a node several times in a run gives each an id of its own, and the first
-    report with an id creates it. Raises ExecutionHasEnded, IllegalTransition, and ValueError for an id that belongs to
-    another node or execution.
+    report with an id creates it. Raises ExecutionHasEnded, IllegalTransition, and NodeMismatch for an id that belongs
+    to another node or execution.
     """
     with transaction.atomic():
         locked = _lock(execution, ("user", "graph", "graph_version", "status", "attempt"))
@@ -101,6 +114,36 @@ def report_node(
         if output_data is not None:
             node.output_data = dict(output_data)
         node.save()
+        return node
+
+
+def append_node_outputs(
+    execution: GraphExecution,
+    *,
+    node_id: str,
+    outputs: Mapping[str, list[Any]],
+    node_exec_id: UUID | str | None = None,
+) -> NodeExecution:
+    """Adds values behind those that a node has put out already, by name; of two workers that do so at once, neither
+    loses anything. Without `node_exec_id` it is about the node's latest execution in the present attempt.
+
+    Raises UnknownNode, NodeMismatch, NodeHasEnded and ExecutionHasEnded.
+    """
+    with transaction.atomic():
+        locked = _lock(execution, ("user", "graph", "graph_version", "status", "attempt"))
+        if locked.status in ENDED:
+            raise ExecutionHasEnded(locked)
+        pk = None if node_exec_id is None else as_uuid(node_exec_id)
+        node = _find_node(locked, node_id, pk)
+        if node is None:
+            raise UnknownNode(f"Execution {locked.pk} has no execution of node {node_id}. Report its status first.")
+        if node.status in ENDED:
+            raise NodeHasEnded(f"Node {node_id} has ended ({node.status}): nothing can be added to it.")
+        node.output_data = {
+            **node.output_data,
+            **{name: [*node.output_data.get(name, []), *values] for name, values in outputs.items()},
+        }
+        node.save(update_fields=["output_data"])
         return node
 
 
@@ -216,7 +259,9 @@ def _find_node(execution: GraphExecution, node_id: str, pk: UUID | None) -> Node
         return rows.order_by("add_time", "pk").last()
     node = rows.filter(pk=pk).first()
     if node and (node.graph_execution_id, node.node_id) != (execution.pk, node_id):
-        raise ValueError(f"Node execution {node.pk} is of node {node.node_id} in execution {node.graph_execution_id}.")
+        raise NodeMismatch(
+            f"Node execution {node.pk} is of node {node.node_id} in execution {node.graph_execution_id}."
+        )
     return node
 
 

@@ -32,7 +32,9 @@ MAX_WATCHED_GRAPHS = 100  # the newest; a page that watches more is no help to a
 
 class LoginPage(LoginView):
     redirect_authenticated_user = True
-    extra_context = {"has_demo_accounts": settings.DEBUG}
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return {**super().get_context_data(**kwargs), "has_demo_accounts": settings.DEBUG}
 
 
 @login_required

@@ -19,6 +19,10 @@ class Limits:
     STREAM_ACCESS: dict[str, str] = field(default_factory=dict)  # kind of stream → path of its access function
     AUTH_TIMEOUT: float = 10.0  # a database that does not answer must not hold a handshake for ever
 
+    # Tokens that a page asks for
+    SOCKET_TOKEN_LIFETIME: float = 300.0  # it is in a URL or a header of the handshake only
+    SOCKET_TOKEN_RENEWAL: float = 43_200.0  # so long after its login a page can renew it with itself alone
+
     # What a client may send
     MAX_MESSAGE_BYTES: int = 64 * 1024  # requests are tiny; Daphne's own default is 1 MiB
     MAX_BODY_BYTES: int = 4 * 1024 * 1024  # of an HTTP request: the largest form, with what its encoding adds

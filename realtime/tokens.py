@@ -1,4 +1,13 @@
-"""JSON Web Tokens that open sockets: `sub` is the user's id. The algorithm is the setting's, never the token's."""
+"""JSON Web Tokens of users: `sub` is the user's id. The algorithm is the setting's, never the token's.
+
+    scope     what it is for
+    none      sockets and the HTTP API, as its user: what an identity provider makes
+    socket    sockets only: short-lived, asked for by a page (`realtime.api`)
+    api       the HTTP API only
+    worker    neither: workers show tokens of another form (`executions.worker_tokens`)
+
+Other words in `scope` say nothing here.
+"""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -6,7 +15,7 @@ from typing import Any
 import jwt
 from django.conf import settings
 
-WORKER_SCOPE = "worker"
+WORKER_SCOPE, SOCKET_SCOPE, API_SCOPE = "worker", "socket", "api"
 
 
 class BadToken(Exception):  # noqa: N818
@@ -17,10 +26,13 @@ class NoSubject(Exception):  # noqa: N818
     """A valid token that names no user."""
 
 
-def issue_token(user_id: object, lifetime: timedelta) -> str:
-    """A token that opens sockets for this user until `lifetime` has passed."""
+def issue_token(user_id: object, lifetime: timedelta, *, scope: str | None = None, auth_time: int | None = None) -> str:
+    """A token for this user until `lifetime` has passed. `auth_time` is when the user proved who it is, in seconds
+    since 1970, where that was not now."""
     now = datetime.now(UTC)
     claims: dict[str, Any] = {"sub": str(user_id), "iat": now, "exp": now + lifetime}
+    if scope is not None:
+        claims |= {"scope": scope, "auth_time": int(now.timestamp()) if auth_time is None else auth_time}
     if settings.JWT_AUDIENCE:
         claims["aud"] = settings.JWT_AUDIENCE
     if settings.JWT_ISSUER:
@@ -28,8 +40,14 @@ def issue_token(user_id: object, lifetime: timedelta) -> str:
     return jwt.encode(claims, settings.JWT_KEY, settings.JWT_ALGORITHM)
 
 
-def read_token(token: str) -> str:
-    """The id of the user whom the token names. Raises BadToken or NoSubject."""
+def read_token(token: str, purpose: str = SOCKET_SCOPE) -> str:
+    """The id of the user whom the token names, if it is for this purpose. Raises BadToken or NoSubject."""
+    subject: str = read_claims(token, purpose)["sub"]
+    return subject
+
+
+def read_claims(token: str, purpose: str) -> dict[str, Any]:
+    """What a valid token for this purpose says; `sub` is there. Raises BadToken or NoSubject."""
     try:
         claims = jwt.decode(
             token,
@@ -41,9 +59,12 @@ def read_token(token: str) -> str:
         )
     except (jwt.PyJWTError, ValueError) as error:  # ValueError: a lone surrogate
         raise BadToken(str(error)) from None  # the cause may quote the token
-    if claims.get("scope") == WORKER_SCOPE:
-        raise BadToken("a worker's token opens no socket")
+    scope = claims.get("scope")
+    words = set(scope.split()) if isinstance(scope, str) else set()
+    own = words & {WORKER_SCOPE, SOCKET_SCOPE, API_SCOPE}
+    if WORKER_SCOPE in own or (own and purpose not in own):
+        raise BadToken(f"a token of scope {scope} is not for this")
     subject = claims.get("sub")
     if not isinstance(subject, str) or not subject:
         raise NoSubject
-    return subject
+    return dict(claims)

@@ -55,6 +55,10 @@ class GraphExecution(HasStatus):
     runner = CharField(max_length=255, blank=True, default="", help_text="Who runs this, where it says so.")
     lease_expires_at = models.DateTimeField(null=True, blank=True, help_text="The runner is gone if it lets this pass.")
 
+    lease_seconds = models.PositiveIntegerField(
+        null=True, blank=True, help_text="For so long a worker may be silent; empty: as long as it likes."
+    )
+
     class Meta(HasStatus.Meta):
         constraints = [
             is_a_status("graph_execution_status"),
@@ -65,6 +69,7 @@ class GraphExecution(HasStatus):
             models.Index(fields=["user", "-created_at"], name="graph_execution_of_user"),
             models.Index(fields=["graph", "-created_at"], name="graph_execution_of_graph"),
             models.Index(fields=["-created_at"], name="graph_execution_newest"),
+            models.Index(fields=["user", "status", "-created_at"], name="graph_execution_of_user_status"),
             models.Index(
                 fields=["status", "lease_expires_at"],
                 name="graph_execution_to_run",

@@ -69,7 +69,8 @@ def test_a_row_for_an_event_needs_no_further_question(
     with django_assert_num_queries(1):  # type: ignore[operator]
         (row,) = GraphExecution.rows_with_events("default")
         row.to_event()
-    assert row.get_deferred_fields() == {"definition", "attempt", "created_at", "runner", "lease_expires_at"}
+    unread = {"definition", "attempt", "created_at", "runner", "lease_expires_at", "lease_seconds"}
+    assert row.get_deferred_fields() == unread
 
 
 def test_a_share_token_is_one_executions_alone_and_having_none_is_common(graph: Graph, user: User) -> None:

@@ -368,7 +368,7 @@ def test_the_old_state_and_the_events_are_the_new_state(running: GraphExecution,
 def test_every_verb_is_applied_above() -> None:
     verbs = {name for name, each in vars(services).items() if callable(each) and each.__module__ == services.__name__}
     public = {name for name in verbs if name[0].islower()}
-    words = {"start", "report", "finish", "terminate", "requeue", "notify", "mark"}
+    words = {"start", "report", "append", "finish", "terminate", "requeue", "notify", "mark"}
     assert {name.split("_")[0] for name in public} == words
 
 

@@ -1,0 +1,51 @@
+"""The HTTP API: which routers, for whom, below `/api/`."""
+
+from csp.constants import SELF
+from csp.decorators import csp_update
+from django.http import HttpRequest, HttpResponse
+from ninja import NinjaAPI
+
+from executions.api import errors, executions, graphs, notifications, worker
+from executions.api.auth import SessionCookie, WorkerBearer
+from executions.api.parser import JSONParser
+from realtime import api as live
+from realtime.bearer import UserBearer
+from realtime.log import EventTooLarge
+
+DESCRIPTION = """
+Graphs, their executions and notifications. Changes arrive over the WebSocket at `/ws`; this is for what it does not
+carry.
+
+**People** show the session cookie (and, to change something, the header `X-CSRFToken` with the value of the cookie
+`csrftoken`), or `Authorization: Bearer TOKEN` with a JSON Web Token whose `sub` is the user's id. **Workers** show the
+token that `manage.py tokens create NAME` has printed.
+
+Every error is `{"code", "message", "path", "hint"}`: `code` for programs, `path` for the field it is about. What does
+not exist and what is somebody else's are both 404.
+
+To follow an execution: read it, then subscribe on the socket with its `epoch` and `after: head`.
+"""
+
+api = NinjaAPI(
+    title="Runwire",
+    version="1",
+    description=DESCRIPTION,
+    parser=JSONParser(),
+    auth=[UserBearer(), SessionCookie()],
+    urls_namespace="api",
+    # The style of the page at /api/docs has its little pictures in itself.
+    docs_decorator=csp_update({"img-src": [SELF, "data:"]}),
+)
+errors.install(api)
+api.add_router("/graphs", graphs.router)
+api.add_router("/executions", executions.router)
+api.add_router("/notifications", notifications.router)
+api.add_router("", live.router)
+api.add_router("/worker", worker.router, auth=WorkerBearer())
+
+
+@api.exception_handler(EventTooLarge)
+def on_event_too_large(request: HttpRequest, error: EventTooLarge) -> HttpResponse:
+    """The log's own limit, of which executions knows nothing."""
+    hint = "Store what is large elsewhere, and put a link into the outputs."
+    return errors.Problem(413, "event_too_large", str(error), hint=hint).response()

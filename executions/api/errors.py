@@ -1,0 +1,177 @@
+"""What goes wrong, in one shape:
+
+    {"code": "invalid", "message": "links[2].sink_id: there is no node \"x\"", "path": "links[2].sink_id", "hint": "…"}
+
+`code` is for programs and never changes its meaning; `message` and `hint` are for people; `path` is the field that it
+is about, where it is about one. The table of exceptions is here; whatever Django itself answers below `/api/` gets the
+shape from `middleware.py`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation, ValidationError
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from ninja import NinjaAPI, Schema
+from ninja.errors import AuthenticationError, HttpError
+from ninja.errors import ValidationError as NinjaValidationError
+from pydantic import ConfigDict, Field
+
+from executions.services import ExecutionHasEnded, NodeHasEnded, NodeMismatch, UnknownNode
+from executions.statuses import IllegalTransition
+from executions.storable import UnstorableValue
+from executions.validation import path, plain_message
+
+READ_AGAIN = "Read the execution again: somebody else may have changed it."
+SEE_DOCS = "Compare the request with /api/docs."
+
+
+class Error(Schema):
+    """What every answer from 400 on looks like."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "code": "invalid",
+                    "message": 'links[0].sink_id: there is no node "rank"',
+                    "path": "links[0].sink_id",
+                    "hint": SEE_DOCS,
+                }
+            ]
+        }
+    )
+
+    code: str = Field(description="For programs: what went wrong. Never changes its meaning.")
+    message: str = Field(description="For people: what went wrong.")
+    path: str | None = Field(description="The field it is about, as in `links[2].sink_id`; null where it is none.")
+    hint: str | None = Field(description="What to do about it.")
+
+
+class Problem(Exception):  # noqa: N818 - it becomes an answer
+    """An answer that is an error."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        path: str | None = None,
+        hint: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message, self.path, self.hint = status, code, message, path, hint
+        self.headers = dict(headers or {})
+
+    def below(self, prefix: str) -> "Problem":
+        """The same, about a part of what was sent: `reports[3]` and `status` make `reports[3].status`."""
+        where = f"{prefix}.{self.path}" if self.path else prefix
+        return Problem(self.status, self.code, self.message, path=where, hint=self.hint, headers=self.headers)
+
+    def response(self) -> HttpResponse:
+        body = {"code": self.code, "message": self.message, "path": self.path, "hint": self.hint}
+        return JsonResponse(body, status=self.status, headers=self.headers)
+
+
+def errors(*statuses: int) -> dict[int, type[Error]]:
+    """For `response=` of an operation; every operation may also answer 400, 401 and 413."""
+    return dict.fromkeys(sorted({400, 401, 413, *statuses}), Error)
+
+
+def not_found(what: str, path: str | None = None) -> Problem:
+    """The same for what does not exist and for what is somebody else's."""
+    return Problem(404, "not_found", f"{what} not found", path=path, hint="Check the id, and whose it is.")
+
+
+def forbidden(message: str) -> Problem:
+    return Problem(403, "forbidden", message, hint="Ask its owner, or an administrator for the permission.")
+
+
+def invalid(message: str, path: str | None = None, hint: str = SEE_DOCS) -> Problem:
+    return Problem(422, "invalid", message, path=path, hint=hint)
+
+
+def unauthorized(message: str, hint: str) -> Problem:
+    return Problem(401, "unauthorized", message, hint=hint, headers={"WWW-Authenticate": "Bearer"})
+
+
+def too_large(limit: int) -> Problem:
+    return Problem(413, "too_large", f"The body is above {limit:,} bytes.", hint="Send it in parts.")
+
+
+def as_problem(error: Exception) -> Problem | None:
+    """The answer that an exception becomes; None for one that is a fault of ours."""
+    match error:
+        case Problem():
+            return error
+        case HttpError():
+            return _of_ninja(error)
+        case IllegalTransition():
+            return Problem(409, "illegal_transition", str(error), path="status", hint=READ_AGAIN)
+        case ExecutionHasEnded():
+            return Problem(409, "execution_has_ended", str(error), hint="Stop reporting it.")
+        case NodeHasEnded():
+            return Problem(409, "node_has_ended", str(error), hint="Append before the node ends.")
+        case UnknownNode():
+            return not_found("Node", "node_id")
+        case NodeMismatch():
+            return invalid(str(error), "node_exec_id", "Give each execution of a node an id of its own.")
+        case UnstorableValue():
+            return Problem(422, "unstorable", str(error), path=_leading_path(str(error)), hint="Leave it out.")
+        case NinjaValidationError():
+            return _of_request(error)
+        case ValidationError():
+            return invalid("; ".join(error.messages), next(iter(getattr(error, "error_dict", {})), None))
+        case Http404():
+            return not_found("This")
+        case RequestDataTooBig():
+            return Problem(413, "too_large", "The request is too large.", hint="Send it in parts.")
+        case SuspiciousOperation():
+            return Problem(400, "bad_request", "The request cannot be read.", hint=SEE_DOCS)
+    return None
+
+
+def install(api: NinjaAPI) -> None:
+    """Answers with the shape, whatever an operation raises that is in the table."""
+    for kind in (
+        *(Problem, HttpError, IllegalTransition, ExecutionHasEnded, NodeHasEnded, UnknownNode, NodeMismatch),
+        *(UnstorableValue, NinjaValidationError, ValidationError, Http404, SuspiciousOperation),
+    ):
+        api.add_exception_handler(kind, _answer)
+
+
+def _answer(request: HttpRequest, error: Any) -> HttpResponse:
+    problem = as_problem(error)
+    if problem is None:
+        raise error
+    return problem.response()
+
+
+def _of_ninja(error: HttpError) -> Problem:
+    if isinstance(error.__cause__, Problem):  # of our parser, which Ninja wraps
+        return error.__cause__
+    if isinstance(error.__cause__, Exception) and (problem := as_problem(error.__cause__)):
+        return problem
+    if isinstance(error, AuthenticationError):
+        return unauthorized("Authentication required", "Send a session cookie, or Authorization: Bearer TOKEN.")
+    return Problem(error.status_code, "bad_request", str(error), hint=SEE_DOCS)
+
+
+def _of_request(error: NinjaValidationError) -> Problem:
+    if all(each["loc"][0] == "path" for each in error.errors):
+        return not_found("This")  # an id that is none
+    # ("body", parameter, field …), and for the others (source, field …).
+    sentences, first = [], None
+    for each in error.errors:
+        where = path(tuple(each["loc"])[2 if each["loc"][0] == "body" else 1 :])
+        first = first if first is not None else where
+        said = plain_message(each)
+        sentences.append(f"{where}: {said}" if where else said)
+    return invalid("; ".join(sentences[:20]), first or None)
+
+
+def _leading_path(message: str) -> str | None:
+    where = message.removeprefix("a key of ").split(" ", 1)[0]
+    return where or None

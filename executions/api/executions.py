@@ -1,0 +1,196 @@
+"""Executions: started, listed, stopped. One with where its stream stands is read through `realtime.api`."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+from ninja import Router, Status
+from pydantic import ConfigDict, Field
+
+from executions import services
+from executions.access import executions_visible_to, find_execution, find_graph, may_change
+from executions.api.errors import Problem, errors, forbidden, invalid, not_found
+from executions.api.paging import Cursor, Limit, page_of
+from executions.api.schemas import (
+    A_GRAPH,
+    SUMMARY,
+    ExecutionPage,
+    ExecutionSummary,
+    Given,
+    Moment,
+    NodePage,
+)
+from executions.graphs import parse_graph
+from executions.leases import EMBEDDED, WORKER
+from executions.models import Graph, GraphExecution, NodeExecution
+from executions.statuses import ENDED, ExecutionStatus
+from executions.topology import run_fields
+
+router = Router(tags=["executions"])
+
+
+class StartIn(Given):
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"graph_id": A_GRAPH, "inputs": {"text": "One. Two. Three."}}]}
+    )
+
+    graph_id: UUID
+    inputs: dict[str, Any] = Field({}, description="Name → value, for the nodes that no link leads to.")
+    preset_id: str | None = Field(None, max_length=255)
+    is_dry_run: bool = False
+    runner: str = Field(
+        EMBEDDED,
+        max_length=255,
+        pattern=rf"^({EMBEDDED}|{WORKER}[^:]+)?$",
+        description="Who shall run it: `embedded`, `worker:NAME`, or empty for whoever reports it.",
+    )
+
+
+@router.post(
+    "",
+    response={201: ExecutionSummary, **errors(403, 404, 415, 422)},
+    summary="Start an execution",
+    operation_id="start_execution",
+)
+def start_execution(request: HttpRequest, data: StartIn) -> Any:
+    """It is QUEUED, and runs the graph as it is saved at this moment. Watch it with the socket: subscribe with
+    `after: 0`."""
+    graph = find_graph(request.auth, data.graph_id)  # type: ignore[attr-defined]
+    if graph is None:
+        raise not_found("Graph", "graph_id")
+    if data.runner == EMBEDDED:
+        _check_inputs(graph, data.inputs)
+    return Status(
+        201,
+        services.start_execution(
+            graph,
+            user=request.auth,  # type: ignore[attr-defined]
+            inputs=data.inputs,
+            preset_id=data.preset_id,
+            is_dry_run=data.is_dry_run,
+            runner=data.runner,
+        ),
+    )
+
+
+@router.get("", response={200: ExecutionPage, **errors(422)}, summary="List executions", operation_id="list_executions")
+def list_executions(
+    request: HttpRequest,
+    graph_id: UUID | None = None,
+    status: ExecutionStatus | None = None,
+    created_after: Annotated[Moment | None, Field(description="Not before this time.")] = None,
+    created_before: Annotated[Moment | None, Field(description="Before this time.")] = None,
+    limit: Limit = None,
+    cursor: Cursor = None,
+) -> Any:
+    """Your executions, newest first, without inputs, outputs and nodes. Staff with the permission to view executions
+    see all. Each page costs the same, however many there are."""
+    wanted = Q()
+    for condition, value in (
+        ("graph", graph_id),
+        ("status", status),
+        ("created_at__gte", created_after),
+        ("created_at__lt", created_before),
+    ):
+        if value is not None:
+            wanted &= Q(**{condition: value})
+    rows = executions_visible_to(request.auth).filter(wanted).only(*SUMMARY)  # type: ignore[attr-defined]
+    return page_of(rows, limit=limit, cursor=cursor)._asdict()
+
+
+@router.get(
+    "/{uuid:execution_id}/nodes",
+    response={200: NodePage, **errors(404, 422)},
+    summary="List node executions",
+    operation_id="list_nodes",
+)
+def list_nodes(request: HttpRequest, execution_id: UUID, limit: Limit = None, cursor: Cursor = None) -> Any:
+    """All node executions, those of former attempts included, oldest first."""
+    rows = NodeExecution.objects.filter(graph_execution=_find(request, execution_id))
+    return page_of(rows, limit=limit, cursor=cursor, time="add_time", newest_first=False)._asdict()
+
+
+@router.post(
+    "/{uuid:execution_id}/terminate",
+    response={200: ExecutionSummary, **errors(403, 404, 409)},
+    summary="Terminate an execution",
+    operation_id="terminate_execution",
+)
+def terminate_execution(request: HttpRequest, execution_id: UUID) -> Any:
+    """It becomes TERMINATED, with its unfinished nodes. One that is terminated already stays as it is; one that has
+    come to its end cannot be (409)."""
+    return services.terminate_execution(_find_to(request, execution_id, "change"))
+
+
+@router.post(
+    "/{uuid:execution_id}/rerun",
+    response={201: ExecutionSummary, **errors(403, 404)},
+    summary="Run it again",
+    operation_id="rerun_execution",
+)
+def rerun_execution(request: HttpRequest, execution_id: UUID) -> Any:
+    """A new execution with the same inputs, of the graph as it is saved now, for the same kind of runner. The old one
+    stays as it is."""
+    old = _find_to(request, execution_id, "change")
+    runner = EMBEDDED if old.runner.startswith(f"{EMBEDDED}:") else old.runner
+    return Status(
+        201,
+        services.start_execution(
+            old.graph,
+            user=old.user,
+            inputs=old.inputs,
+            preset_id=old.preset_id,
+            is_dry_run=old.is_dry_run,
+            runner=runner,
+        ),
+    )
+
+
+@router.delete(
+    "/{uuid:execution_id}",
+    response={204: None, **errors(403, 404, 409)},
+    summary="Delete an execution",
+    operation_id="delete_execution",
+)
+def delete_execution(request: HttpRequest, execution_id: UUID) -> Any:
+    """With its nodes and its events; its subscribers are told. One that has not ended must be terminated first
+    (409)."""
+    execution = _find_to(request, execution_id, "delete")
+    with transaction.atomic():
+        locked = GraphExecution.objects.select_for_update().filter(pk=execution.pk).first()
+        if locked is None:
+            raise not_found("Execution")
+        if locked.status not in ENDED:
+            raise Problem(
+                409, "execution_has_not_ended", f"It is {locked.status}.", path="status", hint="Terminate it first."
+            )
+        locked.delete()
+    return HttpResponse(status=204)
+
+
+def _find(request: HttpRequest, execution_id: UUID) -> GraphExecution:
+    execution = find_execution(request.auth, execution_id)  # type: ignore[attr-defined]
+    if execution is None:
+        raise not_found("Execution")
+    return execution
+
+
+def _find_to(request: HttpRequest, execution_id: UUID, verb: str) -> GraphExecution:
+    execution = _find(request, execution_id)
+    if not may_change(request.auth, execution, verb):  # type: ignore[attr-defined]
+        raise forbidden(f"You may see this execution, and not {verb} it.")
+    return execution
+
+
+def _check_inputs(graph: Graph, inputs: dict[str, Any]) -> None:
+    """What the embedded runner would fail for is said at once."""
+    fields = run_fields(parse_graph(graph.nodes, graph.links))
+    for name in inputs:
+        if name not in fields:
+            takes = ", ".join(fields) or "none"
+            raise invalid(f"No node of the graph takes the input “{name}”.", f"inputs.{name}", f"It takes: {takes}.")
+    for name, field in fields.items():
+        if field.is_required and name not in inputs:
+            raise invalid("The graph needs this input.", f"inputs.{name}", field.description or "Send it.")

@@ -1,0 +1,115 @@
+"""Graphs: what a person can run."""
+
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Router, Status
+from pydantic import ValidationError
+
+from executions.access import find_graph, graphs_visible_to, may_change_graph
+from executions.api.errors import Problem, errors, forbidden, invalid, not_found
+from executions.api.paging import Cursor, Limit, page_of
+from executions.api.schemas import GraphDetail, GraphIn, GraphPage
+from executions.blocks.registry import find_block
+from executions.graphs import GraphDefinition, parse_graph
+from executions.models import Graph
+from executions.validation import path, sentences
+
+router = Router(tags=["graphs"])
+
+
+@router.get("", response={200: GraphPage, **errors(422)}, summary="List graphs", operation_id="list_graphs")
+def list_graphs(request: HttpRequest, limit: Limit = None, cursor: Cursor = None) -> Any:
+    """Your graphs, newest first, without their nodes and links. Staff with the permission to view graphs see all."""
+    rows = graphs_visible_to(request.auth).defer("nodes", "links")  # type: ignore[attr-defined]
+    return page_of(rows, limit=limit, cursor=cursor)._asdict()
+
+
+@router.post(
+    "", response={201: GraphDetail, **errors(403, 415, 422)}, summary="Create a graph", operation_id="create_graph"
+)
+def create_graph(request: HttpRequest, data: GraphIn) -> Any:
+    """A graph of yours, version 1. What cannot be run is refused, with the path of each fault: a link to a node that
+    does not exist (`links[2].sink_id`), nodes that wait for each other (`links`), a block that does not exist
+    (`nodes[0].block_id`), an id twice (`nodes[1].id`)."""
+    nodes, links = _definition(data)
+    graph = Graph.objects.create(
+        owner=request.auth,  # type: ignore[attr-defined]
+        name=data.name,
+        description=data.description,
+        nodes=nodes,
+        links=links,
+    )
+    return Status(201, graph)
+
+
+@router.get(
+    "/{uuid:graph_id}", response={200: GraphDetail, **errors(404)}, summary="Read a graph", operation_id="read_graph"
+)
+def read_graph(request: HttpRequest, graph_id: UUID) -> Any:
+    """With its nodes and links."""
+    return _find(request, graph_id)
+
+
+@router.put(
+    "/{uuid:graph_id}",
+    response={200: GraphDetail, **errors(403, 404, 415, 422)},
+    summary="Change a graph",
+    operation_id="change_graph",
+)
+def change_graph(request: HttpRequest, graph_id: UUID, data: GraphIn) -> Any:
+    """The graph becomes what you send. If that changes nodes or links, it gets a new version; executions keep the one
+    that they started with."""
+    graph = _find(request, graph_id)
+    if not may_change_graph(request.auth, graph):  # type: ignore[attr-defined]
+        raise forbidden("You may see this graph, and not change it.")
+    graph.nodes, graph.links = _definition(data)
+    graph.name, graph.description = data.name, data.description
+    graph.save()
+    return graph
+
+
+@router.delete(
+    "/{uuid:graph_id}", response={204: None, **errors(403, 404)}, summary="Delete a graph", operation_id="delete_graph"
+)
+def delete_graph(request: HttpRequest, graph_id: UUID) -> Any:
+    """With all its executions, whatever their status."""
+    graph = _find(request, graph_id)
+    if not may_change_graph(request.auth, graph, "delete"):  # type: ignore[attr-defined]
+        raise forbidden("You may see this graph, and not delete it.")
+    graph.delete()
+    return HttpResponse(status=204)
+
+
+def _find(request: HttpRequest, graph_id: UUID) -> Graph:
+    graph = find_graph(request.auth, graph_id)  # type: ignore[attr-defined]
+    if graph is None:
+        raise not_found("Graph")
+    return graph
+
+
+def _definition(data: GraphIn) -> tuple[list[Any], list[Any]]:
+    """Nodes and links as they are kept. Raises Problem with all faults, and the path of the first."""
+    nodes, links = ([each.model_dump() for each in part] for part in (data.nodes, data.links))
+    try:
+        definition = parse_graph(nodes, links)
+    except ValidationError as error:
+        raise invalid("; ".join(sentences(error)), path(error.errors()[0]["loc"])) from None
+    if data.check_blocks:
+        _check_blocks(definition)
+    return nodes, links
+
+
+def _check_blocks(definition: GraphDefinition) -> None:
+    unknown = [index for index, node in enumerate(definition.nodes) if find_block(node.block_id) is None]
+    if unknown:
+        where = [f"nodes[{index}].block_id" for index in unknown]
+        said = [f'{w}: there is no block "{definition.nodes[i].block_id}"' for w, i in zip(where, unknown, strict=True)]
+        raise Problem(
+            422,
+            "unknown_block",
+            "; ".join(said[:20]),
+            path=where[0],
+            hint="Send check_blocks: false if a worker of yours runs this graph.",
+        )

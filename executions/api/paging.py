@@ -1,0 +1,66 @@
+"""Pages by key: a page begins where the last one ended, so the hundredth costs what the first does, and rows that come
+meanwhile neither double nor hide others.
+
+A cursor is opaque to clients: the time and the id of the last row.
+"""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, Generic, NamedTuple, TypeVar
+from uuid import UUID
+
+from django.db.models import Model, Q, QuerySet
+from pydantic import Field
+
+from executions.api.errors import invalid
+from executions.conf import DEFAULTS, limits
+
+M = TypeVar("M", bound=Model)
+
+Limit = Annotated[
+    int | None,
+    Field(ge=1, le=DEFAULTS.MAX_PAGE_SIZE, description=f"Rows of a page; {DEFAULTS.PAGE_SIZE} where it is not given."),
+]
+Cursor = Annotated[str | None, Field(max_length=200, description="The `next_cursor` of the page before.")]
+
+
+class Page(NamedTuple, Generic[M]):
+    items: Sequence[M]
+    next_cursor: str | None
+
+
+def page_of(
+    rows: QuerySet[M], *, limit: int | None, cursor: str | None, time: str = "created_at", newest_first: bool = True
+) -> Page[M]:
+    """One page of the rows, in the order of their `time` column and their ids. One query. Raises Problem for a cursor
+    that is none."""
+    size = min(limit or limits.PAGE_SIZE, limits.MAX_PAGE_SIZE)
+    sign, beyond = ("-", "lt") if newest_first else ("", "gt")
+    if cursor is not None:
+        moment, pk = _decode(cursor)
+        # The first condition alone is what an index can begin at.
+        rows = rows.filter(**{f"{time}__{beyond}e": moment}).filter(
+            Q(**{f"{time}__{beyond}": moment}) | Q(**{time: moment, f"pk__{beyond}": pk})
+        )
+    found: list[Any] = list(rows.order_by(f"{sign}{time}", f"{sign}pk")[: size + 1])
+    items = found[:size]
+    more = len(found) > size
+    return Page(items, _encode(getattr(items[-1], time), items[-1].pk) if more else None)
+
+
+def _encode(moment: datetime, pk: Any) -> str:
+    return base64.urlsafe_b64encode(f"{moment.isoformat()}|{pk}".encode()).decode().rstrip("=")
+
+
+def _decode(cursor: str) -> tuple[datetime, UUID]:
+    try:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+        moment, pk = text.split("|")
+        time = datetime.fromisoformat(moment)
+        if time.utcoffset() is None or time.utcoffset():
+            raise ValueError
+        return time, UUID(pk)
+    except (ValueError, binascii.Error):
+        raise invalid("This is no cursor.", "cursor", "Send a next_cursor as you got it, or none.") from None

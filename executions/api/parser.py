@@ -1,0 +1,50 @@
+"""Bodies: JSON in UTF-8, of a bounded size, holding only what can be kept. So nothing behind it needs to think of NaN,
+U+0000, lone surrogates or a thousand levels."""
+
+import json
+from typing import Any, cast
+
+from django.http import HttpRequest
+from ninja.parser import Parser
+from ninja.types import DictStrAny
+
+from executions.api.errors import Problem, too_large
+from executions.conf import limits
+from executions.storable import plain_json
+
+_NAME = "body"
+
+
+class JSONParser(Parser):
+    """Raises Problem: 413, 415, 400 for what is no JSON, 422 for what cannot be kept."""
+
+    def parse_body(self, request: HttpRequest) -> DictStrAny:
+        if request.content_type != "application/json":
+            raise Problem(
+                415, "not_json", "The body must be JSON.", hint="Send the header Content-Type: application/json."
+            )
+        if len(request.body) > limits.MAX_BODY_BYTES:
+            raise too_large(limits.MAX_BODY_BYTES)
+        try:
+            data = json.loads(request.body.decode())
+        except UnicodeDecodeError:
+            raise Problem(400, "not_json", "The body is not UTF-8.", hint="Encode it in UTF-8.") from None
+        except RecursionError:
+            raise Problem(400, "not_json", "The body nests too deep.", hint="Use fewer levels.") from None
+        except ValueError as error:
+            raise Problem(400, "not_json", f"The body is not JSON. {error}", hint="Check it with a linter.") from None
+        return cast(DictStrAny, _checked(data))
+
+
+def _checked(data: Any) -> Any:
+    # Of scalars there is nothing to keep, and what they lack is said by the schema.
+    if not isinstance(data, (dict, list)):
+        return data
+    if isinstance(data, list):
+        return plain_json(_NAME, data)
+    return {name: plain_json(name, value) for name, value in data.items()} if _are_plain(data) else data
+
+
+def _are_plain(data: dict[str, Any]) -> bool:
+    plain_json("a field's name", list(data))
+    return True

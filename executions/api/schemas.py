@@ -1,0 +1,169 @@
+"""What goes in and out, for people and workers alike. Times are ISO 8601 with an offset; ids are UUIDs, a user's
+excepted."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from ninja import Schema
+from pydantic import AfterValidator, ConfigDict, Field
+
+from executions.graphs import Link, Node
+from executions.models import Graph, GraphExecution, NodeExecution
+from executions.statuses import ExecutionStatus
+
+A_GRAPH = "7d8a6c0e-94d2-4a51-8f0c-0c1f2f3f4a5b"
+AN_EXECUTION = "0b8f6f6a-3f0e-4d52-9f5e-6c1f2a3b4c5d"
+Outputs = dict[str, list[Any]]
+
+
+class Given(Schema):
+    """A body: refuses fields that it does not know, since a misspelt one would be ignored in silence."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("it is too far away") from None
+
+
+Moment = Annotated[datetime, AfterValidator(_in_utc)]
+
+
+class GraphIn(Given):
+    """A graph as it shall be."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "Key sentences",
+                    "description": "The sentences of a text that say most.",
+                    "nodes": [
+                        {"id": "split", "block_id": "text.sentences", "title": "Sentences"},
+                        {"id": "rank", "block_id": "insight.key_sentences"},
+                    ],
+                    "links": [
+                        {
+                            "source_id": "split",
+                            "source_name": "sentences",
+                            "sink_id": "rank",
+                            "sink_name": "sentences",
+                        }
+                    ],
+                }
+            ]
+        }
+    )
+
+    name: str = Field(min_length=1, max_length=200)
+    description: str = Field("", max_length=10_000)
+    nodes: list[Node] = Field(description="Each runs a block. Ids are unique.")
+    links: list[Link] = Field([], description="Each carries one node's output to another's input. No cycles.")
+    check_blocks: bool = Field(
+        True, description="False for a graph that a worker of yours runs, whose blocks this server does not know."
+    )
+
+
+class GraphSummary(Schema):
+    id: UUID
+    name: str
+    description: str
+    version: int = Field(description="Rises by one whenever nodes or links change.")
+    owner_id: str
+    created_at: datetime
+    updated_at: datetime
+
+    @staticmethod
+    def resolve_owner_id(graph: Graph) -> str:
+        return str(graph.owner_id)
+
+
+class GraphDetail(GraphSummary):
+    nodes: list[dict[str, Any]]
+    links: list[dict[str, Any]]
+
+
+class GraphPage(Schema):
+    items: list[GraphSummary]
+    next_cursor: str | None = Field(description="Send it as `cursor` for the next page; null on the last one.")
+
+
+class ExecutionSummary(Schema):
+    id: UUID
+    user_id: str
+    graph_id: UUID
+    graph_version: int
+    preset_id: str | None
+    status: ExecutionStatus
+    runner: str = Field(description="Who runs it: `embedded…`, `worker:NAME`, or empty.")
+    attempt: int
+    is_dry_run: bool
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    stats: dict[str, Any] | None = Field(
+        description="Cost in cents, durations in seconds, counts; `error` if it failed."
+    )
+
+    @staticmethod
+    def resolve_user_id(execution: GraphExecution) -> str:
+        return str(execution.user_id)
+
+
+SUMMARY = (
+    *("id", "user_id", "graph_id", "graph_version", "preset_id", "status", "runner", "attempt", "is_dry_run"),
+    *("created_at", "started_at", "ended_at", "stats"),
+)
+"""The columns of ExecutionSummary."""
+
+
+class ExecutionPage(Schema):
+    items: list[ExecutionSummary]
+    next_cursor: str | None = Field(description="Send it as `cursor` for the next page; null on the last one.")
+
+
+class NodeOut(Schema):
+    id: UUID = Field(description="The node execution's id, which events call `node_exec_id`.")
+    node_id: str
+    block_id: str
+    attempt: int
+    status: ExecutionStatus
+    input_data: dict[str, Any]
+    output_data: Outputs = Field(description="Name → list of values.")
+    add_time: datetime
+    queue_time: datetime | None
+    start_time: datetime | None
+    end_time: datetime | None
+
+
+class NodePage(Schema):
+    items: list[NodeOut]
+    next_cursor: str | None = Field(description="Send it as `cursor` for the next page; null on the last one.")
+
+
+class ExecutionFull(ExecutionSummary):
+    inputs: dict[str, Any]
+    outputs: Outputs = Field(description="Name → list of values.")
+    nodes: list[NodeOut] = Field(description="The node executions of the present attempt, oldest first.")
+    has_more_nodes: bool = Field(description="More than 1,000 nodes: the others are at `/executions/{id}/nodes`.")
+
+
+MAX_NODES_IN_DETAIL = 1_000
+
+
+def full(execution: GraphExecution) -> dict[str, Any]:
+    """The fields of ExecutionFull; two queries besides the one that found the execution."""
+    nodes = NodeExecution.objects.filter(graph_execution=execution, attempt=execution.attempt)
+    rows = list(nodes.order_by("add_time", "pk")[: MAX_NODES_IN_DETAIL + 1])
+    return {
+        **{name: getattr(execution, name) for name in SUMMARY},
+        "user_id": str(execution.user_id),
+        "inputs": execution.inputs,
+        "outputs": execution.outputs,
+        "nodes": rows[:MAX_NODES_IN_DETAIL],
+        "has_more_nodes": len(rows) > MAX_NODES_IN_DETAIL,
+    }

@@ -1,0 +1,232 @@
+"""For workers: engines in any language report what they do. Each change is recorded in one transaction, and told.
+
+A worker may report the executions whose `runner` is `worker:NAME`, NAME being its token's, and those with none.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Annotated, Any
+from uuid import UUID
+
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from ninja import Header, Router
+from pydantic import BaseModel
+
+from executions import leases, services
+from executions.access import find_graph
+from executions.api import recording
+from executions.api.errors import Problem, as_problem, errors, not_found
+from executions.api.paging import Cursor, Limit, page_of
+from executions.api.schemas import SUMMARY, ExecutionPage, NodeOut
+from executions.api.worker_schemas import (
+    Batch,
+    BatchAnswer,
+    ExecutionReport,
+    HeldExecution,
+    NewExecution,
+    NodeOutputs,
+    NodeReport,
+)
+from executions.conf import limits
+from executions.idempotency import OtherRequest, answer_once, fingerprint
+from executions.models import GraphExecution, WorkerToken
+from executions.statuses import ExecutionStatus
+
+router = Router(tags=["workers"])
+
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        pattern=r"^[!-~]{1,255}$",
+        description="Any text of your choice, for example a UUID. A repeat with the same key, within a day, changes "
+        "nothing and gets the first one's answer, with the header Idempotent-Replayed. The same key with another "
+        "request is refused (422).",
+    ),
+]
+
+
+@router.post(
+    "/executions",
+    response={201: HeldExecution, **errors(404, 415, 422)},
+    summary="Create an execution",
+    operation_id="worker_create_execution",
+)
+def create_execution(request: HttpRequest, data: NewExecution, idempotency_key: Key = None) -> Any:
+    """For a user, of a graph that this user may see. It is QUEUED until you report that it is RUNNING."""
+
+    def work() -> BaseModel:
+        user = recording.find_user(data)
+        graph = find_graph(user, data.graph_id)
+        if graph is None:
+            raise not_found("Graph", "graph_id")
+        with transaction.atomic():
+            execution = services.start_execution(
+                graph,
+                user=user,
+                inputs=data.inputs,
+                preset_id=data.preset_id,
+                is_dry_run=data.is_dry_run,
+                runner=_token(request).runner,
+            )
+            if data.lease_seconds:
+                execution.lease_seconds = data.lease_seconds
+                execution.save(update_fields=["lease_seconds"])
+                leases.hold([execution])
+        return HeldExecution.from_orm(execution)
+
+    return _answer(request, idempotency_key, 201, work)
+
+
+@router.get(
+    "/executions",
+    response={200: ExecutionPage, **errors(422)},
+    summary="List this worker's executions",
+    operation_id="worker_list_executions",
+)
+def list_executions(
+    request: HttpRequest,
+    status: ExecutionStatus | None = None,
+    limit: Limit = None,
+    cursor: Cursor = None,
+) -> Any:
+    """Those meant for this worker, oldest first: with `status=QUEUED`, what there is to do."""
+    rows = GraphExecution.objects.filter(runner=_token(request).runner).only(*SUMMARY)
+    if status is not None:
+        rows = rows.filter(status=status)
+    return page_of(rows, limit=limit, cursor=cursor, newest_first=False)._asdict()
+
+
+@router.post(
+    "/executions/{uuid:execution_id}/report",
+    response={200: HeldExecution, **errors(404, 409, 415, 422)},
+    summary="Report an execution",
+    operation_id="worker_report_execution",
+)
+def report_execution(
+    request: HttpRequest, execution_id: UUID, data: ExecutionReport, idempotency_key: Key = None
+) -> Any:
+    """Its status, outputs and figures. When it ends, nodes that have not ended become TERMINATED. A status that may not
+    follow the present one is refused (409)."""
+
+    def work() -> BaseModel:
+        with transaction.atomic():
+            execution = recording.lock(_token(request), [execution_id])[execution_id]
+            leases.hold([execution])
+            return HeldExecution.from_orm(recording.report_execution(execution, data))
+
+    return _answer(request, idempotency_key, 200, work)
+
+
+@router.post(
+    "/executions/{uuid:execution_id}/nodes",
+    response={200: NodeOut, **errors(404, 409, 415, 422)},
+    summary="Report a node",
+    operation_id="worker_report_node",
+)
+def report_node(request: HttpRequest, execution_id: UUID, data: NodeReport, idempotency_key: Key = None) -> Any:
+    """The first report of a node creates its execution; later ones change it. Refused (409) once the execution has
+    ended."""
+
+    def work() -> BaseModel:
+        with transaction.atomic():
+            execution = recording.lock(_token(request), [execution_id])[execution_id]
+            leases.hold([execution])
+            return NodeOut.from_orm(recording.report_node(execution, data))
+
+    return _answer(request, idempotency_key, 200, work)
+
+
+@router.post(
+    "/executions/{uuid:execution_id}/nodes/outputs",
+    response={200: NodeOut, **errors(404, 409, 415, 422)},
+    summary="Append to a node's outputs",
+    operation_id="worker_append_outputs",
+)
+def append_outputs(request: HttpRequest, execution_id: UUID, data: NodeOutputs, idempotency_key: Key = None) -> Any:
+    """The values come behind those that are there, by name. The node must have been reported, and not have ended."""
+
+    def work() -> BaseModel:
+        with transaction.atomic():
+            execution = recording.lock(_token(request), [execution_id])[execution_id]
+            leases.hold([execution])
+            return NodeOut.from_orm(recording.append(execution, data))
+
+    return _answer(request, idempotency_key, 200, work)
+
+
+@router.post(
+    "/executions/{uuid:execution_id}/heartbeat",
+    response={200: HeldExecution, **errors(404)},
+    summary="Keep the lease",
+    operation_id="worker_heartbeat",
+)
+def heartbeat(request: HttpRequest, execution_id: UUID) -> Any:
+    """You are still at it, and have nothing to report. The answer says whether it is still RUNNING."""
+    with transaction.atomic():
+        execution = recording.lock(_token(request), [execution_id])[execution_id]
+        leases.hold([execution])
+    return execution
+
+
+@router.post(
+    "/reports",
+    response={200: BatchAnswer, **errors(404, 409, 415, 422)},
+    summary="Report many things at once",
+    operation_id="worker_report_batch",
+)
+def report_batch(request: HttpRequest, data: Batch, idempotency_key: Key = None) -> Any:
+    """Up to 1,000 reports on any of this worker's executions, in their order, all or none. The path of an error says
+    which one: `reports[3].status`. It is one transaction, and each stream is numbered and announced once."""
+    if len(data.reports) > limits.MAX_REPORTS:
+        raise Problem(
+            422, "too_many", f"There are {len(data.reports)} reports.", path="reports", hint="Send 1,000 at most."
+        )
+
+    def work() -> BaseModel:
+        with transaction.atomic():
+            executions = recording.lock(
+                _token(request), [report.execution_id for report in data.reports], "reports[{}].execution_id"
+            )
+            leases.hold(executions.values())
+            for index, report in enumerate(data.reports):
+                try:
+                    recording.record(executions[report.execution_id], report)
+                except Exception as error:
+                    problem = as_problem(error)
+                    if problem is None:
+                        raise
+                    raise problem.below(f"reports[{index}]") from error
+        return BatchAnswer(recorded=len(data.reports))
+
+    return _answer(request, idempotency_key, 200, work)
+
+
+def _token(request: HttpRequest) -> WorkerToken:
+    token: WorkerToken = request.auth  # type: ignore[attr-defined]
+    return token
+
+
+_last_sweep = 0.0
+
+
+def _answer(request: HttpRequest, key: str | None, status: int, work: Callable[[], BaseModel]) -> HttpResponse:
+    """Does the work, once for each key, and then looks for workers that went silent."""
+    global _last_sweep
+    repeated = False
+    if key is None:
+        body = work().model_dump_json()
+    else:
+        mark = fingerprint(request.method or "", request.path, request.body)
+        try:
+            status, body, repeated = answer_once(_token(request), key, mark, lambda: (status, work().model_dump_json()))
+        except OtherRequest as error:
+            raise Problem(
+                422, "idempotency_key_used", str(error), path="Idempotency-Key", hint="Use a new key."
+            ) from None
+    if time.monotonic() - _last_sweep > limits.LEASE_SWEEP_INTERVAL:
+        _last_sweep = time.monotonic()
+        leases.fail_silent()
+    headers = {"Idempotent-Replayed": "true"} if repeated else {}
+    return HttpResponse(body, status=status, content_type="application/json; charset=utf-8", headers=headers)

@@ -1,0 +1,30 @@
+"""What a worker was answered, for when it asks the same again."""
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from executions.models.worker_token import WorkerToken
+
+KEY_LENGTH = 255
+
+
+class IdempotentAnswer(models.Model):
+    """Written in the transaction of the work itself, so that either both are kept or neither."""
+
+    token = models.ForeignKey(WorkerToken, models.CASCADE, related_name="answers", db_index=False)
+    key = models.CharField(max_length=KEY_LENGTH)
+    fingerprint = models.CharField(max_length=64, help_text="SHA-256 of method, path and body.")
+    status = models.PositiveSmallIntegerField(default=0)
+    body = models.TextField(default="")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["token", "key"], name="idempotent_answer_once"),
+            models.CheckConstraint(name="idempotent_answer_key", condition=~Q(key="")),
+        ]
+        indexes = [models.Index(fields=["created_at"], name="idempotent_answer_age")]
+
+    def __str__(self) -> str:
+        return self.key

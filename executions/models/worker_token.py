@@ -1,0 +1,36 @@
+"""What a worker shows to report over HTTP."""
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from executions.fields import CharField
+
+NAME_LENGTH = 100
+
+
+class WorkerToken(models.Model):
+    """A secret of which only the SHA-256 is kept. `name` is the worker's: executions that it makes belong to
+    `worker:<name>`, so a new token of the same name goes on where a revoked one stopped."""
+
+    name = CharField(max_length=NAME_LENGTH)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["name"], name="worker_token_name_in_use", condition=Q(revoked_at__isnull=True)
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def runner(self) -> str:
+        """The `runner` of the executions of this worker."""
+        return f"worker:{self.name}"

@@ -1,0 +1,60 @@
+"""A user's bearer token over HTTP. One that is bad never falls back to the session cookie."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+from ninja.security import HttpBearer
+
+from executions.api.errors import unauthorized
+from realtime.conf import limits
+from realtime.tokens import API_SCOPE, SOCKET_SCOPE, BadToken, NoSubject, read_claims
+
+_HINT = "Get a new token. A worker's token and a token for sockets do not act as a user here."
+
+
+class UserBearer(HttpBearer):
+    """A JSON Web Token whose `sub` is the user's id, without a scope or with the scope `api`."""
+
+    purpose = API_SCOPE
+    openapi_bearerFormat = "JWT"  # noqa: N815 - Ninja's name for it
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if "Authorization" not in request.headers:
+            return None
+        user = super().__call__(request)
+        if user is None:
+            raise unauthorized("The header Authorization must be `Bearer TOKEN`.", _HINT)
+        return user
+
+    def authenticate(self, request: HttpRequest, token: str) -> Any:
+        try:
+            claims = read_claims(token, self.purpose)
+            user = get_user_model()._default_manager.filter(pk=claims["sub"], is_active=True).first()
+        except (BadToken, NoSubject, ValueError, OverflowError, ValidationError):
+            user = None
+        if user is None:
+            raise unauthorized("Invalid or expired token", _HINT)
+        self.accept(request, claims)
+        return user
+
+    def accept(self, request: HttpRequest, claims: dict[str, Any]) -> None:
+        """A look at the rest of what the token says."""
+
+
+class SocketBearer(UserBearer):
+    """The token of a page's socket, not yet expired, which the page wants to renew."""
+
+    purpose = SOCKET_SCOPE
+
+    def accept(self, request: HttpRequest, claims: dict[str, Any]) -> None:
+        auth_time = claims.get("auth_time")
+        if not isinstance(auth_time, int) or _age(auth_time) > limits.SOCKET_TOKEN_RENEWAL:
+            raise unauthorized("This token cannot be renewed any more.", "Log in again.")
+        request.auth_time = auth_time  # type: ignore[attr-defined]
+
+
+def _age(moment: int) -> float:
+    return datetime.now(UTC).timestamp() - moment

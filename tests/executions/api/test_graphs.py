@@ -1,0 +1,95 @@
+"""Graphs over HTTP."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from pytest_django import DjangoAssertNumQueries
+
+from executions.models import Graph, GraphExecution
+from tests.executions.api.conftest import ApiClient, client_of, ok, refused
+from tests.executions.conftest import LINKS
+
+NODES = [
+    {"id": "split", "block_id": "text.sentences"},
+    {"id": "rank", "block_id": "insight.key_sentences"},
+]  # what this server really runs
+WANTED = {"name": "Key sentences", "nodes": NODES, "links": LINKS}
+
+
+def test_a_graph_is_made_read_changed_and_deleted(person: ApiClient, user: User) -> None:
+    made = ok(person.post("/graphs", WANTED), 201)
+    assert (made["version"], made["owner_id"]) == (1, str(user.pk))
+    path = f"/graphs/{made['id']}"
+    assert ok(person.get(path)) == made
+    assert [each["id"] for each in ok(person.get("/graphs"))["items"]] == [made["id"]]
+    assert ok(person.put(path, {**WANTED, "name": "Renamed"}))["version"] == 1
+    assert ok(person.put(path, {**WANTED, "links": []}))["version"] == 2
+    ok(person.delete(path), 204)
+    refused(person.get(path), 404)
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ({"links": [{**LINKS[0], "sink_id": "x"}]}, "links[0].sink_id"),
+        ({"links": [*LINKS, {**LINKS[0], "source_id": "rank", "sink_id": "split"}]}, "links"),
+        ({"nodes": [NODES[0], {**NODES[1], "block_id": "no.block"}]}, "nodes[1].block_id"),
+        ({"nodes": [NODES[0], NODES[0]], "links": []}, "nodes[1].id"),
+        ({"nodes": [{"id": "a"}], "links": []}, "nodes[0].block_id"),
+        ({"nodes": [{**NODES[0], "colour": 1}], "links": []}, "nodes[0].colour"),
+        ({"name": ""}, "name"),
+        ({"name": "x" * 201}, "name"),
+        ({"description": "a\x00"}, "description"),
+    ],
+    ids=["loose end", "cycle", "unknown block", "same id", "no block", "unknown field", "no name", "long", "NUL"],
+)
+def test_what_cannot_be_run_is_refused_by_its_path(person: ApiClient, change: dict[str, Any], path: str) -> None:
+    assert refused(person.post("/graphs", {**WANTED, **change}), 422)["path"] == path
+    assert not Graph.objects.exists()
+
+
+def test_all_faults_are_named(person: ApiClient) -> None:
+    nodes = [{**each, "block_id": f"no.{each['id']}"} for each in NODES]
+    error = refused(person.post("/graphs", {**WANTED, "nodes": nodes}), 422)
+    assert error["code"] == "unknown_block"
+    assert 'nodes[1].block_id: there is no block "no.rank"' in error["message"]
+
+
+def test_a_graph_for_another_engine_may_have_blocks_of_its_own(person: ApiClient) -> None:
+    nodes = [{"id": "press", "block_id": "acme.press"}]
+    ok(person.post("/graphs", {"name": "Press", "nodes": nodes, "check_blocks": False}), 201)
+
+
+def test_somebody_elses_graph_is_not_found(stranger: ApiClient, graph: Graph) -> None:
+    path = f"/graphs/{graph.pk}"
+    nowhere = refused(stranger.get(f"/graphs/{uuid4()}"), 404)
+    assert refused(stranger.get(path), 404) == nowhere
+    assert refused(stranger.put(path, WANTED), 404) == nowhere
+    assert refused(stranger.delete(path), 404) == nowhere
+    assert ok(stranger.get("/graphs"))["items"] == []
+
+
+def test_staff_that_may_only_see_a_graph_cannot_change_it(graph: Graph, other_user: User) -> None:
+    other_user.is_staff = True
+    other_user.save()
+    other_user.user_permissions.add(Permission.objects.get(codename="view_graph"))
+    staff = client_of(other_user)
+    assert ok(staff.get(f"/graphs/{graph.pk}"))["id"] == str(graph.pk)
+    assert refused(staff.put(f"/graphs/{graph.pk}", WANTED), 403)["code"] == "forbidden"
+    refused(staff.delete(f"/graphs/{graph.pk}"), 403)
+
+
+def test_a_graph_goes_with_its_executions(person: ApiClient, execution: GraphExecution) -> None:
+    ok(person.delete(f"/graphs/{execution.graph_id}"), 204)
+    assert not GraphExecution.objects.exists()
+
+
+def test_a_list_costs_the_same_however_long(
+    person: ApiClient, user: User, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    for index in range(9):
+        Graph.objects.create(owner=user, name=f"{index}", nodes=NODES, links=LINKS)
+    with django_assert_num_queries(3):  # session, user, page
+        assert len(ok(person.get("/graphs"))["items"]) == 9

@@ -1,0 +1,232 @@
+"""A worker in any language reports over HTTP."""
+
+import json
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
+
+from executions.models import Graph, GraphExecution, NodeExecution
+from executions.services import start_execution
+from executions.worker_tokens import create_token, revoke_token
+from realtime.models import Stream
+from tests.executions.api.conftest import ApiClient, ok, refused
+
+
+@pytest.fixture
+def run(worker: ApiClient, graph: Graph, user: User) -> str:
+    """The path of an execution that the worker has made for `user`."""
+    made = ok(worker.post("/worker/executions", {"user_id": str(user.pk), "graph_id": str(graph.pk)}), 201)
+    return f"/worker/executions/{made['id']}"
+
+
+def row_of(run: str) -> GraphExecution:
+    return GraphExecution.objects.get(pk=run.rsplit("/", 1)[1])
+
+
+def test_a_worker_makes_a_run_for_a_user_and_brings_it_to_its_end(worker: ApiClient, graph: Graph, user: User) -> None:
+    wanted = {"username": user.username, "graph_id": str(graph.pk), "inputs": {"text": "One."}, "preset_id": "p"}
+    made = ok(worker.post("/worker/executions", wanted), 201)
+    assert (made["status"], made["user_id"], made["runner"]) == ("QUEUED", str(user.pk), "worker:press")
+    run = f"/worker/executions/{made['id']}"
+    assert ok(worker.post(f"{run}/report", {"status": "RUNNING"}))["status"] == "RUNNING"
+    node = ok(worker.post(f"{run}/nodes", {"node_id": "split", "block_id": "text.sentences", "status": "RUNNING"}))
+    ok(worker.post(f"{run}/nodes/outputs", {"node_id": "split", "outputs": {"line": [1]}}))
+    ok(worker.post(f"{run}/nodes/outputs", {"node_id": "split", "outputs": {"line": [2, 3], "other": [{}]}}))
+    ended = ok(worker.post(f"{run}/nodes", {"node_id": "split", "status": "COMPLETED"}))
+    assert (ended["id"], ended["output_data"]) == (node["id"], {"line": [1, 2, 3], "other": [{}]})
+    report = {"status": "COMPLETED", "outputs": {"report": ["Done."]}, "stats": {"cost": 3, "own": True}}
+    ok(worker.post(f"{run}/report", report))
+    row = row_of(run)
+    assert (row.status, row.outputs, row.inputs) == ("COMPLETED", {"report": ["Done."]}, {"text": "One."})
+    assert row.stats is not None
+    assert (row.stats["cost"], row.stats["own"], row.stats["error"]) == (3, True, None)
+
+
+def test_a_failure_says_why(worker: ApiClient, run: str) -> None:
+    ok(worker.post(f"{run}/report", {"status": "RUNNING"}))
+    failed = ok(worker.post(f"{run}/report", {"status": "FAILED", "error": "No paper."}))
+    assert failed["stats"]["error"] == "No paper."
+
+
+@pytest.mark.parametrize("shown", [None, "wrong", "rwk_", "\u00e9"], ids=["none", "wrong", "empty", "not ASCII"])
+def test_without_a_valid_token_nobody_reports(run: str, shown: str | None) -> None:
+    answer = ApiClient(token=shown).post(f"{run}/report", {"status": "RUNNING"})
+    assert refused(answer, 401)["code"] == "unauthorized"
+    assert answer["WWW-Authenticate"] == "Bearer"
+
+
+def test_a_revoked_token_is_refused_and_a_new_one_of_the_same_name_goes_on(worker: ApiClient, run: str) -> None:
+    revoke_token("press")
+    refused(worker.post(f"{run}/report", {"status": "RUNNING"}), 401)
+    ok(ApiClient(token=create_token("press")[1]).post(f"{run}/report", {"status": "RUNNING"}))
+
+
+def test_a_persons_session_reports_no_work(person: ApiClient, run: str) -> None:
+    refused(person.post(f"{run}/report", {"status": "RUNNING"}), 401)
+
+
+def test_another_workers_execution_is_not_found(run: str, graph: Graph, user: User, worker: ApiClient) -> None:
+    other = ApiClient(token=create_token("other")[1])
+    assert refused(other.post(f"{run}/report", {"status": "RUNNING"}), 404)["code"] == "not_found"
+    embedded = start_execution(graph, user=user, runner="embedded")
+    refused(worker.post(f"/worker/executions/{embedded.pk}/report", {"status": "RUNNING"}), 404)
+    refused(worker.post("/worker/executions/no-id/report", {"status": "RUNNING"}), 404)
+
+
+def test_an_execution_of_nobody_is_anybodys_to_report(worker: ApiClient, graph: Graph, user: User) -> None:
+    free = start_execution(graph, user=user)
+    ok(worker.post(f"/worker/executions/{free.pk}/report", {"status": "RUNNING"}))
+
+
+def test_a_worker_finds_what_there_is_to_do(worker: ApiClient, run: str, graph: Graph, user: User) -> None:
+    meant = start_execution(graph, user=user, runner="worker:press")
+    start_execution(graph, user=user, runner="embedded")
+    found = ok(worker.get("/worker/executions?status=QUEUED"))["items"]
+    assert [each["id"] for each in found] == [run.rsplit("/", 1)[1], str(meant.pk)]
+    assert ok(worker.get("/worker/executions?status=RUNNING"))["items"] == []
+
+
+def test_a_status_that_may_not_follow_is_a_conflict(worker: ApiClient, run: str) -> None:
+    error = refused(worker.post(f"{run}/report", {"status": "COMPLETED"}), 409)
+    assert (error["code"], error["path"]) == ("illegal_transition", "status")
+    assert "COMPLETED may not follow QUEUED" in error["message"]
+    ok(worker.post(f"{run}/report", {"status": "TERMINATED"}))
+    late = refused(worker.post(f"{run}/nodes", {"node_id": "split", "status": "RUNNING"}), 409)
+    assert late["code"] == "execution_has_ended"
+
+
+def test_an_append_to_a_node_that_is_not_there_or_has_ended_is_refused(worker: ApiClient, run: str) -> None:
+    more = {"node_id": "split", "outputs": {"line": [1]}}
+    assert refused(worker.post(f"{run}/nodes/outputs", more), 404)["path"] == "node_id"
+    for status in ("RUNNING", "COMPLETED"):
+        ok(worker.post(f"{run}/nodes", {"node_id": "split", "status": status}))
+    assert refused(worker.post(f"{run}/nodes/outputs", more), 409)["code"] == "node_has_ended"
+
+
+def test_an_id_of_another_node_is_refused(worker: ApiClient, run: str) -> None:
+    first = ok(worker.post(f"{run}/nodes", {"node_id": "split", "status": "RUNNING"}))
+    report = {"node_id": "rank", "status": "RUNNING", "node_exec_id": first["id"]}
+    assert refused(worker.post(f"{run}/nodes", report), 422)["path"] == "node_exec_id"
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "path"),
+    [
+        ({"graph_id": str(uuid4())}, 404, "graph_id"),
+        ({"graph_id": "x"}, 422, "graph_id"),
+        ({"user_id": "999999"}, 404, "user_id"),
+        ({"user_id": "9" * 200}, 404, "user_id"),
+        ({"user_id": None, "username": "nobody"}, 404, "username"),
+        ({"user_id": None}, 422, None),
+        ({"lease_seconds": 0}, 422, "lease_seconds"),
+        ({"colour": "red"}, 422, "colour"),
+        ({"inputs": {"a": {"b": ["\x00"]}}}, 422, "inputs.a.b[0]"),
+        ({"inputs": {"a": "\ud800"}}, 422, "inputs.a"),
+        ({"inputs": {"a": float("nan")}}, 422, "inputs.a"),
+        ({"inputs": []}, 422, "inputs"),
+    ],
+)
+def test_what_is_wrong_in_a_new_execution_is_named_by_its_path(
+    worker: ApiClient, graph: Graph, user: User, change: dict[str, Any], status: int, path: str | None
+) -> None:
+    wanted = {"user_id": str(user.pk), "graph_id": str(graph.pk), **change}
+    assert refused(worker.post("/worker/executions", wanted), status)["path"] == path
+
+
+def reports_of(run: str, *reports: dict[str, Any]) -> dict[str, Any]:
+    return {"reports": [{"execution_id": run.rsplit("/", 1)[1], **report} for report in reports]}
+
+
+def test_a_batch_is_recorded_in_its_order(worker: ApiClient, run: str) -> None:
+    batch = reports_of(
+        run,
+        {"type": "execution", "status": "RUNNING"},
+        {"type": "node", "node_id": "split", "status": "RUNNING"},
+        {"type": "append", "node_id": "split", "outputs": {"line": ["a"]}},
+        {"type": "append", "node_id": "split", "outputs": {"line": ["b"]}},
+        {"type": "node", "node_id": "split", "status": "COMPLETED"},
+        {"type": "execution", "status": "COMPLETED"},
+    )
+    assert ok(worker.post("/worker/reports", batch)) == {"recorded": 6}
+    assert row_of(run).status == "COMPLETED"
+    assert NodeExecution.objects.get().output_data == {"line": ["a", "b"]}
+
+
+def test_a_batch_is_recorded_wholly_or_not_at_all_and_says_which_report_is_wrong(worker: ApiClient, run: str) -> None:
+    batch = reports_of(
+        run,
+        {"type": "execution", "status": "RUNNING"},
+        {"type": "node", "node_id": "split", "status": "COMPLETED"},
+        {"type": "execution", "status": "REVIEW"},
+        {"type": "execution", "status": "COMPLETED"},
+    )
+    assert refused(worker.post("/worker/reports", batch), 409)["path"] == "reports[3].status"
+    assert row_of(run).status == "QUEUED"
+    assert not NodeExecution.objects.exists()
+    lost = {"reports": [{"type": "execution", "execution_id": str(uuid4()), "status": "RUNNING"}]}
+    assert refused(worker.post("/worker/reports", lost), 404)["path"] == "reports[0].execution_id"
+    unknown = reports_of(run, {"type": "song"})
+    assert refused(worker.post("/worker/reports", unknown), 422)["path"] == "reports[0]"
+    assert refused(worker.post("/worker/reports", {"reports": []}), 422)["path"] == "reports"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_batch_of_a_thousand_is_numbered_in_one_pass_a_stream(worker: ApiClient, run: str) -> None:
+    reports = [{"type": "node", "node_id": f"n{index % 100}", "status": "RUNNING"} for index in range(999)]
+    batch = reports_of(run, {"type": "execution", "status": "RUNNING"}, *reports)
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        ok(worker.post("/worker/reports", batch))
+    passes = [each["sql"] for each in queries if "row_number() OVER" in each["sql"]]
+    heads = dict(Stream.objects.values_list("key", "head"))
+    execution = row_of(run)
+    assert heads[f"{execution.user_id}|graph_exec#{execution.pk}"] == 1_001
+    assert len(passes) <= 5, "500 events are numbered at once, and there are two streams"
+    too_many = reports_of(run, *[{"type": "execution", "status": "RUNNING"}] * 1_001)
+    assert refused(worker.post("/worker/reports", too_many), 422)["code"] == "too_many"
+
+
+def test_a_body_that_is_too_large_is_refused(worker: ApiClient, run: str, settings: Settings) -> None:
+    settings.EXECUTIONS = {"MAX_BODY_BYTES": 1_000}
+    assert refused(worker.post(f"{run}/report", {"status": "RUNNING", "error": "x" * 1_000}), 413)["hint"]
+    settings.EXECUTIONS = {}
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000
+    refused(worker.post(f"{run}/report", {"status": "RUNNING", "error": "x" * 1_000}), 413)
+
+
+def test_an_event_that_is_too_large_is_refused(worker: ApiClient, run: str) -> None:
+    answer = worker.post(f"{run}/report", {"status": "RUNNING", "outputs": {"a": ["x" * 1_000_001]}})
+    assert refused(answer, 413)["code"] == "event_too_large"
+    assert row_of(run).status == "QUEUED"
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"{", 400),
+        (b"", 422),
+        (b"\xff", 400),
+        (b"[" * 100_000, 400),
+        (b'{"status": ' + b"9" * 5_000 + b"}", 400),
+        (b"NaN", 422),
+        (b"[]", 422),
+        (b'{"status": "RUNNING", "outputs": {"a": [1e999]}}', 422),
+        (b'{"status": "RUNNING", "outputs": {"a": ' + b"[" * 300 + b"]" * 300 + b"}}", 422),
+        (b'{"\\u0000": 1}', 422),
+        (json.dumps({"status": "RUNNING", "stats": {"cost": 10**400}}).encode(), 200),
+    ],
+    ids=["cut", "nothing", "not UTF-8", "deep", "huge number", "NaN", "a list", "infinity", "too deep", "NUL", "large"],
+)
+def test_bad_bodies_are_refused_and_never_a_fault_of_ours(
+    worker: ApiClient, run: str, body: bytes, status: int
+) -> None:
+    answer = worker.post(f"{run}/report", body)
+    assert answer.status_code == status, answer.content
+    if status != 200:
+        refused(answer, status)

@@ -1,0 +1,92 @@
+"""`manage.py fail_expired`, and the lease that a worker may have."""
+
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+from pytest_django import Settings
+
+from executions.models import Graph, GraphExecution
+from executions.worker_tokens import create_token
+from tests.executions.api.conftest import ApiClient, ok, refused
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def worker(db: None) -> ApiClient:
+    return ApiClient(token=create_token("press")[1])
+
+
+@pytest.fixture
+def held(worker: ApiClient, graph: Graph, user: User) -> GraphExecution:
+    """An execution whose worker has promised to report each minute."""
+    wanted = {"user_id": str(user.pk), "graph_id": str(graph.pk), "lease_seconds": 60}
+    made = ok(worker.post("/worker/executions", wanted), 201)
+    assert made["lease_seconds"] == 60
+    return GraphExecution.objects.get(pk=made["id"])
+
+
+def let_pass(execution: GraphExecution) -> None:
+    past = timezone.now() - timedelta(seconds=1)
+    GraphExecution.objects.filter(pk=execution.pk).update(lease_expires_at=past)
+
+
+def run() -> str:
+    out = StringIO()
+    call_command("fail_expired", stdout=out)
+    return out.getvalue().strip()
+
+
+@pytest.mark.parametrize("status", ["QUEUED", "RUNNING"])
+def test_what_a_silent_worker_left_becomes_failed_and_says_why(
+    worker: ApiClient, held: GraphExecution, status: str
+) -> None:
+    path = f"/worker/executions/{held.pk}"
+    ok(worker.post(f"{path}/report", {"status": status}))
+    assert run() == ""
+    let_pass(held)
+    assert run() == "1 given up."
+    held.refresh_from_db()
+    assert held.status == "FAILED"
+    assert held.stats
+    assert held.stats["error"].startswith("The worker “press” did not report for 60 seconds")
+    assert refused(worker.post(f"{path}/report", {"status": "COMPLETED"}), 409)["code"] == "illegal_transition"
+
+
+def test_each_report_and_each_heartbeat_starts_the_time_again(worker: ApiClient, held: GraphExecution) -> None:
+    path = f"/worker/executions/{held.pk}"
+    batch = {"reports": [{"type": "node", "execution_id": str(held.pk), "node_id": "a", "status": "RUNNING"}]}
+    for report in (
+        lambda: worker.post(f"{path}/report", {"status": "RUNNING"}),
+        lambda: worker.post(f"{path}/nodes", {"node_id": "split", "status": "RUNNING"}),
+        lambda: worker.post(f"{path}/nodes/outputs", {"node_id": "split", "outputs": {"a": [1]}}),
+        lambda: worker.post(f"{path}/heartbeat"),
+        lambda: worker.post("/worker/reports", batch),
+    ):
+        let_pass(held)
+        ok(report())
+        assert run() == ""
+
+
+def test_without_a_lease_a_worker_may_be_silent(worker: ApiClient, graph: Graph, user: User) -> None:
+    made = ok(worker.post("/worker/executions", {"user_id": str(user.pk), "graph_id": str(graph.pk)}), 201)
+    assert GraphExecution.objects.get(pk=made["id"]).lease_expires_at is None
+
+
+def test_another_workers_report_ends_it_too(held: GraphExecution, graph: Graph, user: User, settings: Settings) -> None:
+    settings.EXECUTIONS = {"LEASE_SWEEP_INTERVAL": 0.0}
+    let_pass(held)
+    other = ApiClient(token=create_token("other")[1])
+    ok(other.post("/worker/executions", {"user_id": str(user.pk), "graph_id": str(graph.pk)}), 201)
+    held.refresh_from_db()
+    assert held.status == "FAILED"
+
+
+@pytest.mark.parametrize("every", ["0", "-1", "nan", "3601"])
+def test_an_interval_that_means_nothing_is_refused(every: str) -> None:
+    with pytest.raises(CommandError, match="--every"):
+        call_command("fail_expired", "--every", every)

@@ -1,0 +1,49 @@
+"""A user's bearer token over HTTP."""
+
+from datetime import timedelta
+from typing import Any
+
+import jwt
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
+
+from realtime.tokens import issue_token, read_token
+from tests.executions.api.conftest import ApiClient, ok, refused
+
+HOUR = timedelta(hours=1)
+
+
+def of(**claims: Any) -> ApiClient:
+    return ApiClient(token=jwt.encode(claims, settings.JWT_KEY, "HS256"))
+
+
+@pytest.mark.parametrize("scope", [None, "api", "openid profile", "openid api"])
+def test_a_token_acts_as_its_user(user: User, scope: str | None) -> None:
+    ok(ApiClient(token=issue_token(user.pk, HOUR, scope=scope)).get("/graphs"))
+
+
+@pytest.mark.parametrize("scope", ["socket", "worker", "socket openid", "worker api"])
+def test_a_token_for_something_else_does_not(user: User, scope: str) -> None:
+    error = refused(ApiClient(token=issue_token(user.pk, HOUR, scope=scope)).get("/graphs"), 401)
+    assert error["message"] == "Invalid or expired token"
+
+
+def test_a_token_that_names_nobody_is_refused(user: User) -> None:
+    for subject in ("999999", "nobody", "9" * 400, "\x00", "", 7, None):
+        refused(of(sub=subject).get("/graphs"), 401)
+    refused(of(sub=str(user.pk), exp=1).get("/graphs"), 401)
+    user.is_active = False
+    user.save()
+    refused(of(sub=str(user.pk)).get("/graphs"), 401)
+
+
+def test_what_is_no_bearer_token_is_refused(db: None) -> None:
+    for shown in ("", "Bearer", "Bearer ", "Basic YTpi", "Bearer a b", "Bearer \u00e9"):
+        refused(ApiClient().get("/graphs", Authorization=shown), 401)
+
+
+def test_a_token_for_the_api_opens_no_socket(user: User) -> None:
+    assert read_token(issue_token(user.pk, HOUR)) == str(user.pk)
+    with pytest.raises(Exception, match="not for this"):
+        read_token(issue_token(user.pk, HOUR, scope="api"))

@@ -1,0 +1,48 @@
+"""One moment of the database."""
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import DatabaseError, connection, transaction
+
+from realtime.snapshot import one_moment
+from tests.executions.conftest import (
+    InThread,
+    in_thread,  # noqa: F401 - a fixture
+)
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def names() -> set[str]:
+    return set(User.objects.values_list("username", flat=True))
+
+
+def test_what_others_commit_meanwhile_is_not_seen(in_thread: InThread) -> None:  # noqa: F811
+    """And nobody waits for the reader."""
+    User.objects.create(username="before")
+    with one_moment():
+        assert names() == {"before"}
+        in_thread(lambda: User.objects.create(username="meanwhile")).result(30)
+        assert names() == {"before"}
+    assert names() == {"before", "meanwhile"}
+
+
+def test_what_comes_afterwards_may_write_again() -> None:
+    with one_moment():
+        names()
+    User.objects.create(username="after")
+    assert names() == {"after"}
+
+
+def test_inside_a_transaction_it_is_that_one() -> None:
+    with transaction.atomic():
+        User.objects.create(username="own")
+        with one_moment():
+            assert names() == {"own"}
+
+
+@pytest.mark.postgres
+def test_nothing_is_written_in_it() -> None:
+    with pytest.raises(DatabaseError), one_moment():
+        User.objects.create(username="refused")
+    assert connection.vendor == "postgresql"
