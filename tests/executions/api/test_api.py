@@ -49,7 +49,7 @@ def test_what_django_answers_has_the_same_shape(person: ApiClient) -> None:
     assert refused(person.get("/"), 404)["code"] == "not_found"
     answer = person.send("PATCH", "/graphs")
     assert refused(answer, 405)["code"] == "method_not_allowed"
-    assert answer["Allow"] == "GET, POST"
+    assert set(answer["Allow"].split(", ")) == {"GET", "POST"}
     assert refused(person.client.get("/api/graphs", HTTP_HOST="evil.example"), 400)["code"] == "bad_request"
 
 
