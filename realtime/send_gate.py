@@ -36,6 +36,11 @@ class SendGate:
         self._turn = asyncio.Lock()  # fair: first come, first served
         self._is_finishing = False
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a sender would neither wait nor overtake another."""
+        return self._room.is_set() and not self._turn.locked()
+
     async def __aenter__(self) -> None:
         await self._turn.acquire()
         try:

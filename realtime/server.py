@@ -103,6 +103,7 @@ class LiveServer(Server):
         self._refusal: CannotListen | None = None
         self._ports: list[Any] = []
         self._caps = ServerCaps()
+        self.last_frame: tuple[str | bytes, bytes] | None = None  # what a socket sent last, and its frame
 
     def run(self) -> None:
         """Serve until SIGINT, SIGTERM or `stop()`, then return. Raises CannotListen. Once in a process."""
@@ -184,6 +185,8 @@ class LiveServer(Server):
 
     async def handle_reply(self, protocol: Any, message: Message) -> None:
         if isinstance(protocol, LiveProtocol) and message.get("type") == "websocket.send":
+            if protocol.send_at_once(message):
+                return
             async with protocol.gate:
                 if not await protocol.send_in_turn(message):
                     await super().handle_reply(protocol, message)

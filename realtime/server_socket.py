@@ -17,6 +17,7 @@ from typing import Any
 
 from autobahn.websocket.types import ConnectionDeny
 from twisted.internet.protocol import connectionDone
+from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
 
 from realtime.close_codes import POLICY_VIOLATION, CloseCode
@@ -97,6 +98,17 @@ class LiveProtocol(PatientProtocol):
 
     # Sending
 
+    def send_at_once(self, message: Message) -> bool:
+        """Sends a text that fits a piece, if nobody waits. False where one of these is not so: most of the time it is,
+        and no turn has to be waited for."""
+        text = message.get("text")
+        if not text or message.get("bytes") or len(text) > limits.SEND_PIECE_BYTES // 4 or not self.gate.is_open:
+            return False
+        if self.state == self.STATE_CONNECTING:
+            return False  # an error, of which Daphne tells the application
+        self.serverSend(text)
+        return True
+
     async def send_in_turn(self, message: Message) -> bool:
         """Sends what is too large for one piece, for whoever has its turn at the gate. False where it is not."""
         content = message.get("bytes") or message.get("text") or ""
@@ -120,9 +132,26 @@ class LiveProtocol(PatientProtocol):
     def serverSend(self, content: str | bytes, binary: bool = False) -> None:
         if self.state != self.STATE_OPEN:
             return  # as above
-        payload = content if isinstance(content, bytes) else content.encode()
-        # Not `sendMessage`, which holds what we send against the limit of what we receive.
-        self.sendPreparedMessage(self.factory.prepareMessage(payload, binary))
+        frame = self._frame_of(content)
+        self.written += len(frame)
+        if isinstance(self.transport, Connection) and not self.buffered:
+            # At once: by way of the reactor, which waits until the socket can be written to, it costs as much again.
+            sent = self.transport.writeSomeData(frame)
+            if sent == len(frame):
+                return
+            if isinstance(sent, int):  # otherwise the connection is lost, as the transport will find out
+                frame = frame[sent:]
+        self.transport.write(frame)
+
+    def _frame_of(self, content: str | bytes) -> bytes:
+        """A server masks nothing, so one frame serves all the sockets that are sent the same object in turn."""
+        last: tuple[str | bytes, bytes] | None = self.server.last_frame
+        if last is None or last[0] is not content:
+            payload = content if isinstance(content, bytes) else content.encode()
+            # Not `sendMessage`, which holds what we send against the limit of what we receive.
+            prepared = self.factory.prepareMessage(payload, isinstance(content, bytes))
+            last = self.server.last_frame = (content, prepared.payloadHybi)
+        return last[1]
 
     @property
     def buffered(self) -> int:

@@ -11,6 +11,7 @@ from daphne.server import Server
 from daphne.ws_protocol import WebSocketProtocol
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.base import ReactorBase
+from twisted.internet.tcp import Connection
 from twisted.web.http import HTTPChannel
 from twisted.web.http import HTTPFactory as TwistedHTTPFactory
 
@@ -68,7 +69,8 @@ from realtime.server_socket import LiveProtocol
         (WebSocketProtocol, "_protocol_violation", "self reason", "a close with a bad code is answered by a reset"),
         (WebSocketProtocol, "_invalid_payload", "self reason", "a close with a bad reason is answered by a reset"),
         (WebSocketProtocol, "sendCloseFrame", "self code reasonUtf8 isReply", "senders wait beyond a close"),
-        (WebSocketProtocol, "sendPreparedMessage", "self preparedMsg", "nothing can be sent"),
+        (WebSocketServerFactory, "prepareMessage", "self payload isBinary doNotCompress", "nothing can be sent"),
+        (Connection, "writeSomeData", "self data", "nothing can be sent"),
         (FileDescriptor, "registerProducer", "self producer streaming", "the send gate is not told"),
         (FileDescriptor, "loseWriteConnection", "self", "clients wait two seconds for a close code"),
         (CommandLineInterface, "run", "self args", "a busy port is a traceback"),
@@ -93,6 +95,8 @@ OUR_OWN = {
     *("_admit", "_application_of", "_begin_head", "_end_head", "_figures", "_listen", "_refuse", "_too_late"),
     *("_await_pong", "_give_up", "_pause", "_read_on", "_resume", "_send_last_frame"),
     *("inbound_queue", "leave", "refuse", "send_in_turn", "stop_ping_timer"),
+    "_frame_of",
+    "send_at_once",
 }
 
 
@@ -139,3 +143,8 @@ def test_daphne_answers_a_handshake_where_we_refuse_it() -> None:
 def test_daphne_keeps_the_application_of_a_connection_where_we_put_it() -> None:
     assert '"application_instance"' in inspect.getsource(Server.create_application)
     assert '"application_instance"' in inspect.getsource(Server.application_checker)
+
+
+def test_a_prepared_message_is_one_frame_without_a_mask() -> None:
+    prepared = WebSocketServerFactory().prepareMessage(b"hey", False)
+    assert prepared.payloadHybi == b"\x81\x03hey", "What is sent at once is not a frame."
