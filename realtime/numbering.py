@@ -29,7 +29,8 @@ def number(keys: Iterable[str]) -> list[Numbered]:
     locked, it raises RuntimeError.
     """
     using = database()
-    if connections[using].in_atomic_block:
+    around = connections[using].atomic_blocks
+    if around and not around[-1]._from_testcase:  # type: ignore[attr-defined] # as `atomic(durable=True)` asks
         raise RuntimeError("Events are numbered after the commit: within a transaction the heads would stay locked.")
     number_some = _by_function if connections[using].vendor == "postgresql" else _by_statements
     wanted, result = set(keys), []
