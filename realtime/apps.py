@@ -1,12 +1,14 @@
 """Connects realtime to what it listens to."""
 
 from django.apps import AppConfig
+from django.core.signals import got_request_exception
 
 
 class RealtimeConfig(AppConfig):
     name = "realtime"
 
     def ready(self) -> None:
-        from realtime import checks, receivers  # noqa: F401 - importing the checks registers them
+        from realtime import checks, receivers, threads  # noqa: F401 - importing the checks registers them
 
         receivers.connect()
+        got_request_exception.connect(threads.on_request_exception)

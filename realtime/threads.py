@@ -6,9 +6,10 @@ every other socket and view, so that a heartbeat would wait behind another socke
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from django.db import InterfaceError, OperationalError, close_old_connections, connections
 
@@ -35,7 +36,7 @@ def _checked(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         except (OperationalError, InterfaceError) as error:
             if _is_crowded(error):
                 raise
-            _drop_lost_connections()
+            drop_lost_connections()
             return work(*args, **kwargs)
     finally:
         close_old_connections()
@@ -46,13 +47,20 @@ def _is_crowded(error: Exception) -> bool:
     return type(error.__cause__).__name__ == "PoolTimeout"
 
 
-def _drop_lost_connections() -> None:
+def drop_lost_connections() -> None:
     """This thread's own, and those that wait in a pool: a database that was restarted has ended all of them."""
     close_old_connections()
     for connection in connections.all(initialized_only=True):
         pool = getattr(connection, "pool", None)
         if pool is not None:
             pool.check()
+
+
+def on_request_exception(sender: Any, **kwargs: Any) -> None:
+    """A page that has met a lost connection is the last one that does."""
+    error = sys.exc_info()[1]
+    if isinstance(error, (OperationalError, InterfaceError)) and not _is_crowded(error):
+        drop_lost_connections()
 
 
 def _pool() -> ThreadPoolExecutor:

@@ -6,12 +6,14 @@ import threading
 from typing import Any
 
 import pytest
+from django.core.signals import got_request_exception
 from django.db import InterfaceError, OperationalError, connection, connections
 from psycopg_pool import PoolTimeout
 
 from realtime import threads
 from realtime.conf import limits
 from realtime.threads import in_thread
+from tests.realtime.side_by_side import Thread, side_by_side
 
 PATIENCE = 20.0  # seconds; only a test that fails waits for so long
 
@@ -211,6 +213,29 @@ def test_a_connection_that_is_lost_in_the_middle_of_a_work_is_replaced() -> None
 
     assert asyncio.run(lose_it()) == 1
     assert len(attempts) == 2
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_a_page_that_meets_a_lost_connection_is_the_last_one_that_does() -> None:
+    together = threading.Barrier(5)
+
+    def hold_one() -> None:
+        query()
+        together.wait(PATIENCE)
+
+    side_by_side(*[hold_one] * 5)
+    terminate_all_but(backend())
+
+    def page() -> Any:
+        try:
+            return query()
+        except OperationalError:
+            got_request_exception.send(sender=None)  # as Django does where a page has failed
+            return "failed"
+
+    results = [Thread(page).result() for _ in range(6)]
+    assert results == ["failed"] + [1] * 5
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")

@@ -77,7 +77,8 @@ async def test_a_storm_of_clients_and_pages_stays_within_the_pool(
     for number in range(20):
         await in_db(report_node)(execution, node_id=f"n{number}", status="QUEUED")
     cookie = await in_db(cookie_of)(user)
-    with LiveServer(DATABASE_URL=f"{url}?application_name=storm", DATABASE_POOL_SIZE=str(POOL)) as server:
+    storm = {"DATABASE_URL": f"{url}?application_name=storm", "DATABASE_POOL_SIZE": str(POOL)}
+    with LiveServer(limits={"MAX_USER_CONNECTIONS": 0}, **storm) as server:
         door = ServerDoor(server)
 
         async def come() -> None:
