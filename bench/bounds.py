@@ -40,6 +40,8 @@ class Bound:
         value = self.value(medians)
         if value is None:
             return "not measured"
+        if any(medians[each.row, each.target].get("loss") for each in (self.ours, self.theirs) if each):
+            return "void: frames were lost"
         for limit, word in ((self.reach, "reached"), (self.must, "met")):
             if value >= limit if self.is_lower else value <= limit:
                 return word

@@ -76,7 +76,10 @@ class Client(asyncio.Protocol):
 
     def text(self, data: bytes, begin: int, end: int) -> None:
         if not self.ready.done():
-            self.step()
+            if data.find(b'"success":false', begin, end) > 0:
+                self.transport.abort()  # refused: better a loud end than a socket that gets nothing
+            else:
+                self.step()
             return
         load = self.load
         load.frames += 1

@@ -10,7 +10,7 @@ from bench.child import Child
 from bench.machine import cpu_seconds, memory_bytes
 from bench.targets import TARGETS, Running, Target
 
-SETTLE = 1.0  # seconds between the last subscribe and the first event
+SETTLE = 0.5  # seconds between the last subscribe and the first event
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Sizes:
 
 QUICK = Sizes(
     sockets=200,
-    many=1_000,
-    returning=150,
+    many=500,
+    returning=100,
     fanout_events=25,
     one_seconds=2,
     recorded=40,

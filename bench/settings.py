@@ -7,6 +7,8 @@ os.environ |= {"DEBUG": "false", "SECRET_KEY": "for-the-benchmark-only-and-nothi
 from config.settings import *  # noqa: F403
 
 ALLOWED_HOSTS = ["127.0.0.1"]
+# All sockets come from one address, and in some rows from one user.
+REALTIME |= {"MAX_ADDRESS_CONNECTIONS": 10_000, "MAX_USER_CONNECTIONS": 10_000}  # noqa: F405
 if os.environ.get("BENCH_LAYER") == "core":
     CHANNEL_LAYERS = {
         "default": {
