@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from tests.servers import NotInstalledError
+
+pytest.importorskip("websockets", reason="There is no client for faults: pip install -r requirements-dev.txt")
 from tests.faults.scene import Scene
 from tests.faults.stage import Stage
-from tests.servers import NotInstalledError
 
 # Times are seconds. Short, so that what is lost is soon found; and so that a Redis which is frozen is soon given up.
 QUICK = {"SWEEP_INTERVAL": 0.2, "SWEEP_GRACE": 0.05, "ANNOUNCE_TIMEOUT": 0.5, "REJOIN_INTERVAL": 1.0}
