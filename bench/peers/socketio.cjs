@@ -6,7 +6,7 @@ async function main() {
   const redis = createClient({ url: process.env.REDIS_URL });
   await redis.connect();
   const io = new Server(Number(process.argv[2]), { transports: ["websocket"], perMessageDeflate: false });
-  await redis.pSubscribe("exec/*", (text, channel) => io.to(channel.slice(5)).emit("event", text));
+  await redis.pSubscribe("exec/*", (text, channel) => io.to(channel.slice(5)).emit("event", JSON.parse(text)));
   io.on("connection", (socket) => {
     socket.on("subscribe", (id) => {
       socket.join(id);
