@@ -4,8 +4,9 @@
     python -m tests.faults.soak --minutes 60 --seed 7 --report soak.md
 
 PostgreSQL, Redis, two server processes and nginx (where it is installed) are its own, on free ports, with the limits of
-production. It prints a line every few seconds, writes a report (Markdown, and JSON beside it) at the end or at Ctrl-C,
-and exits with 1 if an event was lost, doubled, out of order, changed, or went to somebody else.
+production, but that a user may have any number of sockets. It prints a line every few seconds, writes a report
+(Markdown, and JSON beside it) at the end or at Ctrl-C, and exits with 1 if an event was lost, doubled, out of order,
+changed, or went to somebody else.
 """
 
 import argparse
@@ -31,6 +32,8 @@ from tests.faults.stage import Stage
 PROGRESS = 5.0  # seconds between two lines
 QUIET = 4.0  # seconds of undisturbed writing, for the lag in quiet
 FRESH = 6  # after so many rounds everybody leaves, and nothing may be left of them
+
+LIMITS = {"MAX_USER_CONNECTIONS": 0}  # a thousand clients come back at once, of a few users
 
 
 class Soak:
@@ -120,7 +123,7 @@ class Soak:
 
 async def soak(minutes: float, seed: int, report: Path, readers: int, faults: Sequence[str]) -> int:
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(64))
-    stage = Stage(servers=2, timeout=5.0)
+    stage = Stage(servers=2, timeout=5.0, limits=LIMITS)
     figures = Figures(seed, minutes)
     try:
         print("Starting PostgreSQL, Redis, two servers …", flush=True)
