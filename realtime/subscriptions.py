@@ -115,15 +115,6 @@ class Subscription(Generic[E]):
             return False
         return self.is_lost or bool(self._buffer or self._snapshot or self.known > self.tail)
 
-    @property
-    def is_behind(self) -> bool:
-        """Whether it has to read from the log."""
-        return self.has_work and (self.is_lost or bool(self._snapshot) or self.known > self.tail)
-
-    @property
-    def buffered_bytes(self) -> int:
-        return self._size
-
     def offer(self, event: E) -> bool:
         """Takes the stream's next event as it happens. Returns False where it found the buffer full."""
         self.known = max(self.known, event.seq)

@@ -4,7 +4,8 @@ A worker may report the executions whose `runner` is `worker:NAME`, NAME being i
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -111,9 +112,7 @@ def report_execution(
     follow the present one is refused (409)."""
 
     def work() -> BaseModel:
-        with transaction.atomic():
-            execution = recording.lock(_token(request), [execution_id])[execution_id]
-            leases.hold([execution])
+        with _held(request, execution_id) as execution:
             return HeldExecution.from_orm(recording.report_execution(execution, data))
 
     return _answer(request, idempotency_key, 200, work)
@@ -130,9 +129,7 @@ def report_node(request: HttpRequest, execution_id: UUID, data: NodeReport, idem
     ended."""
 
     def work() -> BaseModel:
-        with transaction.atomic():
-            execution = recording.lock(_token(request), [execution_id])[execution_id]
-            leases.hold([execution])
+        with _held(request, execution_id) as execution:
             return NodeOut.from_orm(recording.report_node(execution, data))
 
     return _answer(request, idempotency_key, 200, work)
@@ -148,9 +145,7 @@ def append_outputs(request: HttpRequest, execution_id: UUID, data: NodeOutputs, 
     """The values come behind those that are there, by name. The node must have been reported, and not have ended."""
 
     def work() -> BaseModel:
-        with transaction.atomic():
-            execution = recording.lock(_token(request), [execution_id])[execution_id]
-            leases.hold([execution])
+        with _held(request, execution_id) as execution:
             return NodeOut.from_orm(recording.append(execution, data))
 
     return _answer(request, idempotency_key, 200, work)
@@ -164,10 +159,8 @@ def append_outputs(request: HttpRequest, execution_id: UUID, data: NodeOutputs, 
 )
 def heartbeat(request: HttpRequest, execution_id: UUID) -> Any:
     """You are still at it, and have nothing to report. The answer says whether it is still RUNNING."""
-    with transaction.atomic():
-        execution = recording.lock(_token(request), [execution_id])[execution_id]
-        leases.hold([execution])
-    return execution
+    with _held(request, execution_id) as execution:
+        return execution
 
 
 @router.post(
@@ -201,6 +194,15 @@ def report_batch(request: HttpRequest, data: Batch, idempotency_key: Key = None)
         return BatchAnswer(recorded=len(data.reports))
 
     return _answer(request, idempotency_key, 200, work)
+
+
+@contextmanager
+def _held(request: HttpRequest, execution_id: UUID) -> Iterator[GraphExecution]:
+    """One transaction over an execution of this worker, which is locked, and whose lease begins anew."""
+    with transaction.atomic():
+        execution = recording.lock(_token(request), [execution_id])[execution_id]
+        leases.hold([execution])
+        yield execution
 
 
 def _token(request: HttpRequest) -> WorkerToken:
