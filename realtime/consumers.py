@@ -12,6 +12,7 @@ and would make connecting fail while Redis is down.
 
 import asyncio
 import logging
+from contextlib import suppress
 from time import monotonic
 from typing import Any
 
@@ -26,6 +27,7 @@ from realtime.close_codes import CloseCode
 from realtime.conf import limits
 from realtime.counters import count
 from realtime.hub import Hub
+from realtime.latch import Latch
 from realtime.live_stream import SocketSubscription, snapshot_answer
 from realtime.log import OpenStream
 from realtime.messages import (
@@ -67,13 +69,15 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     # From the handshake to the end
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        self.scope, self.base_send, self.channel_layer = scope, send, None
         self.user: Any = None
         self.hub: Any = None  # a Hub, once the user is known
         self.subscriptions: dict[str, SocketSubscription] = {}
-        self.writer = Writer(self._send_frame, self._fill)
+        self.writer = Writer(self._send_frame, self._fill, send_at_once=serving.sender_of(scope))
         self._writing: asyncio.Task[None] | None = None
-        self._requests: asyncio.Queue[Request | BadRequest] | None = None
-        self._answering: asyncio.Task[None] | None = None
+        self._requests: list[Request | BadRequest] = []
+        self._has_room = Latch(is_open=True)  # for one more of them
+        self._answering: asyncio.Task[None] | None = None  # while there are any
         self._is_flooded = False
         self._bucket: TokenBucket | None = None
         if serving.hand_over(scope, LAST_FRAMES):
@@ -82,10 +86,20 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             self._bucket = TokenBucket(limits.MESSAGE_RATE, limits.MESSAGE_BURST, monotonic())
         self._counted_as: str | None = None
         try:
-            await super().__call__(scope, receive, send)
+            # Not by the base class, which has a task for each message, so as to hear of the layer meanwhile.
+            while True:
+                await self.dispatch(await receive())
+        except StopConsumer:
+            pass
         finally:
-            # Not in disconnect(), which does not run after an exception, nor when the server stops.
-            await asyncio.shield(self._clean_up())
+            # Not in disconnect(), which does not run after an exception, nor when the server stops. To its end, however
+            # often this is cancelled.
+            cleaning = asyncio.create_task(self._clean_up())
+            while not cleaning.done():
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait({cleaning})
+            if cleaning.cancelled():  # as every task is, when the loop ends
+                await self._clean_up()
 
     async def dispatch(self, message: dict[str, Any]) -> None:
         """As the base class does it, but without its look at the database connections, which runs in the one
@@ -182,15 +196,19 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         elif isinstance(message, Request) and message.method == WSMethod.ERROR:
             logger.info("A client reports an error: %.500s", text_data)
         else:
-            if self._requests is None:
-                self._requests = asyncio.Queue(limits.MAX_PENDING_REQUESTS)
-                self._answering = asyncio.create_task(self._answer_requests(self._requests))
-            await self._requests.put(message)
+            await self._has_room.wait()
+            self._requests.append(message)
+            if len(self._requests) >= limits.MAX_PENDING_REQUESTS:
+                self._has_room.close()
+            if self._answering is None:
+                self._answering = asyncio.create_task(self._answer_requests())
 
-    async def _answer_requests(self, requests: "asyncio.Queue[Request | BadRequest]") -> None:
-        while True:
+    async def _answer_requests(self) -> None:
+        """Until there are none. No task waits for requests, which are rare: every socket would have one."""
+        while self._requests:
             await self.writer.has_room()
-            message = await requests.get()
+            message = self._requests.pop(0)
+            self._has_room.open()
             try:
                 if isinstance(message, BadRequest):
                     raise message
@@ -202,6 +220,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                 count("errors")
                 logger.exception("A request failed: %r", message)
                 self.writer.answer(error_frame(INTERNAL_ERROR, id=message.id))
+        self._answering = None
 
     async def _subscribe(self, request: Request) -> None:
         key = await in_thread(stream_key, self.user, request)

@@ -5,15 +5,16 @@ asks for a pause when it is full, and for more when it is half empty. It may hol
 what says that the connection has opened or gone always fits.
 """
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
+
+from realtime.latch import Latch
 
 Message = dict[str, Any]
 
 
-class InboundQueue(asyncio.Queue[Message]):
-    """The queue between a socket and its application's `receive`."""
+class InboundQueue:
+    """The queue between a socket and its application's `receive`, with the two methods that Daphne uses."""
 
     def __init__(
         self, *, max_messages: int, max_bytes: int, pause: Callable[[], None], resume: Callable[[], None]
@@ -21,25 +22,32 @@ class InboundQueue(asyncio.Queue[Message]):
         """`pause` is called from within `put_nowait`, `resume` from within `get`; they alternate."""
         self._max_messages, self._max_bytes = max_messages, max_bytes
         self._pause, self._resume = pause, resume
+        self._messages: list[Message] = []
         self._bytes = 0
         self._is_paused = False
-        super().__init__()
+        self._arrival = Latch(is_open=False)
 
-    def _put(self, message: Message) -> None:
-        super()._put(message)
+    def put_nowait(self, message: Message) -> None:
+        """From the event loop's thread."""
+        self._messages.append(message)
         self._bytes += _size(message)
+        self._arrival.open()
         if (
             not self._is_paused
             and message["type"] == "websocket.receive"
-            and (self.qsize() >= self._max_messages or self._bytes >= self._max_bytes)
+            and (len(self._messages) >= self._max_messages or self._bytes >= self._max_bytes)
         ):
             self._is_paused = True
             self._pause()
 
-    def _get(self) -> Message:
-        message: Message = super()._get()
+    async def get(self) -> Message:
+        """The next message, as soon as there is one."""
+        await self._arrival.wait()
+        message = self._messages.pop(0)
+        if not self._messages:
+            self._arrival.close()
         self._bytes -= _size(message)
-        if self._is_paused and self.qsize() <= self._max_messages // 2 and self._bytes <= self._max_bytes // 2:
+        if self._is_paused and len(self._messages) <= self._max_messages // 2 and self._bytes <= self._max_bytes // 2:
             self._is_paused = False
             self._resume()
         return message

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from django.db import connections, router
-from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from realtime.conf import limits
@@ -168,14 +167,18 @@ def ended(keys: Iterable[str]) -> list[str]:
 
 def look_up(key: str) -> tuple[OpenStream | None, bool]:
     """The stream as it stands, None where it does not exist yet; and whether it has events without a number."""
-    pending = StreamEvent.objects.filter(key=OuterRef("key"), seq__isnull=True)
-    row = (
-        Stream.objects.using(database())
-        .filter(key=key)
-        .values_list("id", "epoch", "head", "floor", Exists(pending))
-        .first()
-    )
-    return (OpenStream(*row[:4]), row[4]) if row else (None, True)
+    with connections[database()].cursor() as cursor:
+        cursor.execute(_LOOK_UP, (key,))
+        row = cursor.fetchone()
+    return (OpenStream(*row[:4]), bool(row[4])) if row else (None, True)
+
+
+# By hand, as all that a socket waits for: to build such a query costs Django three times what the database takes.
+_LOOK_UP = """
+    SELECT id, epoch, head, floor,
+        EXISTS (SELECT 1 FROM realtime_streamevent pending WHERE pending.key = stream.key AND pending.seq IS NULL)
+    FROM realtime_stream stream WHERE key = %s
+"""
 
 
 def heads(stream_ids: Sequence[int]) -> list[OpenStream]:

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from django.db import connections
-from django.db.models import Case, F, FilteredRelation, Max, Q, When
+from django.db.models import Case, F, Max, When
 from django.db.models.functions import Coalesce
 
 from realtime.conf import limits
 from realtime.log import LogEvent, database
-from realtime.models import Stream, StreamEvent
+from realtime.models import StreamEvent
 
 
 class Page(NamedTuple):
@@ -25,22 +25,28 @@ class Page(NamedTuple):
 def read_after(stream_id: int, after: int) -> Page | None:
     """The events that follow `after`; None where the stream is gone. One statement, so that epoch, head and floor are
     of one snapshot with the events."""
-    wanted = FilteredRelation("events", condition=Q(events__seq__gt=after, events__seq__lte=after + limits.PAGE_EVENTS))
-    inline = Case(
-        When(wanted__size__lte=limits.MAX_INLINE_BYTES, then=Coalesce("wanted__data", "wanted__data_of__data"))
-    )
-    rows = list(
-        Stream.objects.using(database())
-        .filter(pk=stream_id)
-        .annotate(wanted=wanted)
-        .order_by("wanted__seq")
-        .values_list("epoch", "head", "floor", "wanted__seq", "wanted__method", "wanted__size", inline)
-    )
+    after = max(0, min(after, _LAST))  # a client may name any number
+    with connections[database()].cursor() as cursor:
+        cursor.execute(_AFTER, (limits.MAX_INLINE_BYTES, after, after + limits.PAGE_EVENTS, stream_id))
+        rows = cursor.fetchall()
     if not rows:
         return None
     epoch, head, floor = rows[0][:3]
-    found = [(seq, method, size, data) for _, _, _, seq, method, size, data in rows if seq is not None]
+    found = [row[3:] for row in rows if row[3] is not None]
     return Page(epoch, head, floor, _within_bytes(stream_id, found))
+
+
+_LAST = 2**62  # no stream comes so far, and the column could hold twice as much
+
+# By hand: to build this query costs Django four times what PostgreSQL takes for a page.
+_AFTER = """
+    SELECT stream.epoch, stream.head, stream.floor, event.seq, event.method, event.size,
+        CASE WHEN event.size <= %s THEN COALESCE(event.data, original.data) END
+    FROM realtime_stream stream
+    LEFT JOIN realtime_streamevent event ON event.stream_id = stream.id AND event.seq > %s AND event.seq <= %s
+    LEFT JOIN realtime_streamevent original ON original.id = event.data_of_id
+    WHERE stream.id = %s ORDER BY event.seq
+"""
 
 
 def read_each(stream_id: int, seqs: Sequence[int]) -> Sequence[LogEvent]:

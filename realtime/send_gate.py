@@ -19,6 +19,7 @@ again whether there is still somebody to send to. Knows no sockets; everything h
 import asyncio
 from collections.abc import Callable
 
+from realtime.latch import Latch
 from realtime.reader_progress import Pace, Progress
 
 
@@ -31,15 +32,14 @@ class SendGate:
         self._pace, self._taken, self._give_up = pace, taken, give_up
         self._progress: Progress | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._room = asyncio.Event()
-        self._room.set()
+        self._room = Latch(is_open=True)
         self._turn = asyncio.Lock()  # fair: first come, first served
         self._is_finishing = False
 
     @property
     def is_open(self) -> bool:
         """Whether a sender would neither wait nor overtake another."""
-        return self._room.is_set() and not self._turn.locked()
+        return self._room.is_open and not self._turn.locked()
 
     async def __aenter__(self) -> None:
         await self._turn.acquire()
@@ -64,24 +64,24 @@ class SendGate:
     def pauseProducing(self) -> None:
         """The buffer is full. Called by the transport, from within `write`."""
         if not self._is_finishing:
-            self._room.clear()
+            self._room.close()
         self._watch()
 
     def resumeProducing(self) -> None:
         """The buffer is empty again. Called by the transport."""
-        self._room.set()
+        self._room.open()
         self._unwatch()
 
     def stopProducing(self) -> None:
         """The connection is gone. Called by the transport while this is registered with it; calling twice is fine."""
         self._is_finishing = True
-        self._room.set()
+        self._room.open()
         self._unwatch()
 
     def finish(self) -> None:
         """Nothing follows what is in the buffer: whoever waits goes on, and the client has to take the rest."""
         self._is_finishing = True
-        self._room.set()
+        self._room.open()
         self._watch()
 
     def _watch(self) -> None:

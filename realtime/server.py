@@ -25,6 +25,7 @@ so nothing else in the project imports it or this module, except the command tha
 import argparse
 import asyncio
 import errno
+import gc
 import logging
 import signal
 from collections.abc import Callable, Sequence
@@ -47,7 +48,7 @@ from realtime.counters import count
 from realtime.drain import Drain
 from realtime.inbound_queue import InboundQueue, Message
 from realtime.server_http import LiveHTTPFactory
-from realtime.server_socket import LiveProtocol, figures
+from realtime.server_socket import LiveProtocol, figures, with_options_of
 
 logger = logging.getLogger("realtime.server")  # by name: run as a program, this module is `__main__`
 
@@ -61,6 +62,7 @@ DEFAULTS: dict[str, int | None] = {
 }
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 BACKLOG = 4096  # connections that wait to be accepted; of Twisted's 50 the rest of a crowd tries again seconds later
+GC_THRESHOLDS = (100_000, 50, 100)  # a full collection looks at every object of every socket, and finds next to nothing
 CLOSE_TIMEOUT = 3  # seconds for the client's part of a closing handshake; autobahn's timers come up to one too early
 
 HELP = """what differs from Daphne:
@@ -110,6 +112,7 @@ class LiveServer(Server):
         daphne_logger = logging.getLogger("daphne")
         if daphne_logger.level == logging.NOTSET:  # Django's LOGGING sets the root's level, -v is about the server
             daphne_logger.setLevel({0: logging.WARNING, 1: logging.INFO}.get(self.verbosity, logging.DEBUG))
+        gc.set_threshold(*GC_THRESHOLDS)
         before = {each: signal.getsignal(each) for each in STOP_SIGNALS} if self.signal_handlers else {}
         try:
             super().run()
@@ -121,12 +124,12 @@ class LiveServer(Server):
 
     def _listen(self) -> None:
         serving.figures = self._figures
-        self.ws_factory.protocol = LiveProtocol
         self.ws_factory.setProtocolOptions(
             failByDrop=False,
             closeHandshakeTimeout=CLOSE_TIMEOUT,
             allowNullOrigin=True,  # the application decides about origins; not to name it is to set it to False
         )
+        self.ws_factory.protocol = with_options_of(self.ws_factory)
         self.http_factory = LiveHTTPFactory(self)
         for address in self._addresses:
             if address.startswith(("tcp", "ssl")) and ":backlog=" not in address:
@@ -157,7 +160,12 @@ class LiveServer(Server):
         if not isinstance(protocol, LiveProtocol):
             return super().create_application(protocol, scope)
         scope.setdefault("asgi", {"version": "3.0"})
-        scope["extensions"] = {serving.EXTENSION: {serving.LAST_FRAMES: protocol.last_frames}}
+        scope["extensions"] = {
+            serving.EXTENSION: {
+                serving.LAST_FRAMES: protocol.last_frames,
+                serving.SEND_AT_ONCE: protocol.send_at_once,
+            }
+        }
         queue = protocol.inbound_queue()
         refusal = self._admit(protocol, scope["client"])
         work = self._refuse(protocol, queue, refusal) if refusal else self._application_of(protocol, scope, queue)
@@ -185,7 +193,7 @@ class LiveServer(Server):
 
     async def handle_reply(self, protocol: Any, message: Message) -> None:
         if isinstance(protocol, LiveProtocol) and message.get("type") == "websocket.send":
-            if protocol.send_at_once(message):
+            if not message.get("bytes") and protocol.send_at_once(message.get("text")):
                 return
             async with protocol.gate:
                 if not await protocol.send_in_turn(message):

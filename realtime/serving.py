@@ -1,8 +1,9 @@
 """What the server and the application of one process know of each other; `server.py` is never imported for it.
 
 A socket's scope has `scope["extensions"][EXTENSION]` where `realtime/server.py` serves it: a dict, in which the
-application may leave under `LAST_FRAMES` what the server shall send before it closes by itself, by close code. So the
-server speaks no application's language, and an application can tell what bounds its connection.
+application may leave under `LAST_FRAMES` what the server shall send before it closes by itself, by close code; under
+`SEND_AT_ONCE` it finds a function that sends a text if that can be done without waiting, and says whether it has. So
+the server speaks no application's language, and an application can tell what bounds its connection.
 """
 
 import logging
@@ -11,6 +12,7 @@ from typing import Any, Final
 
 EXTENSION: Final = "realtime.server"
 LAST_FRAMES: Final = "last_frames"
+SEND_AT_ONCE: Final = "send_at_once"
 
 logger = logging.getLogger("realtime.server")
 
@@ -19,6 +21,12 @@ is_draining = False
 
 figures: Callable[[], dict[str, Any]] | None = None
 """Says how the server's sockets stand. None under another server."""
+
+
+def sender_of(scope: dict[str, Any]) -> Callable[[str], bool] | None:
+    """What sends a text to this socket at once, where the server can do so; see above."""
+    extension = (scope.get("extensions") or {}).get(EXTENSION)
+    return extension[SEND_AT_ONCE] if extension is not None else None
 
 
 def hand_over(scope: dict[str, Any], frames: Mapping[int, str]) -> bool:

@@ -6,46 +6,52 @@ answers nor the streams that need no read.
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable
 
 from realtime.conf import limits
 from realtime.counters import count
+from realtime.latch import Latch
 from realtime.live_stream import SocketSubscription
 
 logger = logging.getLogger(__name__)
 
 
 class Writer:
-    """`send` sends one text frame and returns when the next one may follow; `fill` reads for a subscription."""
+    """`send` sends one text frame and returns when the next one may follow; `send_at_once`, where there is one, sends
+    it if nothing has to be waited for, and says whether it has; `fill` reads for a subscription."""
 
     def __init__(
-        self, send: Callable[[str], Awaitable[None]], fill: Callable[[SocketSubscription], Awaitable[None]]
+        self,
+        send: Callable[[str], Awaitable[None]],
+        fill: Callable[[SocketSubscription], Awaitable[None]],
+        send_at_once: Callable[[str], bool] | None = None,
     ) -> None:
-        self._send, self._fill = send, fill
-        self._pongs: deque[str] = deque()
-        self._answers: deque[str] = deque()
-        self._ready: deque[SocketSubscription] = deque()
+        self._send, self._fill, self._send_at_once = send, fill, send_at_once
+        # Lists, which are short: every socket has these, and an empty deque takes 760 bytes.
+        self._pongs: list[str] = []
+        self._answers: list[str] = []
+        self._ready: list[SocketSubscription] = []
         self._queued: set[SocketSubscription] = set()
-        self._to_read: deque[SocketSubscription] = deque()
+        self._to_read: list[SocketSubscription] = []
         self._reading: asyncio.Task[None] | None = None
-        self._wake = asyncio.Event()
-        self._room = asyncio.Event()
-        self._room.set()
+        self._unsent: str | None = None
+        self._idle: asyncio.Future[None] | None = None  # all has been sent, and the task waits
+        self._room = Latch(is_open=True)
 
     async def run(self) -> None:
         """Sends until it is cancelled, or the connection takes nothing more."""
         try:
             while True:
-                frame = self._next_frame()
+                frame, self._unsent = self._unsent or self._next_frame(), None
                 if frame is None:
-                    self._wake.clear()
-                    await self._wake.wait()
+                    self._idle = asyncio.get_running_loop().create_future()
+                    await self._idle
                 else:
                     await self._send(frame)
         except Exception as error:
             logger.debug("The connection takes nothing more: %r", error)  # its end is on its way to the consumer
         finally:
+            self._idle = None
             if self._reading:
                 self._reading.cancel()
 
@@ -68,22 +74,36 @@ class Writer:
         if subscription not in self._queued:
             self._queued.add(subscription)
             self._ready.append(subscription)
-            self._wake.set()
+            self._go_on()
 
     def _added(self) -> None:
-        self._wake.set()
+        self._go_on()
         if len(self._pongs) + len(self._answers) >= limits.MAX_PENDING_REQUESTS:
-            self._room.clear()
+            self._room.close()
+
+    def _go_on(self) -> None:
+        """There is something to send: at once, if nothing is before it. To wake the task for it would cost as much as
+        the sending."""
+        if self._idle is None or self._idle.done():
+            return
+        if self._send_at_once:
+            while (frame := self._next_frame()) is not None:
+                if not self._send_at_once(frame):
+                    self._unsent = frame
+                    break
+            else:
+                return
+        self._idle.set_result(None)
 
     def _next_frame(self) -> str | None:
         for queue in (self._pongs, self._answers):
             if queue:
-                frame = queue.popleft()
+                frame = queue.pop(0)
                 if len(self._pongs) + len(self._answers) < limits.MAX_PENDING_REQUESTS:
-                    self._room.set()
+                    self._room.open()
                 return frame
         while self._ready:
-            subscription = self._ready.popleft()
+            subscription = self._ready.pop(0)
             event = subscription.take()
             if event is None and subscription.has_work:
                 self._read(subscription)  # it stays in _queued until it has been read for
@@ -103,7 +123,7 @@ class Writer:
 
     async def _read_all(self) -> None:
         while self._to_read:
-            subscription = self._to_read.popleft()
+            subscription = self._to_read.pop(0)
             delay = 0.0
             try:
                 await self._fill(subscription)

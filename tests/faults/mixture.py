@@ -272,11 +272,13 @@ async def prune(cast: Cast, random: Random) -> None:
     away = [each for each in cast.readers if key in each.histories][:3]
     for each in away:
         each.hold()
-    await cast.prompter.do("burst", execution=execution, count=300)
-    await cast.prompter.do("prune", key=key)
-    for each in away:
-        each.reset()
-        each.read_on()
+    try:
+        await cast.prompter.do("burst", execution=execution, count=300)
+        await cast.prompter.do("prune", key=key)
+    finally:
+        for each in away:
+            each.reset()
+            each.read_on()
 
 
 @fault("a backup restored, with a new epoch")

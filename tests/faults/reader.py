@@ -16,6 +16,7 @@ import struct
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -109,7 +110,9 @@ class Reader:
         """Cuts the connection with a TCP reset, as a phone does that has lost its network."""
         if self._connection:
             transport = self._connection.transport
-            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            with suppress(OSError):  # it is closed already
+                linger = struct.pack("ii", 1, 0)
+                transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             transport.abort()
 
     def hold(self) -> None:

@@ -18,10 +18,13 @@ def main() -> None:
     import django
 
     django.setup()
+    from django.db import close_old_connections
+
     from tests.faults import deeds
 
     for line in sys.stdin:
         name, arguments = json.loads(line)
+        close_old_connections()  # PostgreSQL may have been restarted
         try:
             result = getattr(deeds, name)(**arguments)
         except Exception as error:

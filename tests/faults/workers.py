@@ -71,7 +71,7 @@ class Worker:
         try:
             self.process.stdin.write(json.dumps([deed, arguments]) + "\n")
             self.process.stdin.flush()
-        except BrokenPipeError:
+        except (BrokenPipeError, ValueError):  # ValueError: it has been closed meanwhile
             raise self._died(arguments) from None
         for line in self.process.stdout:
             if not line.endswith("\n"):

@@ -18,7 +18,7 @@ from twisted.web.http import HTTPFactory as TwistedHTTPFactory
 from realtime.server import CLI, LiveServer
 from realtime.server_http import LiveChannel, LiveHTTPFactory, LiveRequest
 from realtime.server_ping import PatientProtocol
-from realtime.server_socket import LiveProtocol
+from realtime.server_socket import LiveProtocol, with_options_of
 
 
 @pytest.mark.parametrize(
@@ -89,6 +89,17 @@ def test_an_option_of_autobahn_is_where_it_was(option: str) -> None:
     assert option in inspect.signature(WebSocketServerFactory.setProtocolOptions).parameters, (
         f"autobahn has no option {option}: clients see connections cut, or origins refused, without a reason."
     )
+
+
+def test_the_options_of_autobahn_are_the_same_for_every_connection() -> None:
+    """As attributes of the class; a function among them must not become a method."""
+    factory = WebSocketServerFactory()
+    factory.setProtocolOptions(perMessageCompressionAccept=lambda offers: offers, autoPingInterval=7)
+    protocol = with_options_of(factory)
+    assert LiveProtocol.CONFIG_ATTRS, "autobahn names its options elsewhere: each connection formats all of them."
+    assert not protocol.CONFIG_ATTRS
+    for name in LiveProtocol.CONFIG_ATTRS:
+        assert getattr(protocol.__new__(protocol), name) == getattr(factory, name), name
 
 
 OUR_OWN = {

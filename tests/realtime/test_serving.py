@@ -14,6 +14,13 @@ def test_the_frames_are_left_where_the_server_looks() -> None:
     assert left == FRAMES
 
 
+def test_the_server_says_how_to_send_at_once_and_another_one_does_not() -> None:
+    scope = {"extensions": {serving.EXTENSION: {serving.SEND_AT_ONCE: print}}}
+    assert serving.sender_of(scope) is print
+    assert serving.sender_of({"extensions": {"websocket.http.response": {}}}) is None
+    assert serving.sender_of({"extensions": None}) is None
+
+
 @pytest.mark.parametrize("scope", [{}, {"extensions": None}, {"extensions": {"websocket.http.response": {}}}])
 def test_another_server_is_named_in_the_log_once_with_the_cure(
     scope: dict[str, object], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

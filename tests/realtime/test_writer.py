@@ -26,6 +26,12 @@ class Socket:
         self.gate.set()
         self.is_broken = False
 
+    def send_at_once(self, frame: str) -> bool:
+        if self.is_broken or not self.gate.is_set():
+            return False
+        self.frames.put_nowait(frame)
+        return True
+
     async def send(self, frame: str) -> None:
         if self.is_broken:
             raise ConnectionError
@@ -48,12 +54,18 @@ Fill = Callable[[SocketSubscription], Awaitable[None]]
 class Connection:
     """A writer, its socket, and what it asks of the log."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, sends_at_once: bool) -> None:
         self.socket = Socket()
         self.fill: Fill = self.no_log
         self.fills: list[str] = []
-        self.writer = Writer(self.socket.send, self._fill)
+        self.writer = Writer(self.socket.send, self._fill, self.socket.send_at_once if sends_at_once else None)
         self.running = asyncio.ensure_future(self.writer.run())
+
+    async def is_held_up(self) -> None:
+        """One frame is on its way, and the next ones wait until the gate opens."""
+        self.socket.gate.clear()
+        self.writer.answer("held up")
+        assert await self.socket.next(1) == ["held up"]
 
     async def no_log(self, subscription: SocketSubscription) -> None:
         raise AssertionError("this test has no log")
@@ -75,9 +87,9 @@ class Connection:
         return subscription
 
 
-@pytest.fixture
-async def connection() -> AsyncIterator[Connection]:
-    it = Connection()
+@pytest.fixture(params=[False, True], ids=["another server", "our server"])
+async def connection(request: pytest.FixtureRequest) -> AsyncIterator[Connection]:
+    it = Connection(sends_at_once=request.param)
     yield it
     it.socket.gate.set()
     it.running.cancel()
@@ -103,6 +115,7 @@ async def test_events_are_sent_in_the_order_of_their_stream(connection: Connecti
 
 
 async def test_heartbeats_go_before_answers_and_answers_before_events(connection: Connection) -> None:
+    await connection.is_held_up()
     live = connection.subscribe("a")
     for seq in (1, 2):
         live.offer(event(seq))
@@ -110,6 +123,7 @@ async def test_heartbeats_go_before_answers_and_answers_before_events(connection
         connection.writer.answer(f"answer {number}")
     for number in (1, 2):
         connection.writer.pong(f"pong {number}")
+    connection.socket.gate.set()
     assert await connection.socket.next(6) == ["pong 1", "pong 2", "answer 1", "answer 2", frame(1), frame(2)]
 
 
@@ -125,7 +139,7 @@ async def test_a_heartbeat_overtakes_events_that_wait(connection: Connection) ->
 
 
 async def test_the_streams_of_a_socket_take_turns(connection: Connection) -> None:
-    connection.socket.gate.clear()
+    await connection.is_held_up()
     many, few = connection.subscribe("a"), connection.subscribe("b")
     for seq in range(1, 6):
         many.offer(event(seq))
@@ -214,10 +228,12 @@ async def test_a_slow_read_holds_up_neither_answers_nor_other_streams(connection
         subscription.fill([event(1)])
 
     connection.fill = fill
+    await connection.is_held_up()
     connection.subscribe("a", head=1)
     other = connection.subscribe("b")
     other.offer(event(1, "b"))
     connection.writer.answer("answer")
+    connection.socket.gate.set()
     assert await connection.socket.next(2) == ["answer", frame(1, "b")]
     gate.set()
     assert await connection.socket.next(1) == [frame(1)]
