@@ -11,7 +11,7 @@ import time
 from asyncio.subprocess import PIPE, Process, create_subprocess_exec
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -243,11 +243,14 @@ async def test_a_run_that_breaks_has_failed_and_says_why(example: Example, place
     assert why in frames[-1]["data"]["stats"]["error"]
 
 
+LONG = 900  # lines or files
+
+
 def make_long(example: Example, work: Path) -> None:
     if example.program == "worker.sh":
-        work.write_text("One line of many.\n" * 5_000)
+        work.write_text("One line of many.\n" * LONG)
     else:
-        for number in range(900):
+        for number in range(LONG - 3):  # and those that are there
             (work / str(number)).touch()
 
 
@@ -286,6 +289,26 @@ async def test_one_whose_run_is_terminated_stops(example: Example, place: Place,
 
     assert (code, "Nothing more can be reported (409)" in said) == (1, True), said
     assert (await in_db(GraphExecution.objects.get)(pk=id)).status == "TERMINATED"
+
+
+async def test_one_whose_server_goes_away_goes_on_when_it_is_back(example: Example, place: Place) -> None:
+    """And nothing is reported twice."""
+    with LiveServer() as server:
+        place = replace(place, server=server)
+        id, process = await start_and_freeze(example, place)
+        server.kill()
+        thaw(process)
+        assert process.stderr
+        assert b"The server does not answer" in await process.stderr.readline()
+        server.start()
+
+        code, said = await end_of(process)
+
+        assert code == 0, said
+        execution = await in_db(GraphExecution.objects.get)(pk=id)
+        node = await in_db(execution.node_executions.get)(node_id=example.nodes[1])
+        assert (execution.status, node.status) == ("COMPLETED", "COMPLETED")
+        assert [len(values) for values in node.output_data.values()] == [LONG]
 
 
 async def test_help_needs_nothing_else(example: Example, place: Place) -> None:
