@@ -11,7 +11,7 @@ import time
 from asyncio.subprocess import PIPE, Process, create_subprocess_exec
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -108,6 +108,7 @@ class Place:
     graph_id: str
     token: str
     work: Path
+    started: list[Process] = field(default_factory=list)
 
     def environment(self, **more: str) -> dict[str, str]:
         own = {"RUNWIRE_URL": self.server.url, "RUNWIRE_TOKEN": self.token, "RUNWIRE_GRAPH": self.graph_id}
@@ -123,16 +124,23 @@ async def place(
     door = ServerDoor(server)
     graph_id = await in_db(manage)("graphs", "create", "user", str(EXAMPLES / example.graph))
     token = await in_db(manage)("tokens", "create", "example")
-    yield Place(server, door, graph_id, token, work)
+    place = Place(server, door, graph_id, token, work)
+    yield place
     await door.leave()
+    for process in place.started:
+        if process.returncode is None:  # of a test that has failed
+            os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
 
 
 async def start(example: Example, place: Place, *words: str, **environment: str) -> Process:
     command = [*example.command, *words]
     # A group of its own: Ctrl-C reaches the programs that a worker has called, too.
-    return await create_subprocess_exec(
+    process = await create_subprocess_exec(
         *command, stdout=PIPE, stderr=PIPE, env=place.environment(**environment), start_new_session=True
     )
+    place.started.append(process)
+    return process
 
 
 async def end_of(process: Process) -> tuple[int | None, str]:
@@ -254,14 +262,23 @@ def make_long(example: Example, work: Path) -> None:
             (work / str(number)).touch()
 
 
-async def start_and_freeze(example: Example, place: Place) -> tuple[str, Process]:
-    """The id of a long run, and the process that has made it and stands still."""
+async def start_long(example: Example, place: Place) -> tuple[str, Process]:
+    """The id of a run that takes a while, and the process that has made it."""
     make_long(example, place.work)
     process = await start(example, place, str(place.work))
     assert process.stderr
     said = (await process.stderr.readline()).decode()
-    os.killpg(process.pid, signal.SIGSTOP)
     return said.split()[1].rstrip(":"), process
+
+
+async def start_and_freeze(example: Example, place: Place) -> tuple[str, Process]:
+    """The same, and the process stands still."""
+    id, process = await start_long(example, place)
+    os.killpg(process.pid, signal.SIGSTOP)
+    # Else a program that it has just begun may hear of the thaw first, and of the frost then.
+    if hasattr(os, "waitid"):  # macOS: from Python 3.13 on
+        await asyncio.to_thread(os.waitid, os.P_PID, process.pid, os.WSTOPPED)
+    return id, process
 
 
 def thaw(process: Process) -> None:
@@ -360,8 +377,7 @@ def look_for(token: str) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows a process's arguments so")
 @pytest.mark.parametrize("example", ["bash"], indirect=True)
 async def test_a_worker_that_calls_programs_shows_them_no_token_in_an_argument(example: Example, place: Place) -> None:
-    _, process = await start_and_freeze(example, place)
-    thaw(process)
+    _, process = await start_long(example, place)
     await asyncio.to_thread(look_for, place.token)
     assert process.returncode is None  # it was still reporting
     os.killpg(process.pid, signal.SIGTERM)
