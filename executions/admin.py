@@ -14,6 +14,7 @@ from django.http import HttpRequest
 
 from executions import services
 from executions.models import Graph, GraphExecution, NodeExecution, Notification
+from executions.models.graph_execution import OF_ALL_BY_AGE
 from executions.notify_action import NotifyUsers
 from executions.statuses import IllegalTransition, check_transition
 
@@ -136,7 +137,9 @@ class GraphExecutionAdmin(NotifyUsers, StatusAdmin):
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[GraphExecution]:
         rows = super().get_queryset(request)
-        return rows.defer(*_HEAVY, "graph__nodes", "graph__links") if _is_list(request) else rows
+        if _is_list(request):
+            return rows.filter(OF_ALL_BY_AGE).defer(*_HEAVY, "graph__nodes", "graph__links")
+        return rows
 
     def get_fields(self, request: HttpRequest, obj: GraphExecution | None = None) -> tuple[str, ...]:
         if obj is None:

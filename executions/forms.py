@@ -34,7 +34,7 @@ class StartForm(forms.Form):
     """A graph, and a field for each input that a run of it takes. `inputs` are the run's, once the form is valid.
 
     Which fields there are depends on the graph: the posted one; else the one that `wanted` names, if there is such a
-    one; else the first.
+    one; else the first that was made, the person's own before others: of the samples, that is the first of them.
     """
 
     graph = GraphField(
@@ -50,7 +50,8 @@ class StartForm(forms.Form):
         field.user, field.queryset = user, self.graphs
         self.chosen = self._find(wanted if data is None else data.get("graph"))
         if data is None and self.chosen is None:
-            self.chosen = self.graphs.first()
+            by_age = self.graphs.order_by("created_at")
+            self.chosen = by_age.filter(owner=user).first() or by_age.first()
         self.initial["graph"] = self.chosen and self.chosen.pk
         self._asked: dict[str, Field] = {}  # the inputs by the names of their form fields
         if self.chosen:

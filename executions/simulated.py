@@ -1,8 +1,10 @@
-"""What simulations make, and how it is told from all else: executions by their `runner`, graphs by their description,
-accounts by their address. `clean_up` takes these away, and nothing that others have made or still use."""
+"""What simulations make, and how it is told from all else: executions by their `runner`, or, where that is a worker, by
+their graph and their `preset_id`; graphs by their description, accounts by their address. `clean_up` takes these away,
+and nothing that others have made or still use."""
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import Q
 
 from executions.models import Graph, GraphExecution
 from executions.simulation import Shape, graph_of
@@ -38,7 +40,8 @@ def clean_up() -> dict[str, int]:
     """Deletes what simulations have made, and how much of it there was. A graph that others have run and an account
     that owns something else stay."""
     counts = {"executions": 0, "graphs": 0, "accounts": 0}
-    while pks := list(GraphExecution.objects.filter(runner=RUNNER).values_list("pk", flat=True)[:_PART]):
+    made = Q(runner=RUNNER) | Q(preset_id=RUNNER, graph__description=DESCRIPTION)
+    while pks := list(GraphExecution.objects.filter(made).values_list("pk", flat=True)[:_PART]):
         with transaction.atomic():
             GraphExecution.objects.filter(pk__in=pks).delete()
         counts["executions"] += len(pks)

@@ -6,8 +6,9 @@
         print(simulator.progress)
     simulator.close()
 
-A few threads take what is due next from one list, and report it through the services. Where these or the database
-cannot keep up, reports come late and none is left out; `progress` says how late.
+A few threads take what is due next from one list, and report it: through the services, or as a worker over HTTP
+(`executions.reporters`). Where what they report to cannot keep up, reports come late and none is left out; `progress`
+says how late.
 """
 
 import heapq
@@ -18,26 +19,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
-
-from django.db import connections
+from typing import Any
 
 from executions.graphs import GraphDefinition
-from executions.models import Graph, GraphExecution
-from executions.services import (
-    ExecutionHasEnded,
-    finish_execution,
-    report_execution,
-    report_node,
-    start_execution,
-    terminate_execution,
-)
-from executions.simulated import RUNNER
+from executions.models import Graph
+from executions.reporters import Gone, Reporter, ServiceReporter
 from executions.simulation import BLOCK, FAILURE, INPUT, OUTPUT, Moment, Plan, payload, timeline
-from executions.statuses import IllegalTransition
 
 logger = logging.getLogger(__name__)
-
-_GONE = (ExecutionHasEnded, IllegalTransition, GraphExecution.DoesNotExist)
 
 
 @dataclass
@@ -54,11 +43,12 @@ class Progress:
         return self.completed + self.failed + self.left
 
 
-@dataclass
+@dataclass(eq=False)
 class _Run:
-    execution: GraphExecution
+    handle: Any  # the reporter's
     moments: list[Moment]
     chance: random.Random
+    is_running: bool = False
     began: float = field(default_factory=time.monotonic)
 
 
@@ -72,8 +62,9 @@ class _Due:
 class Simulator:
     """`start` and `close` are called once, in this order; `stop`, `wait` and `progress` are for any thread."""
 
-    def __init__(self, plan: Plan, graphs: Sequence[Graph]) -> None:
+    def __init__(self, plan: Plan, graphs: Sequence[Graph], reporter: Reporter | None = None) -> None:
         self.plan = plan
+        self._reporter = reporter or ServiceReporter()
         self._graphs = [(graph, GraphDefinition.model_validate(graph.definition)) for graph in graphs]
         self._random = random.Random(plan.seed)  # noqa: S311 - nothing secret hangs on it
         self._changed = threading.Condition()
@@ -84,7 +75,7 @@ class Simulator:
         self._is_stopped = False
         self._error: BaseException | None = None
         self._progress = Progress()
-        self._open: dict[object, GraphExecution] = {}
+        self._open: set[_Run] = set()
         self._threads = [
             threading.Thread(target=self._work, name=f"simulation-{number}", daemon=True)
             for number in range(plan.threads)
@@ -115,19 +106,26 @@ class Simulator:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Stops it, ends its unfinished runs as TERMINATED, and raises what a report may have raised."""
+        """Stops it, ends its unfinished runs as TERMINATED, and raises what a report may have raised. The reporter is
+        closed for its threads, and not for this one."""
         self.stop()
         for thread in self._threads:
             thread.join()
-        for execution in list(self._open.values()):
-            try:
-                terminate_execution(execution)
-            except _GONE:
-                logger.debug("Run %s has ended already.", execution.pk)
-            self._end(execution, "left")
+        try:
+            for run in list(self._open):
+                self._terminate(run)
+        except Exception as trouble:  # what cannot be reached now stays as it is
+            self._error = self._error or trouble
         error, self._error = self._error, None
         if error is not None:
             raise error
+
+    def _terminate(self, run: _Run) -> None:
+        try:
+            self._reporter.report(run.handle, status="TERMINATED")
+        except Gone:
+            logger.debug("Run %s has ended already.", run.handle)
+        self._end(run, "left")
 
     def _work(self) -> None:
         try:
@@ -142,7 +140,7 @@ class Simulator:
             self._error = error
             self.stop()
         finally:
-            connections.close_all()
+            self._reporter.close()
 
     def _take(self) -> _Due | None:
         """What is due next, when it is due; None when there will be nothing more."""
@@ -174,10 +172,9 @@ class Simulator:
             chance = random.Random(self._random.random())  # noqa: S311 - one for each run, whoever reports it
         graph, definition = self._graphs[number % len(self._graphs)]
         task = {INPUT: f"run {number + 1}"}
-        execution = start_execution(graph, user=graph.owner, inputs=task, runner=RUNNER)
+        run = _Run(self._reporter.start(graph, task), timeline(definition, plan, chance), chance)
         with self._changed:
-            self._open[execution.pk] = execution
-        run = _Run(execution, timeline(definition, plan, chance), chance)
+            self._open.add(run)
         self._put(run.began, lambda: self._go_on(run))
         self._put_next(number + 1)
 
@@ -193,47 +190,46 @@ class Simulator:
         """Reports what is next in the run, and plans what is then."""
         try:
             moment = run.moments.pop(0)
-            if run.execution.status != "RUNNING":
-                run.execution = report_execution(run.execution, status="RUNNING")
+            if not run.is_running:
+                self._reporter.report(run.handle, status="RUNNING")
+                run.is_running = True
                 self._count("reports")
             result = self._report(run, moment)
             if not run.moments:
                 self._finish(run, moment, result)
                 return
-        except _GONE:
-            self._end(run.execution, "left")
+        except Gone:
+            self._end(run, "left")
             return
         self._put(run.began + run.moments[0].at, lambda: self._go_on(run))
 
     def _report(self, run: _Run, moment: Moment) -> str:
         result = payload(self.plan.payload, run.chance) if moment.status == "COMPLETED" else FAILURE
-        report_node(
-            run.execution,
-            node_id=moment.node_id,
-            block_id=BLOCK,
-            status=moment.status,
-            input_data={INPUT: f"what {moment.node_id} is to do"} if moment.status == "RUNNING" else None,
-            output_data=None if moment.status == "RUNNING" else {_NAMES[moment.status]: [result]},
+        data: dict[str, Any] = (
+            {"input_data": {INPUT: f"what {moment.node_id} is to do"}}
+            if moment.status == "RUNNING"
+            else {"output_data": {_NAMES[moment.status]: [result]}}
         )
+        self._reporter.report_node(run.handle, node_id=moment.node_id, block_id=BLOCK, status=moment.status, **data)
         self._count("reports")
         return result
 
     def _finish(self, run: _Run, last: Moment, result: str) -> None:
         stats = {"duration": time.monotonic() - run.began, "node_error_count": int(last.status == "FAILED")}
         if last.status == "FAILED":
-            finish_execution(run.execution, status="FAILED", stats=stats, error=f"{last.node_id}: {result}")
+            self._reporter.report(run.handle, status="FAILED", stats=stats, error=f"{last.node_id}: {result}")
         else:
-            finish_execution(run.execution, status="COMPLETED", stats=stats, outputs={OUTPUT: [result]})
+            self._reporter.report(run.handle, status="COMPLETED", stats=stats, outputs={OUTPUT: [result]})
         self._count("reports")
-        self._end(run.execution, "failed" if last.status == "FAILED" else "completed")
+        self._end(run, "failed" if last.status == "FAILED" else "completed")
 
     def _count(self, what: str) -> None:
         with self._changed:
             setattr(self._progress, what, getattr(self._progress, what) + 1)
 
-    def _end(self, execution: GraphExecution, how: str) -> None:
+    def _end(self, run: _Run, how: str) -> None:
         with self._changed:
-            self._open.pop(execution.pk, None)
+            self._open.discard(run)
             is_room_again, self._is_waiting_for_room = self._is_waiting_for_room, False
         self._count(how)
         if is_room_again:

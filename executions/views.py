@@ -19,7 +19,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from executions import services
-from executions.access import as_uuid, executions_visible_to, find_execution, graphs_visible_to
+from executions.access import as_uuid, find_execution, graphs_visible_to, list_executions
 from executions.forms import StartForm
 from executions.leases import EMBEDDED
 from executions.models import GraphExecution, NodeExecution
@@ -54,7 +54,7 @@ def execution_rows(request: HttpRequest) -> HttpResponse:
 
 def _rows(request: HttpRequest) -> dict[str, Any]:
     rows = (
-        executions_visible_to(request.user)
+        list_executions(request.user)
         .select_related("graph", "user")
         .only(
             *("status", "created_at", "started_at", "ended_at", "definition", "graph__name", "user__username"),

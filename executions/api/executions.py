@@ -4,13 +4,12 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from ninja import Router, Status
 from pydantic import ConfigDict, Field
 
-from executions import services
-from executions.access import executions_visible_to, find_execution, find_graph, may_change
+from executions import access, services
+from executions.access import find_execution, find_graph, may_change
 from executions.api.errors import Problem, errors, forbidden, invalid, not_found
 from executions.api.paging import Cursor, Limit, page_of
 from executions.api.schemas import (
@@ -87,16 +86,12 @@ def list_executions(
 ) -> Any:
     """Your executions, newest first, without inputs, outputs and nodes. Staff with the permission to view executions
     see all. Each page costs the same, however many there are."""
-    wanted = Q()
-    for condition, value in (
-        ("graph", graph_id),
-        ("status", status),
-        ("created_at__gte", created_after),
-        ("created_at__lt", created_before),
-    ):
-        if value is not None:
-            wanted &= Q(**{condition: value})
-    rows = executions_visible_to(request.auth).filter(wanted).only(*SUMMARY)  # type: ignore[attr-defined]
+    rows = access.list_executions(request.auth, graph_id=graph_id, status=status)  # type: ignore[attr-defined]
+    if created_after is not None:
+        rows = rows.filter(created_at__gte=created_after)
+    if created_before is not None:
+        rows = rows.filter(created_at__lt=created_before)
+    rows = rows.only(*SUMMARY)
     return page_of(rows, limit=limit, cursor=cursor)._asdict()
 
 

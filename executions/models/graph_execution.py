@@ -13,6 +13,12 @@ from executions.models.recorded import HasStatus, is_a_status
 from executions.statuses import ExecutionStatus
 from executions.times import StatusTimes
 
+# Both hold for every row. PostgreSQL likes to walk a short index on the age alone and to throw away what it does not
+# want, since it cannot know that all runs of one user, or of one graph, may be old; then it reads all newer ones.
+# So the two indexes over the executions of all users serve only the queries that say one of these.
+OF_ALL_BY_AGE = Q(attempt__gte=1)
+OF_ALL_BY_STATUS = Q(graph_version__gte=1)
+
 
 class GraphExecution(HasStatus):
     """One run of a graph, as the graph was when it started."""
@@ -68,8 +74,16 @@ class GraphExecution(HasStatus):
         indexes = [
             models.Index(fields=["user", "-created_at"], name="graph_execution_of_user"),
             models.Index(fields=["graph", "-created_at"], name="graph_execution_of_graph"),
-            models.Index(fields=["-created_at"], name="graph_execution_newest"),
             models.Index(fields=["user", "status", "-created_at"], name="graph_execution_of_user_status"),
+            models.Index(fields=["user", "graph", "-created_at"], name="graph_execution_of_user_graph"),
+            models.Index(fields=["user", "graph", "status", "-created_at"], name="graph_execution_of_user_both"),
+            models.Index(fields=["graph", "status", "-created_at"], name="graph_execution_of_graph_both"),
+            models.Index(fields=["-created_at"], name="graph_execution_newest", condition=OF_ALL_BY_AGE),
+            models.Index(
+                fields=["status", "-created_at"], name="graph_execution_of_status", condition=OF_ALL_BY_STATUS
+            ),
+            models.Index(fields=["runner", "created_at"], name="graph_execution_of_runner"),
+            models.Index(fields=["runner", "status", "created_at"], name="graph_execution_of_runner_both"),
             models.Index(
                 fields=["status", "lease_expires_at"],
                 name="graph_execution_to_run",

@@ -103,6 +103,31 @@ def test_a_graph_that_takes_no_text_gets_none(user: User) -> None:
     assert filled_in(user, graph.pk, "One.").inputs == {}
 
 
+def test_what_is_offered_first_is_the_first_sample_and_the_list_is_in_the_order_of_names(
+    user: User, other_user: User
+) -> None:
+    for owner in (other_user, user):
+        for sample in SAMPLES:
+            make_sample(sample, owner)
+    own = Graph.objects.create(owner=user, name="A graph of my own", nodes=[], links=[])
+
+    form = StartForm(user=user)
+
+    assert (form.chosen and form.chosen.name, form["graph"].value()) == (
+        SAMPLES[0].name,
+        form.chosen and form.chosen.pk,
+    )
+    assert [each.name for each in form.graphs] == sorted(["A graph of my own", *(sample.name for sample in SAMPLES)])
+    assert StartForm(user=user, wanted=str(own.pk)).chosen == own
+
+    boss = User.objects.create_superuser("boss")
+    chosen = StartForm(user=boss).chosen
+    assert chosen
+    assert (chosen.name, chosen.owner) == ("Text insight", other_user)
+    own, _ = make_sample(SAMPLES[2], boss)
+    assert StartForm(user=boss).chosen == own
+
+
 def test_a_form_asks_for_what_the_chosen_graph_takes(user: User) -> None:
     graphs = {sample.name: make_sample(sample, user)[0] for sample in SAMPLES}
 

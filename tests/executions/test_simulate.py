@@ -14,8 +14,10 @@ from django.core.management import CommandError, call_command
 
 from executions import simulated
 from executions.management.commands import simulate as simulate_module
-from executions.models import Graph, GraphExecution
-from tests.conftest import address_of_test_database
+from executions.models import Graph, GraphExecution, NodeExecution
+from executions.worker_tokens import create_token
+from tests.conftest import StartWebServer, address_of_test_database
+from tests.servers.process import free_port
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -108,3 +110,91 @@ def test_it_ends_cleanly_when_it_is_interrupted(user: User, graph: Graph, how: s
     assert [run.status for run in runs] == ["TERMINATED"] * 3
     other.refresh_from_db()
     assert other.status == "RUNNING"
+
+
+# Through the HTTP API
+
+
+def test_runs_can_go_through_the_http_api(web_server: StartWebServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = web_server()
+    monkeypatch.setenv("RUNWIRE_TOKEN", create_token("press")[1])
+    plan = ("--runs=4", "--graph=chain", "--nodes=3", "--failures=0", "--payload=10")
+
+    said = simulate(*QUICK, *plan, "--through=http", f"--url={server.url}")
+
+    assert "4 started, 4 completed, 0 failed, 0 left; 32 reports" in said
+    runs = GraphExecution.objects.all()
+    assert {(run.status, run.runner, run.user.username) for run in runs} == {
+        ("COMPLETED", "worker:press", "simulated-1")
+    }
+    assert {len(run.outputs["result"][0]) for run in runs} == {10}
+    assert NodeExecution.objects.filter(status="COMPLETED").count() == 12
+    assert simulate("--cleanup") == "Taken away: 4 executions, 1 graphs, 1 accounts.\n"
+
+
+def test_a_server_that_goes_away_is_told(web_server: StartWebServer) -> None:
+    server = web_server()
+    _, token = create_token("press")
+    environment = {**os.environ, "DATABASE_URL": address_of_test_database(), "PYTHONUNBUFFERED": "1"}
+    words = [sys.executable, "manage.py", "simulate", "--rate=20", "--through=http", "--node-seconds=0.2"]
+    with subprocess.Popen(
+        [*words, f"--url={server.url}"],
+        cwd=ROOT,
+        env={**environment, "RUNWIRE_TOKEN": token},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout
+        try:
+            assert " started" in process.stdout.readline()
+            server.kill()
+            rest = process.stdout.read()
+            assert process.wait(60) == 1
+        finally:
+            process.kill()
+
+    assert f"There is no answer from {server.url}" in rest
+    assert (
+        "Start the server (`manage.py serve`), or give its address. Runs that were under way stay as they were" in rest
+    )
+    assert "Traceback" not in rest
+
+
+def test_a_server_with_another_database_is_told(
+    web_server: StartWebServer, monkeypatch: pytest.MonkeyPatch, user: User
+) -> None:
+    server = web_server()
+
+    def make_graph(*args: Any) -> Graph:
+        graph = simulated.make_graph(*args)
+        Graph.objects.all().delete()
+        return graph
+
+    monkeypatch.setattr(simulate_module, "make_graph", make_graph)
+
+    with pytest.raises(CommandError, match="Give this command the DATABASE_URL of the server"):
+        simulate("--runs=1", "--through=http", f"--url={server.url}", f"--token={create_token('press')[1]}")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--through=http"], "There is no token. Make one with `manage.py tokens create simulation`"),
+        (["--through=http", "--token=x", "--url=example.com"], "example.com is no address of a server"),
+        (["--through=http", "--token=x y"], "Was it copied whole?"),
+        (["--through=http", "--token=x", f"--url=http://127.0.0.1:{free_port()}"], "There is no answer from"),
+        (["--url=http://127.0.0.1:8000"], "--url goes with --through http"),
+        (["--token=x"], "--token goes with --through http"),
+    ],
+)
+def test_without_a_server_that_takes_reports_nothing_is_made(
+    words: list[str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RUNWIRE_TOKEN", raising=False)
+
+    with pytest.raises(CommandError) as caught:
+        simulate("--runs=1", *words)
+
+    assert message in str(caught.value)
+    assert not User.objects.exists()

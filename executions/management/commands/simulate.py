@@ -1,9 +1,11 @@
 """`manage.py simulate`: made-up runs, for somebody to watch and for the server to bear."""
 
+import os
 import signal
 import time
 from argparse import ArgumentTypeError
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any, get_args
 
 from django.contrib.auth.models import User
@@ -11,9 +13,11 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
 from executions.models import Graph
+from executions.reporters import HttpReporter, Reporter, ServiceReporter
 from executions.simulated import clean_up, make_accounts, make_graph
 from executions.simulation import MAX_NODES, MAX_PAYLOAD, Plan, Shape
 from executions.simulator import Progress, Simulator
+from executions.worker_client import Refused, Unusable, WorkerClient
 
 
 def _number(kind: type[int] | type[float], least: float, most: float) -> Callable[[str], float]:
@@ -28,8 +32,9 @@ def _number(kind: type[int] | type[float], least: float, most: float) -> Callabl
 
 class Command(BaseCommand):
     help = (
-        "Reports made-up runs through the services, as an engine would, until it has made --runs of them, until "
-        "--seconds are over, or until Ctrl-C; its unfinished runs are then terminated."
+        "Reports made-up runs as an engine would, until it has made --runs of them, until --seconds are over, or until "
+        "Ctrl-C; its unfinished runs are then terminated. They go through the services, or, with --through http, to a "
+        "running server as a worker's do; accounts and graphs are made in the database in either case."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -57,6 +62,9 @@ class Command(BaseCommand):
         add("--user", action="append", metavar="NAME", help="an account that is there; may be repeated")
         add("--at-once", type=count, default=100, help="runs under way; the next one waits")
         add("--threads", type=_number(int, 1, 64), default=4, help="threads that report")
+        add("--through", choices=("services", "http"), default="services", help="how they are reported")
+        add("--url", help="with --through http: the server; else RUNWIRE_URL, else http://127.0.0.1:8000")
+        add("--token", help="with --through http: of `manage.py tokens create`; better by RUNWIRE_TOKEN")
         add("--seed", type=int, help="for the same runs again")
         add("--cleanup", action="store_true", help="take away what simulations have made, and do nothing else")
 
@@ -65,10 +73,30 @@ class Command(BaseCommand):
             said = ", ".join(f"{number:,} {what}" for what, number in clean_up().items())
             self.stdout.write(f"Taken away: {said}.")
             return
-        owners = self._owners(options["user"], options["users"])
-        graphs = [make_graph(owner, options["graph"], options["nodes"]) for owner in owners]
-        plan = Plan(**{name: options[name] for name in Plan.__dataclass_fields__})
-        self._watch(Simulator(plan, graphs))
+        with closing(self._reporter(options)) as reporter:
+            owners = self._owners(options["user"], options["users"])
+            graphs = [make_graph(owner, options["graph"], options["nodes"]) for owner in owners]
+            plan = Plan(**{name: options[name] for name in Plan.__dataclass_fields__})
+            self._watch(Simulator(plan, graphs, reporter))
+
+    def _reporter(self, options: dict[str, Any]) -> Reporter:
+        """Has looked whether reports can be made at all, so that nothing is made in vain."""
+        if options["through"] == "services":
+            if unused := [name for name in ("url", "token") if options[name]]:
+                raise CommandError(f"--{unused[0]} goes with --through http.")
+            return ServiceReporter()
+        token = options["token"] or os.environ.get("RUNWIRE_TOKEN")
+        if not token:
+            raise CommandError(
+                "There is no token. Make one with `manage.py tokens create simulation`, and give it as RUNWIRE_TOKEN."
+            )
+        url = options["url"] or os.environ.get("RUNWIRE_URL") or "http://127.0.0.1:8000"
+        try:
+            client = WorkerClient(url, token)
+            client.check()
+        except (ValueError, Unusable) as error:
+            raise CommandError(str(error)) from None
+        return HttpReporter(client)
 
     def _owners(self, names: list[str] | None, number: int) -> list[User]:
         if not names:
@@ -101,6 +129,15 @@ class Command(BaseCommand):
             simulator.close()
         except Graph.DoesNotExist:
             raise CommandError("Somebody has deleted the graph meanwhile.") from None
+        except Unusable as error:
+            raise CommandError(f"{error} Runs that were under way stay as they were.") from None
+        except Refused as refusal:
+            if refusal.path in ("graph_id", "user_id"):  # of a graph that this command has just made
+                raise CommandError(
+                    f"The server has no such graph or account: {refusal} Either somebody has deleted it meanwhile, or "
+                    "the server has another database. Give this command the DATABASE_URL of the server."
+                ) from None
+            raise CommandError(f"The server refuses a report: {refusal}") from None
         except DatabaseError as error:
             raise CommandError(f"The database failed. {error}") from error
 
