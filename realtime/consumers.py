@@ -27,7 +27,6 @@ from realtime.close_codes import CloseCode
 from realtime.conf import limits
 from realtime.counters import count
 from realtime.hub import Hub
-from realtime.latch import Latch
 from realtime.live_stream import SocketSubscription, snapshot_answer
 from realtime.log import OpenStream
 from realtime.messages import (
@@ -47,6 +46,7 @@ from realtime.messages import (
     parse_request,
     pong_frame,
 )
+from realtime.pending import Pending
 from realtime.permissions import stream_key
 from realtime.rate_limit import TokenBucket
 from realtime.replay import newest_by_entity
@@ -75,9 +75,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self.subscriptions: dict[str, SocketSubscription] = {}
         self.writer = Writer(self._send_frame, self._fill, send_at_once=serving.sender_of(scope))
         self._writing: asyncio.Task[None] | None = None
-        self._requests: list[Request | BadRequest] = []
-        self._has_room = Latch(is_open=True)  # for one more of them
-        self._answering: asyncio.Task[None] | None = None  # while there are any
+        self._pending: Pending[Request | BadRequest] = Pending(self._answer, most=limits.MAX_PENDING_REQUESTS)
         self._is_flooded = False
         self._bucket: TokenBucket | None = None
         if serving.hand_over(scope, LAST_FRAMES):
@@ -149,7 +147,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         await self.close(int(code))  # autobahn takes no subclass of int
 
     async def _stop_tasks(self) -> None:
-        tasks = [task for task in (self._writing, self._answering) if task]
+        tasks = [task for task in (self._writing, self._pending.task) if task]
         for task in tasks:
             task.cancel()
         if tasks:
@@ -175,8 +173,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     # What the client sends
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
-        """Heartbeats are answered at once; the rest in order, one after the other, so that a slow database holds up
-        neither heartbeats nor events."""
+        """Heartbeats are answered at once; the rest in order."""
         if self._writing is None or self._is_flooded:
             return  # the connection was refused, or is being closed
         if self._bucket and not self._bucket.take(monotonic()):
@@ -196,31 +193,21 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         elif isinstance(message, Request) and message.method == WSMethod.ERROR:
             logger.info("A client reports an error: %.500s", text_data)
         else:
-            await self._has_room.wait()
-            self._requests.append(message)
-            if len(self._requests) >= limits.MAX_PENDING_REQUESTS:
-                self._has_room.close()
-            if self._answering is None:
-                self._answering = asyncio.create_task(self._answer_requests())
+            await self._pending.add(message)
 
-    async def _answer_requests(self) -> None:
-        """Until there are none. No task waits for requests, which are rare: every socket would have one."""
-        while self._requests:
-            await self.writer.has_room()
-            message = self._requests.pop(0)
-            self._has_room.open()
-            try:
-                if isinstance(message, BadRequest):
-                    raise message
-                handle = self._unsubscribe if message.method == WSMethod.UNSUBSCRIBE else self._subscribe
-                await handle(message)
-            except BadRequest as bad_request:
-                self.writer.answer(error_frame(str(bad_request), id=bad_request.id))
-            except Exception:
-                count("errors")
-                logger.exception("A request failed: %r", message)
-                self.writer.answer(error_frame(INTERNAL_ERROR, id=message.id))
-        self._answering = None
+    async def _answer(self, message: Request | BadRequest) -> None:
+        await self.writer.has_room()
+        try:
+            if isinstance(message, BadRequest):
+                raise message
+            handle = self._unsubscribe if message.method == WSMethod.UNSUBSCRIBE else self._subscribe
+            await handle(message)
+        except BadRequest as bad_request:
+            self.writer.answer(error_frame(str(bad_request), id=bad_request.id))
+        except Exception:
+            count("errors")
+            logger.exception("A request failed: %r", message)
+            self.writer.answer(error_frame(INTERNAL_ERROR, id=message.id))
 
     async def _subscribe(self, request: Request) -> None:
         key = await in_thread(stream_key, self.user, request)
