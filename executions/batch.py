@@ -179,11 +179,11 @@ class _Batch:
         return node
 
     def _find(self, execution: GraphExecution, report: NodeReport | NodeOutputs) -> NodeExecution | None:
-        pk = _node_exec_id(report)
+        pk, node_id = _node_exec_id(report), str(report.node_id)
         if pk is None:
-            return self._latest.get((execution.pk, report.node_id))
+            return self._latest.get((execution.pk, node_id))
         node = self._nodes.get(pk)
-        if node and (node.graph_execution_id, node.node_id) != (execution.pk, report.node_id):
+        if node and (node.graph_execution_id, node.node_id) != (execution.pk, node_id):
             raise NodeMismatch(
                 f"Node execution {node.pk} is of node {node.node_id} in execution {node.graph_execution_id}."
             )

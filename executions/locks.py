@@ -14,6 +14,7 @@ from executions.access import as_uuid
 from executions.models import GraphExecution, NodeExecution
 from executions.reported import ExecutionReport, Report
 from executions.statuses import ENDED, ExecutionStatus
+from executions.storable import is_text
 
 _UNFINISHED = sorted(set(ExecutionStatus) - ENDED)
 
@@ -58,7 +59,9 @@ def lock_nodes(
             if report.status in ENDED:
                 ending.add(execution.pk)
         elif report.node_exec_id is None:
-            latest.add((execution, report.node_id))
+            node_id = str(report.node_id)
+            if is_text(node_id):  # PostgreSQL fails where it is asked for other text
+                latest.add((execution, node_id))
         elif pk := as_uuid(report.node_exec_id):
             ids.add(pk)
     asked, parameters = [], []
