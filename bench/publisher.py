@@ -25,6 +25,7 @@ from redis import Redis  # noqa: E402
 
 from bench.child import is_late, pace, serve  # noqa: E402
 from executions.models import Graph, GraphExecution, NodeExecution  # noqa: E402
+from executions.services import NodeReport, report_all  # noqa: E402
 from realtime import streams as keys  # noqa: E402
 from realtime.models import Stream, StreamEvent  # noqa: E402
 
@@ -207,10 +208,19 @@ def record(times: int) -> dict[str, dict[str, float]]:
         node.save()
 
     def batch() -> None:
-        with transaction.atomic():
-            for each in nodes[:100]:
-                each.output_data = {"bench": [0], "text": [TEXT]}
-                each.save()
+        data = {"bench": [0], "text": [TEXT]}
+        report_all(
+            [
+                NodeReport(
+                    each.graph_execution,
+                    node_id=each.node_id,
+                    node_exec_id=each.pk,
+                    status=each.status,
+                    output_data=data,
+                )
+                for each in nodes[:100]
+            ]
+        )
 
     ways = {"plain": plain, "group_send": with_group_send, "recorded": recorded, "batch": batch}
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}

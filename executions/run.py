@@ -29,7 +29,7 @@ from executions.conf import limits
 from executions.graphs import GraphDefinition, Node
 from executions.leases import give_back, is_own, lock_own
 from executions.models import GraphExecution, NodeExecution
-from executions.services import finish_execution, report_node
+from executions.services import NodeReport, finish_execution, report_all, report_node
 from executions.stats import RunStats
 from executions.statuses import ExecutionStatus, IllegalTransition
 from executions.topology import Topology, run_fields
@@ -169,8 +169,19 @@ class Run:
         except IllegalTransition as problem:
             logger.warning("Run %s, node %s: somebody else changed it. %s", self.execution.pk, node.id, problem)
         reason = {"error": [f"Not run, since “{node.name}” failed."]}
-        for each in self._topology.failed(node):
-            self._report(each, uuid4(), ExecutionStatus.TERMINATED, output_data=reason)
+        not_run = [
+            NodeReport(
+                self.execution,
+                node_id=each.id,
+                block_id=each.block_id,
+                node_exec_id=uuid4(),
+                status=ExecutionStatus.TERMINATED,
+                output_data=reason,
+            )
+            for each in self._topology.failed(node)
+        ]
+        if not_run:
+            self._record(lambda: report_all(not_run))
 
     def _finish(self) -> None:
         stats, outputs = self._stats.summary(), self._topology.outputs()

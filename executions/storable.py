@@ -28,6 +28,11 @@ class UnstorableValue(ValueError):  # noqa: N818 - it is about the value
     """A value that cannot be kept; the message begins with its path."""
 
 
+def is_text(text: str) -> bool:
+    """Whether every database takes it."""
+    return not _UNSTORABLE.search(text)
+
+
 def check_text(name: str, text: str, max_length: int | None = None) -> None:
     """Raises UnstorableValue for a text that a column cannot hold."""
     if found := _UNSTORABLE.search(text):

@@ -6,6 +6,7 @@
     execution deleted          the execution's stream ends; `execution_deleted` on the graph's
     graph deleted              the graph's stream ends
     user deleted               the stream of the notifications ends
+    reports recorded           what the first two do, for many changes at once
 
 Each runs inside the transaction of the change.
 """
@@ -47,10 +48,30 @@ def connect() -> None:
         (signals.user_deleted, on_user_deleted),
     ):
         _connect(signal, entries_of)
+    signals.reports_recorded.connect(publish_reports, dispatch_uid=publish_reports.__name__)
+
+
+def publish_reports(events: Sequence[GraphExecutionEvent | NodeExecutionEvent], **kwargs: Any) -> None:
+    """All at once, and in the order of the reports: an execution's stream has events of both models."""
+    publish_entries(
+        [
+            entry
+            for event in events
+            for entry in (
+                on_node_execution_changed(event)
+                if isinstance(event, NodeExecutionEvent)
+                else on_graph_execution_changed(event)
+            )
+        ]
+    )
 
 
 def _connect(signal: Signal, entries_of: Callable[[Any], list[Entry]]) -> None:
-    def publish_changes(sender: type, event: Any = None, events: Sequence[Any] = (), **kwargs: Any) -> None:
+    def publish_changes(
+        sender: type, event: Any = None, events: Sequence[Any] = (), of_reports: bool = False, **kwargs: Any
+    ) -> None:
+        if of_reports:
+            return  # `publish_reports` has done so
         changes = [event] if event is not None else events
         publish_entries([entry for change in changes for entry in entries_of(change)])
 

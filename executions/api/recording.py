@@ -1,4 +1,4 @@
-"""Reports of workers, as the verbs of `executions.services` that they are."""
+"""Reports of workers, as those of `executions.services` that they are."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,53 +8,38 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db.models import Q
 
-from executions import services
+from executions import reported
 from executions.api.errors import not_found
 from executions.api.schemas import SUMMARY
-from executions.api.worker_schemas import (
-    BatchedExecutionReport,
-    BatchedNodeReport,
-    ExecutionReport,
-    NewExecution,
-    NodeOutputs,
-    NodeReport,
-)
-from executions.models import GraphExecution, NodeExecution, WorkerToken
+from executions.api.worker_schemas import ExecutionReport, NewExecution, NodeOutputs, NodeReport
+from executions.batch import record_one
+from executions.models import GraphExecution, WorkerToken
+
+Sent = ExecutionReport | NodeReport | NodeOutputs
 
 
-def record(execution: GraphExecution, report: BatchedExecutionReport | BatchedNodeReport | NodeOutputs) -> None:
-    if isinstance(report, BatchedExecutionReport):
-        report_execution(execution, report)
-    elif isinstance(report, BatchedNodeReport):
-        report_node(execution, report)
-    else:
-        append(execution, report)
+def record(execution: GraphExecution, data: Sent) -> Any:
+    """The execution or node execution that it is about, as it is afterwards."""
+    return record_one(as_report(execution, data))
 
 
-def report_execution(execution: GraphExecution, data: ExecutionReport) -> GraphExecution:
-    if data.error is None:
-        return services.report_execution(execution, status=data.status, outputs=data.outputs, stats=data.stats)
-    return services.finish_execution(
-        execution, status=data.status, outputs=data.outputs, stats=data.stats, error=data.error
-    )
-
-
-def report_node(execution: GraphExecution, data: NodeReport) -> NodeExecution:
-    return services.report_node(
-        execution,
-        node_id=data.node_id,
-        block_id=data.block_id,
-        status=data.status,
-        input_data=data.input_data,
-        output_data=data.output_data,
-        node_exec_id=data.node_exec_id,
-    )
-
-
-def append(execution: GraphExecution, data: NodeOutputs) -> NodeExecution:
-    return services.append_node_outputs(
-        execution, node_id=data.node_id, outputs=data.outputs, node_exec_id=data.node_exec_id
-    )
+def as_report(execution: GraphExecution, data: Sent) -> reported.Report:
+    """What a worker has sent, as `executions.services` takes it."""
+    if isinstance(data, ExecutionReport):
+        return reported.ExecutionReport(
+            execution, status=data.status, outputs=data.outputs, stats=data.stats, error=data.error
+        )
+    if isinstance(data, NodeReport):
+        return reported.NodeReport(
+            execution,
+            node_id=data.node_id,
+            block_id=data.block_id,
+            status=data.status,
+            input_data=data.input_data,
+            output_data=data.output_data,
+            node_exec_id=data.node_exec_id,
+        )
+    return reported.NodeOutputs(execution, node_id=data.node_id, outputs=data.outputs, node_exec_id=data.node_exec_id)
 
 
 def find_user(data: NewExecution) -> Any:

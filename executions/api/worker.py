@@ -113,7 +113,7 @@ def report_execution(
 
     def work() -> BaseModel:
         with _held(request, execution_id) as execution:
-            return HeldExecution.from_orm(recording.report_execution(execution, data))
+            return HeldExecution.from_orm(recording.record(execution, data))
 
     return _answer(request, idempotency_key, 200, work)
 
@@ -130,7 +130,7 @@ def report_node(request: HttpRequest, execution_id: UUID, data: NodeReport, idem
 
     def work() -> BaseModel:
         with _held(request, execution_id) as execution:
-            return NodeOut.from_orm(recording.report_node(execution, data))
+            return NodeOut.from_orm(recording.record(execution, data))
 
     return _answer(request, idempotency_key, 200, work)
 
@@ -146,7 +146,7 @@ def append_outputs(request: HttpRequest, execution_id: UUID, data: NodeOutputs, 
 
     def work() -> BaseModel:
         with _held(request, execution_id) as execution:
-            return NodeOut.from_orm(recording.append(execution, data))
+            return NodeOut.from_orm(recording.record(execution, data))
 
     return _answer(request, idempotency_key, 200, work)
 
@@ -183,14 +183,15 @@ def report_batch(request: HttpRequest, data: Batch, idempotency_key: Key = None)
                 _token(request), [report.execution_id for report in data.reports], "reports[{}].execution_id"
             )
             leases.hold(executions.values())
-            for index, report in enumerate(data.reports):
-                try:
-                    recording.record(executions[report.execution_id], report)
-                except Exception as error:
-                    problem = as_problem(error)
-                    if problem is None:
-                        raise
-                    raise problem.below(f"reports[{index}]") from error
+            try:
+                services.report_all(
+                    [recording.as_report(executions[report.execution_id], report) for report in data.reports]
+                )
+            except services.ReportRefused as refused:
+                problem = as_problem(refused.error)
+                if problem is None:
+                    raise refused.error from refused
+                raise problem.below(f"reports[{refused.index}]") from refused
         return BatchAnswer(recorded=len(data.reports))
 
     return _answer(request, idempotency_key, 200, work)

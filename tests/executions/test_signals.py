@@ -9,6 +9,7 @@ from django.db import connection, models
 from django.utils import timezone
 
 from executions.models import Graph, GraphExecution, NodeExecution, Notification
+from executions.services import NodeReport, report_all
 from tests.executions.conftest import SIGNALS, CannotHearError, Heard
 
 EXECUTIONS, NODES, NOTIFICATIONS = GraphExecution.objects, NodeExecution.objects, Notification.objects
@@ -27,6 +28,10 @@ def new_node() -> NodeExecution:
 # What is written, and the signal that it sends. The rows are those of the fixture `rows`.
 WRITES: dict[str, tuple[Callable[[], Any], str]] = {
     "save": (lambda: saved(EXECUTIONS.get(), status="RUNNING"), "graph_execution_changed"),
+    "report_all": (
+        lambda: report_all([NodeReport(EXECUTIONS.get(), node_id="x", status="RUNNING")]),
+        "reports_recorded",
+    ),
     "save of some fields": (lambda: NODES.get().save(update_fields=["status"]), "node_execution_changed"),
     "create": (lambda: NODES.create(graph_execution=EXECUTIONS.get(), node_id="x"), "node_execution_changed"),
     "update": (lambda: NODES.update(status="RUNNING"), "node_execution_changed"),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from executions.storable import MAX_DEPTH, UnstorableValue, check_text, plain_json
+from executions.storable import MAX_DEPTH, UnstorableValue, check_text, is_text, plain_json
 
 NAN, INFINITY = float("nan"), float("inf")
 
@@ -91,6 +91,7 @@ def test_what_the_encoder_knows_becomes_what_the_column_gives_back() -> None:
 
 def test_text_is_looked_at_in_the_same_way() -> None:
     check_text("node_id", "any text: 😀 \x01", 20)
+    assert [is_text(text) for text in ("any text: 😀 \x01", "a\x00b", "\udc00")] == [True, False, False]
     with pytest.raises(UnstorableValue, match=r"^node_id holds the character U\+0000"):
         check_text("node_id", "a\x00b")
     with pytest.raises(UnstorableValue, match=r"^event holds a lone surrogate \(U\+DC00\)"):

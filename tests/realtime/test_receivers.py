@@ -124,7 +124,7 @@ def test_a_change_is_told_on_its_streams(signal: Signal, event: Any, expected: d
 
 def test_every_signal_of_executions_is_listened_to() -> None:
     all_signals = {name for name, value in vars(signals).items() if isinstance(value, Signal)}
-    assert len(all_signals) == len(SIGNALS)
+    assert len(all_signals) == len([*SIGNALS, signals.reports_recorded])
     for name in all_signals:
         assert getattr(signals, name).has_listeners(), name
 
@@ -141,6 +141,17 @@ def test_the_changes_of_a_bulk_write_keep_their_order() -> None:
     told = on_streams()
     assert [data["outputs"]["n"] for _, _, data in told[GRAPH]] == [[number] for number in range(9)]
     assert [data["outputs"]["n"] for _, _, data in told["user-1|graph_exec#e1"]] == [[1], [4], [7]]
+
+
+def test_the_changes_of_a_batch_are_told_in_its_order_and_once() -> None:
+    changes = [execution(), node("n1"), execution(outputs={"a": [1]}), node("n2"), execution("e2")]
+    signals.reports_recorded.send(sender=None, events=changes)
+    for each in changes:
+        signal = signals.node_execution_changed if hasattr(each, "node_id") else signals.graph_execution_changed
+        signal.send(sender=object, event=each, of_reports=True)
+    told = on_streams()
+    assert [entity for _, entity, _ in told[EXECUTION]] == ["graph", "n1", "graph", "n2"]
+    assert [entity for _, entity, _ in told[GRAPH]] == ["e1", "e1", "e2"]
 
 
 def test_a_bulk_write_without_a_change_tells_nothing() -> None:

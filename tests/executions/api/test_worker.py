@@ -175,6 +175,57 @@ def test_a_batch_is_recorded_wholly_or_not_at_all_and_says_which_report_is_wrong
     assert refused(worker.post("/worker/reports", {"reports": []}), 422)["path"] == "reports"
 
 
+AN_ID = "11111111-1111-4111-8111-111111111111"
+
+
+@pytest.mark.parametrize(
+    ("report", "status", "code", "path"),
+    [
+        ({"type": "node", "node_id": "split", "status": "QUEUED"}, 409, "illegal_transition", "reports[3].status"),
+        ({"type": "execution", "status": "QUEUED"}, 409, "illegal_transition", "reports[3].status"),
+        ({"type": "append", "node_id": "done", "outputs": {"a": [1]}}, 409, "node_has_ended", "reports[3]"),
+        ({"type": "append", "node_id": "new", "outputs": {"a": [1]}}, 404, "not_found", "reports[3].node_id"),
+        (
+            {"type": "append", "node_id": "done", "outputs": {"a": [1]}, "node_exec_id": AN_ID},
+            422,
+            "invalid",
+            "reports[3].node_exec_id",
+        ),
+        (
+            {"type": "node", "node_id": "split", "status": "RUNNING", "output_data": {"a": ["\0"]}},
+            422,
+            "unstorable",
+            "reports[3].output_data.a[0]",
+        ),
+        ({"type": "node", "node_id": "\0", "status": "RUNNING"}, 422, "unstorable", "reports[3].node_id"),
+        (
+            {"type": "node", "node_id": "split", "status": "RUNNING", "output_data": {"a": ["x" * 1_000_001]}},
+            413,
+            "event_too_large",
+            None,
+        ),
+    ],
+)
+def test_a_batch_says_what_is_wrong_as_a_single_report_does(
+    worker: ApiClient, run: str, report: dict[str, Any], status: int, code: str, path: str | None
+) -> None:
+    batch = reports_of(
+        run,
+        {"type": "execution", "status": "RUNNING"},
+        {"type": "node", "node_id": "split", "status": "RUNNING", "node_exec_id": AN_ID},
+        {"type": "node", "node_id": "done", "status": "TERMINATED"},
+        report,
+        {"type": "execution", "status": "COMPLETED"},
+    )
+    error = refused(worker.post("/worker/reports", batch), status)
+    assert (error["code"], error["path"]) == (code, path)
+    assert row_of(run).status == "QUEUED"
+    node = {"type": "node", "node_id": "split", "status": "RUNNING"}
+    ended = reports_of(run, {"type": "execution", "status": "TERMINATED"}, node)
+    error = refused(worker.post("/worker/reports", ended), 409)
+    assert (error["code"], error["path"]) == ("execution_has_ended", "reports[1]")
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_batch_of_a_thousand_is_numbered_in_one_pass_a_stream(worker: ApiClient, run: str) -> None:
     reports = [{"type": "node", "node_id": f"n{index % 100}", "status": "RUNNING"} for index in range(999)]

@@ -1,0 +1,84 @@
+"""What can be reported of a run, and why a report may be refused."""
+
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from executions.events import GraphExecutionEvent
+from executions.statuses import ExecutionStatus
+
+if TYPE_CHECKING:
+    from executions.models import GraphExecution
+
+Stats = GraphExecutionEvent.Stats | Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionReport:
+    """What happened to the execution as a whole: see `services.report_execution()`. `error` becomes part of the stats,
+    and goes with COMPLETED and FAILED only."""
+
+    execution: "GraphExecution"
+    _: KW_ONLY
+    status: ExecutionStatus | str
+    outputs: Mapping[str, list[Any]] | None = None
+    stats: Stats | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeReport:
+    """What happened to a node: see `services.report_node()`."""
+
+    execution: "GraphExecution"
+    _: KW_ONLY
+    node_id: str
+    status: ExecutionStatus | str
+    block_id: str = ""
+    input_data: Mapping[str, Any] | None = None
+    output_data: Mapping[str, list[Any]] | None = None
+    node_exec_id: UUID | str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeOutputs:
+    """Values that a node has put out: see `services.append_node_outputs()`."""
+
+    execution: "GraphExecution"
+    _: KW_ONLY
+    node_id: str
+    outputs: Mapping[str, list[Any]]
+    node_exec_id: UUID | str | None = None
+
+
+Report = ExecutionReport | NodeReport | NodeOutputs
+
+
+class ReportRefused(ValueError):  # noqa: N818 - the name is public API
+    """One of many reports may not follow what was there before it. Attributes: `index`, and `error`, which is what the
+    verb for a single report raises."""
+
+    def __init__(self, index: int, error: Exception) -> None:
+        self.index, self.error = index, error
+        super().__init__(f"Report {index}: {error}")
+
+
+class ExecutionHasEnded(ValueError):  # noqa: N818 - the name is public API
+    """A report on a node of an execution in which nothing happens any more."""
+
+    def __init__(self, execution: "GraphExecution") -> None:
+        self.status = ExecutionStatus(execution.status)
+        super().__init__(f"Execution {execution.pk} has ended ({self.status}): its nodes can no longer be reported.")
+
+
+class UnknownNode(ValueError):  # noqa: N818 - the name is public API
+    """Something is to be added to a node execution that does not exist."""
+
+
+class NodeMismatch(ValueError):  # noqa: N818 - the name is public API
+    """A node_exec_id that belongs to another node, or to another execution."""
+
+
+class NodeHasEnded(ValueError):  # noqa: N818 - the name is public API
+    """Something is to be added to a node execution that has ended."""

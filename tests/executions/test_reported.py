@@ -1,0 +1,27 @@
+"""What can be reported, as values."""
+
+import dataclasses
+
+import pytest
+
+from executions.models import GraphExecution
+from executions.reported import ExecutionHasEnded, ExecutionReport, NodeOutputs, NodeReport, ReportRefused
+
+
+def test_a_report_is_a_value_whose_fields_are_named() -> None:
+    run = GraphExecution()
+    report = NodeReport(run, node_id="a", status="RUNNING")
+    assert report == NodeReport(run, status="RUNNING", node_id="a")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        report.status = "FAILED"  # type: ignore[misc]
+    for kind in (ExecutionReport, NodeReport, NodeOutputs):
+        with pytest.raises(TypeError):
+            kind(run, "a", "RUNNING")  # type: ignore[call-arg]
+
+
+def test_a_refusal_says_which_report_and_why() -> None:
+    reason = ExecutionHasEnded(GraphExecution(status="FAILED"))
+    assert reason.status == "FAILED"
+    refused = ReportRefused(3, reason)
+    assert (refused.index, refused.error) == (3, reason)
+    assert str(refused) == f"Report 3: {reason}"
