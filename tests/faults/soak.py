@@ -18,6 +18,7 @@ import secrets
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -140,7 +141,7 @@ async def soak(minutes: float, seed: int, report: Path, readers: int, faults: Se
         showing.cancel()
         for task in done:
             if not task.cancelled() and (error := task.exception()):
-                stage.breaches.add("failed", repr(error)[:2000])
+                stage.breaches.add("failed", "".join(traceback.format_exception(error))[-2000:])
         figures.breaches, figures.words = stage.breaches.counts, stage.breaches.words
         figures.write(report)
         print(f"\n{figures.markdown()}\nThe report is in {report} and {report.with_suffix('.json')}.", flush=True)
