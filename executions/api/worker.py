@@ -110,12 +110,7 @@ def report_execution(
 ) -> Any:
     """Its status, outputs and figures. When it ends, nodes that have not ended become TERMINATED. A status that may not
     follow the present one is refused (409)."""
-
-    def work() -> BaseModel:
-        with _held(request, execution_id) as execution:
-            return HeldExecution.from_orm(recording.record(execution, data))
-
-    return _answer(request, idempotency_key, 200, work)
+    return _record(request, execution_id, data, idempotency_key, HeldExecution)
 
 
 @router.post(
@@ -127,12 +122,7 @@ def report_execution(
 def report_node(request: HttpRequest, execution_id: UUID, data: NodeReport, idempotency_key: Key = None) -> Any:
     """The first report of a node creates its execution; later ones change it. Refused (409) once the execution has
     ended."""
-
-    def work() -> BaseModel:
-        with _held(request, execution_id) as execution:
-            return NodeOut.from_orm(recording.record(execution, data))
-
-    return _answer(request, idempotency_key, 200, work)
+    return _record(request, execution_id, data, idempotency_key, NodeOut)
 
 
 @router.post(
@@ -143,12 +133,7 @@ def report_node(request: HttpRequest, execution_id: UUID, data: NodeReport, idem
 )
 def append_outputs(request: HttpRequest, execution_id: UUID, data: NodeOutputs, idempotency_key: Key = None) -> Any:
     """The values come behind those that are there, by name. The node must have been reported, and not have ended."""
-
-    def work() -> BaseModel:
-        with _held(request, execution_id) as execution:
-            return NodeOut.from_orm(recording.record(execution, data))
-
-    return _answer(request, idempotency_key, 200, work)
+    return _record(request, execution_id, data, idempotency_key, NodeOut)
 
 
 @router.post(
@@ -195,6 +180,22 @@ def report_batch(request: HttpRequest, data: Batch, idempotency_key: Key = None)
         return BatchAnswer(recorded=len(data.reports))
 
     return _answer(request, idempotency_key, 200, work)
+
+
+def _record(
+    request: HttpRequest,
+    execution_id: UUID,
+    data: recording.Sent,
+    key: str | None,
+    shape: type[HeldExecution] | type[NodeOut],
+) -> HttpResponse:
+    """Records one report, and answers with the row that it is about in this shape."""
+
+    def work() -> BaseModel:
+        with _held(request, execution_id) as execution:
+            return shape.from_orm(recording.record(execution, data))
+
+    return _answer(request, key, 200, work)
 
 
 @contextmanager
