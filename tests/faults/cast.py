@@ -70,14 +70,25 @@ class Cast:
             self.readers[-1].start()
 
     async def leave(self) -> None:
-        await self.dismiss(self.readers)
+        await self._dismiss(self.readers)
+        self.readers = []
 
-    async def dismiss(self, readers: list[Reader]) -> None:
+    def invite(self, user: User, streams: Sequence[Stream], count: int = 1) -> list[Reader]:
+        """Guests, of one fault alone; not started."""
+        guests = [self.reader(user, f"guest {number}", streams) for number in range(count)]
+        self.guests.extend(guests)
+        return guests
+
+    async def dismiss(self, guests: Sequence[Reader]) -> None:
+        await self._dismiss(guests)
+        gone = set(guests)
+        self.guests = [each for each in self.guests if each not in gone]
+
+    async def _dismiss(self, readers: Sequence[Reader]) -> None:
         """They leave, and what they got stays counted."""
         await asyncio.gather(*(each.stop() for each in readers))
         for position, count in enumerate(self._counts(readers)):
             self._gone[position] += count
-        readers.clear()
 
     def reader(self, user: User, name: str, streams: Sequence[Stream] | None = None, **how: Any) -> Reader:
         """One more of the user's; not started."""

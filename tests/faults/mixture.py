@@ -202,29 +202,26 @@ async def slow_ones(cast: Cast, random: Random) -> None:
 async def storm(cast: Cast, random: Random) -> None:
     user = random.choice(cast.users)
     stream = random.choice(user.streams[:-2])
-    for number in range(1_000):
-        guest = cast.reader(user, f"guest {number}", [stream])
-        cast.guests.append(guest)
     rows = await asyncio.to_thread(
         cast.stage.query, "SELECT epoch, head, floor FROM realtime_stream WHERE key = %s", stream.key
     )
     (epoch, head, floor) = rows[0]
-    for guest in cast.guests:
+    guests = cast.invite(user, [stream], 1_000)
+    for guest in guests:
         missed = int(50 * 100 ** (random.random() ** 4))  # most have missed little
         history = guest.histories[stream.key]
         history.epoch, history.cursor = epoch, max(head - missed, floor)
         guest.start()
     try:
-        await asyncio.gather(*(guest.reach({stream.key: head}, 120) for guest in cast.guests))
+        await asyncio.gather(*(guest.reach({stream.key: head}, 120) for guest in guests))
     finally:
-        await cast.dismiss(cast.guests)
+        await cast.dismiss(guests)
 
 
 @fault("subscribes that make no sense")
 async def nonsense(cast: Cast, random: Random) -> None:
     user = random.choice(cast.users)
-    guest = cast.reader(user, "guest", user.streams[:1])
-    cast.guests.append(guest)
+    (guest,) = cast.invite(user, user.streams[:1])
     guest.start()
     (stream,) = guest.streams.values()
     try:
@@ -236,7 +233,7 @@ async def nonsense(cast: Cast, random: Random) -> None:
             await guest.come_back()
             await asyncio.sleep(0.2)
     finally:
-        await cast.dismiss(cast.guests)
+        await cast.dismiss([guest])
 
 
 # PostgreSQL and the log

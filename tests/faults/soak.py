@@ -23,6 +23,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psycopg
+
 from tests.faults.cast import Cast
 from tests.faults.figures import Figures
 from tests.faults.history import LOST
@@ -83,7 +85,7 @@ class Soak:
         try:
             await FAULTS[name](self.cast, self.random)
             self.figures.faults[name] += 1
-        except (AssertionError, OSError, RuntimeError) as error:  # another fault was in its way
+        except (AssertionError, OSError, RuntimeError, psycopg.OperationalError) as error:  # by another fault
             self.figures.hindered[name] += 1
             print(f"\n{name} was hindered: {str(error)[:300]}", flush=True)
         finally:
