@@ -110,7 +110,8 @@ def _start_send(layer: Any, group: str, message: Message) -> None:
 
 async def _send_on_loop(layer: Any, group: str, message: Message) -> None:
     try:
-        await asyncio.wait_for(layer.group_send(group, message), limits.ANNOUNCE_TIMEOUT)
+        async with asyncio.timeout(limits.ANNOUNCE_TIMEOUT):
+            await layer.group_send(group, message)
     except Exception as error:
         count("announcements_failed")
         logger.warning("An announcement on %s failed (%r); the sweep delivers what it told of", group, error)
@@ -124,10 +125,19 @@ class AnnouncerThread:
 
     Where several Redis servers share the groups, each has a lane: what goes to one of them goes in turn, by one
     connection, and one that is frozen holds up its own groups only.
+
+    The loop runs only while there is something to send. To wake one that waits for its sockets takes a system call,
+    for which the caller gives the GIL away, and waits until this thread has done its work to get it back; to wake a
+    thread that waits for a lock takes none.
     """
 
     def __init__(self) -> None:
-        self._idle = threading.Condition()
+        lock = threading.Lock()
+        self._news = threading.Condition(lock)
+        self._idle = threading.Condition(lock)
+        self._inbox: list[tuple[Any, str, Message, int]] = []  # put, and in no lane yet
+        self._is_running = False  # the loop
+        self._is_ending = False
         self._waiting = 0  # announcements that were put and not yet sent
         self._weight = 0  # bytes of their data
         self._lanes: dict[Any, deque[tuple[Any, str, Message, int]]] = {}
@@ -138,8 +148,8 @@ class AnnouncerThread:
 
     def put(self, layer: Any, group: str, message: Message, weight: int) -> None:
         """Queues a message; a full queue drops and counts it."""
-        with self._idle:
-            if self._waiting >= limits.ANNOUNCER_QUEUE:
+        with self._news:
+            if self._is_ending or self._waiting >= limits.ANNOUNCER_QUEUE:
                 count("announcements_dropped")
                 return
             if "events" not in message:
@@ -149,25 +159,51 @@ class AnnouncerThread:
                 message, weight = {name: value for name, value in message.items() if name != "events"}, 0
             self._waiting += 1
             self._weight += weight
-        self._loop.call_soon_threadsafe(self._enqueue, layer, group, message, weight)
+            self._inbox.append((layer, group, message, weight))
+            self._wake()
 
     def flush(self, timeout: float) -> bool:
         """Waits until all is sent, for at most `timeout` seconds, and ends the thread. Returns whether all went out."""
         end = time.monotonic() + timeout
         with self._idle:
             is_empty = self._idle.wait_for(lambda: not self._waiting, timeout)
-        self._loop.call_soon_threadsafe(self._loop.stop)
+            self._is_ending = True
+            self._wake()
         self._thread.join(max(end - time.monotonic(), 0.1))
         return is_empty
 
+    def _wake(self) -> None:
+        if self._is_running:
+            self._loop.call_soon_threadsafe(self._take)
+        else:
+            self._news.notify()
+
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        self._loop.run_forever()
+        while self._is_wanted():
+            self._loop.call_soon(self._take)
+            self._loop.run_forever()
         sending = list(self._sending.values())
         for task in sending:
             task.cancel()
         self._loop.run_until_complete(asyncio.gather(*sending, return_exceptions=True))
         self._loop.close()
+
+    def _is_wanted(self) -> bool:
+        """Waits for something to send."""
+        with self._news:
+            self._is_running = False
+            self._news.wait_for(lambda: self._inbox or self._is_ending)
+            self._is_running = True
+            return not self._is_ending
+
+    def _take(self) -> None:
+        with self._news:
+            inbox, self._inbox = self._inbox, []
+        for each in inbox:
+            self._enqueue(*each)
+        if self._is_ending or not self._sending:
+            self._loop.stop()
 
     def _enqueue(self, layer: Any, group: str, message: Message, weight: int) -> None:
         server = _server_of(layer, group)
@@ -189,6 +225,7 @@ class AnnouncerThread:
             finally:
                 self._forget(weight)
         del self._sending[server]
+        self._take()
 
     def _forget(self, weight: int) -> None:
         with self._idle:

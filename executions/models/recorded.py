@@ -11,7 +11,8 @@ bulk writes in `executions.querysets`, deletions in `executions.deletions`.
 import uuid
 from collections.abc import Collection, Iterable
 from datetime import datetime
-from typing import Any, ClassVar, Self
+from functools import cache
+from typing import Any, ClassVar, Self, cast
 
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.db import models, router
@@ -226,7 +227,7 @@ class HasStatus(Recorded):
             expressions = self.times.expressions(status, timezone.now())
             fields = [field for field in self._meta.concrete_fields if field.name in follow]
             values = [*values, *((field, None, expressions[field.name]) for field in fields)]
-        writable = base_qs.filter(status__in=sorted(may_precede(status)))
+        writable = _rows_before(cast("type[HasStatus]", base_qs.model), using, status)
         while not (updated := super()._do_update(writable, using, pk_val, values, *rest)):
             present = base_qs.filter(pk=pk_val).values_list("status", flat=True).first()
             if present is None:
@@ -237,6 +238,13 @@ class HasStatus(Recorded):
                 raise Refused(error) from None
             # Another writer has just made it legal.
         return updated
+
+
+@cache
+def _rows_before(model: type[HasStatus], using: str | None, status: ExecutionStatus) -> models.QuerySet[Any]:
+    """All rows which may take this status. Kept, since to build the condition costs as much as the rest of a save's
+    query."""
+    return model._base_manager.using(using).filter(status__in=sorted(may_precede(status)))
 
 
 def is_a_status(name: str) -> models.CheckConstraint:
