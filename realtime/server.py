@@ -102,7 +102,7 @@ class LiveServer(Server):
         super().__init__(*args, **options | {"ready_callable": self._listen})
         # Daphne would listen with a factory of its own, before it calls us. With no endpoints left it does not listen.
         self._addresses, self.endpoints = self.endpoints, []
-        self._refusal: CannotListen | None = None
+        self._refusal: BaseException | None = None  # CannotListen, or an interruption while it began to listen
         self._ports: list[Any] = []
         self._caps = ServerCaps()
         self.last_frame: tuple[str | bytes, bytes] | None = None  # what a socket sent last, and its frame
@@ -149,6 +149,9 @@ class LiveServer(Server):
 
     def listen_error(self, failure: Failure) -> None:
         error, text = failure.value, failure.getErrorMessage()
+        if not isinstance(error, Exception):  # Ctrl-C, which Twisted catches like everything else
+            self._refusal = error
+            return
         if isinstance(error, CannotListenError) and getattr(error.socketError, "errno", None) == errno.EADDRINUSE:
             text = f"Port {error.port} on {error.interface} is in use."
         self._refusal = CannotListen(text)

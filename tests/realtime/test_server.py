@@ -152,8 +152,17 @@ else:
     print("returned")
 """
 
-    def program(self, port: int) -> ServerProcess:
-        return ServerProcess(command=("-c", self.PROGRAM), environment={"TEST_PORT": str(port)})
+    INTERRUPTED = """
+from twisted.internet.tcp import Port
+start_listening = Port.startListening
+def and_ctrl_c(self):
+    start_listening(self)
+    raise KeyboardInterrupt
+Port.startListening = and_ctrl_c
+"""
+
+    def program(self, port: int, before: str = "") -> ServerProcess:
+        return ServerProcess(command=("-c", before + self.PROGRAM), environment={"TEST_PORT": str(port)})
 
     @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
     def test_serve_blocks_until_a_signal_and_returns(self, sign: signal.Signals) -> None:
@@ -169,6 +178,10 @@ else:
     def test_a_busy_port_is_an_exception_that_says_so(self, server: ServerProcess) -> None:
         busy = f"refused: Port {server.port} on 127.0.0.1 is in use."
         with pytest.raises(AssertionError, match=busy), self.program(server.port):
+            pass
+
+    def test_ctrl_c_while_it_begins_to_listen_ends_it_as_ever(self) -> None:
+        with pytest.raises(AssertionError, match="KeyboardInterrupt"), self.program(0, before=self.INTERRUPTED):
             pass
 
 
