@@ -73,7 +73,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self.user: Any = None
         self.hub: Any = None  # a Hub, once the user is known
         self.subscriptions: dict[str, SocketSubscription] = {}
-        self.writer = Writer(self._send_frame, self._fill, send_at_once=serving.sender_of(scope))
+        self.writer = Writer(send, self._fill, send_at_once=serving.sender_of(scope))
         self._writing: asyncio.Task[None] | None = None
         self._pending: Pending[Request | BadRequest] = Pending(self._answer, most=limits.MAX_PENDING_REQUESTS)
         self._is_flooded = False
@@ -143,7 +143,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self._writing = asyncio.create_task(self.writer.run())
 
     async def _close_because(self, text: str, code: CloseCode) -> None:
-        await self._send_frame(error_frame(text))
+        await self.send(error_frame(text))
         await self.close(int(code))  # autobahn takes no subclass of int
 
     async def _stop_tasks(self) -> None:
@@ -275,8 +275,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             key,
             request.method,
             request.data,
-            on_ready=self.writer.ready,
-            answer=self.writer.answer,
+            writer=self.writer,
             on_end=self._stream_ended,
         )
 
@@ -286,9 +285,6 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             self.writer.answer(error_frame(NOT_FOUND[subscription.method]))
 
     # What the writer needs
-
-    async def _send_frame(self, frame: str) -> None:
-        await self.base_send({"type": "websocket.send", "text": frame})
 
     async def _fill(self, subscription: SocketSubscription) -> None:
         await self.hub.fill(subscription)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from realtime import streams
 from realtime.conf import limits
@@ -21,12 +22,20 @@ from realtime.threads import in_thread
 logger = logging.getLogger(__name__)
 
 
+class Sender(Protocol):
+    """The writer of a socket, as its subscriptions see it."""
+
+    def ready(self, subscription: "SocketSubscription") -> None: ...
+    def answer(self, frame: str) -> None: ...
+    def send_now(self, frame: str) -> bool: ...
+
+
 class SocketSubscription(Subscription[Event]):
     """A subscription with what its socket knows of it. `method` is that of its subscribe, `target` what the client
-    calls the stream, `snapshot_limit` the most entities that a snapshot may have; `answer` sends a frame before all
-    events, and `on_end` is told when the stream is gone. `heard` is up to where its client has had the events."""
+    calls the stream, `snapshot_limit` the most entities that a snapshot may have; `on_end` is told when the stream is
+    gone. `heard` is up to where its client has had the events."""
 
-    __slots__ = ("_heard", "answer", "method", "on_end", "snapshot_limit", "target")
+    __slots__ = ("_heard", "_writer", "method", "on_end", "snapshot_limit", "target")
 
     def __init__(
         self,
@@ -34,21 +43,36 @@ class SocketSubscription(Subscription[Event]):
         method: WSMethod,
         wish: Subscribe,
         *,
-        on_ready: "Callable[[SocketSubscription], None]",
-        answer: Callable[[str], None],
+        writer: Sender,
         on_end: "Callable[[SocketSubscription], None]",
     ) -> None:
         super().__init__(
             key,
             numbered=wish.numbered,
-            on_ready=on_ready,
             max_events=limits.BUFFER_EVENTS,
             max_bytes=limits.BUFFER_BYTES,
         )
         self.method, self.target = method, wish.target
         self.snapshot_limit: int = wish.limit or limits.SNAPSHOT_LIMIT
-        self.answer, self.on_end = answer, on_end
+        self._writer, self.on_end = writer, on_end
         self._heard = 0  # while it is lost
+
+    def wake(self) -> None:
+        self._writer.ready(self)
+
+    def answer(self, frame: str) -> None:
+        """Sends it before all events."""
+        self._writer.answer(frame)
+
+    def send_now(self, event: Event) -> bool:
+        frame = self.frame_of(event)
+        return frame is None or self._writer.send_now(frame)
+
+    def frame_of(self, event: Event) -> str | None:
+        """What the client gets of it."""
+        if self.numbered:
+            return event.numbered_frame
+        return None if event.is_added else event.frame
 
     @property
     def heard(self) -> int:

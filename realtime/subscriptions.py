@@ -1,6 +1,7 @@
 """One socket's interest in one stream: what it sends next, what it skips, and what it must read from the log.
 
-    offered seq = tail + 1    buffered, if there is room; else the buffer is dropped and the log is read later
+    offered seq = tail + 1    sent at once, if nothing is before it; else buffered, if there is room; else the buffer is
+                              dropped and the log is read later
     offered seq ≤ tail        skipped: sent or buffered already
     offered seq > tail + 1    not kept: the log is read
 
@@ -11,8 +12,8 @@ a snapshot instead. Pure: no Django, no I/O.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from collections.abc import Sequence
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 
 class Event(Protocol):
@@ -44,7 +45,7 @@ class Anew(NamedTuple):
 class Subscription(Generic[E]):
     """Registered first (nothing is sent, `known` is raised), then started from a cursor or with a snapshot.
 
-    `numbered` says whether the client gets numbers. `on_ready` is called when there is something to send or to read.
+    `numbered` says whether the client gets numbers. A subclass says how events are sent: `wake` and `send_now`.
     """
 
     __slots__ = (
@@ -60,14 +61,11 @@ class Subscription(Generic[E]):
         "key",
         "known",
         "numbered",
-        "on_ready",
         "tail",
     )
 
-    def __init__(
-        self, key: str, *, numbered: bool, on_ready: Callable[[Any], None], max_events: int, max_bytes: int
-    ) -> None:
-        self.key, self.numbered, self.on_ready = key, numbered, on_ready
+    def __init__(self, key: str, *, numbered: bool, max_events: int, max_bytes: int) -> None:
+        self.key, self.numbered = key, numbered
         self._max_events, self._max_bytes = max_events, max_bytes
         self.is_started = self.is_stopped = self.is_lost = False
         self.cursor = self.tail = self.known = 0
@@ -75,6 +73,13 @@ class Subscription(Generic[E]):
         self._snapshot: Sequence[int] = ()
         self._buffer: list[E] = []
         self._size = 0
+
+    def wake(self) -> None:
+        """Called when there is something to send or to read."""
+
+    def send_now(self, event: E) -> bool:
+        """Called with an event that may be sent, as far as this subscription goes. Returns whether it has been."""
+        return False
 
     def lose(self) -> None:
         """What follows the cursor is gone, or of another history: it takes nothing, and wants a snapshot, until it is
@@ -85,7 +90,7 @@ class Subscription(Generic[E]):
         self._buffer.clear()
         self._size = 0
         if self.has_work:
-            self.on_ready(self)
+            self.wake()
 
     def start(self, cursor: int, head: int) -> None:
         """Sends what follows `cursor`; the stream is at `head`."""
@@ -101,7 +106,7 @@ class Subscription(Generic[E]):
         self._snapshot = seqs
         self.is_started, self.is_lost = True, False
         if self.has_work:
-            self.on_ready(self)
+            self.wake()
 
     def stop(self) -> None:
         """Sends nothing more."""
@@ -118,6 +123,14 @@ class Subscription(Generic[E]):
 
     def offer(self, event: E) -> bool:
         """Takes the stream's next event as it happens. Returns False where it found the buffer full."""
+        if (
+            event.seq == self.tail + 1 == self.known + 1
+            and self.is_started
+            and not (self._buffer or self._snapshot or self.is_stopped or self.is_lost)
+            and self.send_now(event)
+        ):
+            self.cursor = self.tail = self.known = event.seq
+            return True
         self.known = max(self.known, event.seq)
         if not self.is_started or self.is_stopped or self.is_lost or event.seq <= self.tail:
             return True
@@ -128,7 +141,7 @@ class Subscription(Generic[E]):
                 self._append(event)
             else:
                 self._drop_buffer()
-        self.on_ready(self)
+        self.wake()
         return fits
 
     def lag(self, head: int) -> None:
@@ -136,7 +149,7 @@ class Subscription(Generic[E]):
         if head > self.known:
             self.known = head
             if self.has_work:
-                self.on_ready(self)
+                self.wake()
 
     def take(self) -> E | None:
         """The next event to send, which counts as sent from now on."""

@@ -1,15 +1,19 @@
 """The writer: the only sender of a socket. Heartbeats first, then answers, then events, the socket's streams in turn.
 
+A frame is sent where it comes up, by whoever brings it: the writer's task is woken only if it cannot go out at once.
+
 What a subscription wants from the log is read beside it, one read at a time, so that a slow database delays neither
 answers nor the streams that need no read.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from realtime.conf import limits
 from realtime.counters import count
+from realtime.eager import begin
 from realtime.latch import Latch
 from realtime.live_stream import SocketSubscription
 
@@ -17,13 +21,30 @@ logger = logging.getLogger(__name__)
 
 
 class Writer:
-    """`send` sends one text frame and returns when the next one may follow; `send_at_once`, where there is one, sends
-    it if nothing has to be waited for, and says whether it has; `fill` reads for a subscription."""
+    """`send` is the server's, as ASGI has it; `send_at_once`, where there is one, is a cheaper way, which sends a text
+    if nothing has to be waited for, and says whether it has; `fill` reads for a subscription."""
+
+    __slots__ = (
+        "_answers",
+        "_fill",
+        "_idle",
+        "_is_idle",
+        "_pongs",
+        "_queued",
+        "_reading",
+        "_ready",
+        "_room",
+        "_send",
+        "_send_at_once",
+        "_sending",
+        "_task",
+        "_to_read",
+    )
 
     def __init__(
         self,
-        send: Callable[[str], Awaitable[None]],
-        fill: Callable[[SocketSubscription], Awaitable[None]],
+        send: Callable[[dict[str, Any]], Coroutine[Any, Any, None]],
+        fill: Callable[[SocketSubscription], Coroutine[Any, Any, None]],
         send_at_once: Callable[[str], bool] | None = None,
     ) -> None:
         self._send, self._fill, self._send_at_once = send, fill, send_at_once
@@ -34,24 +55,31 @@ class Writer:
         self._queued: set[SocketSubscription] = set()
         self._to_read: list[SocketSubscription] = []
         self._reading: asyncio.Task[None] | None = None
-        self._unsent: str | None = None
-        self._idle: asyncio.Future[None] | None = None  # all has been sent, and the task waits
+        self._task: asyncio.Task[Any]
+        self._is_idle = False  # all has been sent, and the task waits
+        self._idle: asyncio.Future[None]
+        self._sending: Coroutine[Any, Any, None] | None = None  # what the task was woken for
         self._room = Latch(is_open=True)
 
     async def run(self) -> None:
         """Sends until it is cancelled, or the connection takes nothing more."""
+        self._task = asyncio.current_task()  # type: ignore[assignment]
         try:
             while True:
-                frame, self._unsent = self._unsent or self._next_frame(), None
-                if frame is None:
-                    self._idle = asyncio.get_running_loop().create_future()
-                    await self._idle
-                else:
-                    await self._send(frame)
+                if (frame := self._next_frame()) is not None:
+                    await self._send({"type": "websocket.send", "text": frame})
+                    continue
+                self._idle, self._is_idle = asyncio.get_running_loop().create_future(), True
+                await self._idle
+                if self._sending:
+                    sending, self._sending = self._sending, None
+                    await sending
         except Exception as error:
             logger.debug("The connection takes nothing more: %r", error)  # its end is on its way to the consumer
         finally:
-            self._idle = None
+            self._is_idle = False
+            if self._sending:
+                self._sending.close()
             if self._reading:
                 self._reading.cancel()
 
@@ -81,19 +109,34 @@ class Writer:
         if len(self._pongs) + len(self._answers) >= limits.MAX_PENDING_REQUESTS:
             self._room.close()
 
+    def send_now(self, frame: str) -> bool:
+        """Sends it if nothing is before it, and returns whether that was so."""
+        if not self._is_idle:
+            return False
+        try:
+            if self._send_at_once is None:
+                self._sending = begin(self._send({"type": "websocket.send", "text": frame}), self._task)
+            elif not self._send_at_once(frame):
+                self._sending = self._send({"type": "websocket.send", "text": frame})
+            if self._sending:
+                self._wake()
+        except Exception as error:  # the task's own end, and no concern of whoever has brought the frame
+            self._wake(error)
+        return True
+
+    def _wake(self, error: Exception | None = None) -> None:
+        self._is_idle = False
+        if self._idle.done():
+            return  # the task has been cancelled
+        if error:
+            self._idle.set_exception(error)
+        else:
+            self._idle.set_result(None)
+
     def _go_on(self) -> None:
-        """There is something to send: at once, if nothing is before it. To wake the task for it would cost as much as
-        the sending."""
-        if self._idle is None or self._idle.done():
-            return
-        if self._send_at_once:
-            while (frame := self._next_frame()) is not None:
-                if not self._send_at_once(frame):
-                    self._unsent = frame
-                    break
-            else:
-                return
-        self._idle.set_result(None)
+        """There is something to send: at once, if nothing is before it."""
+        while self._is_idle and (frame := self._next_frame()) is not None:
+            self.send_now(frame)
 
     def _next_frame(self) -> str | None:
         for queue in (self._pongs, self._answers):
@@ -112,8 +155,8 @@ class Writer:
                 self._ready.append(subscription)
             else:
                 self._queued.discard(subscription)
-            if event is not None and (subscription.numbered or not event.is_added):
-                return event.numbered_frame if subscription.numbered else event.frame
+            if event is not None and (text := subscription.frame_of(event)) is not None:
+                return text
         return None
 
     def _read(self, subscription: SocketSubscription) -> None:

@@ -218,9 +218,9 @@ class Client:
 
     # What it gets
 
-    async def _take(self, text: str) -> None:
+    async def _take(self, message: dict[str, Any]) -> None:
         try:
-            self._on_frame(json.loads(text))
+            self._on_frame(json.loads(message["text"]))
         except AssertionError as error:
             self.found.append(error)
         await self.reads.wait()

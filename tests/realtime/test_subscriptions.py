@@ -19,7 +19,7 @@ class Event:
 
 
 def subscription(max_events: int = 3, max_bytes: int = 1_000) -> Subscription[Event]:
-    return Subscription("k", numbered=True, on_ready=lambda _: None, max_events=max_events, max_bytes=max_bytes)
+    return Subscription("k", numbered=True, max_events=max_events, max_bytes=max_bytes)
 
 
 def started(cursor: int = 0, head: int = 0, **limits: int) -> Subscription[Event]:

@@ -32,10 +32,10 @@ class Socket:
         self.frames.put_nowait(frame)
         return True
 
-    async def send(self, frame: str) -> None:
+    async def send(self, message: dict[str, Any]) -> None:
         if self.is_broken:
             raise ConnectionError
-        self.frames.put_nowait(frame)
+        self.frames.put_nowait(message["text"])
         await self.gate.wait()
 
     async def next(self, count: int) -> list[str]:
@@ -79,8 +79,7 @@ class Connection:
             key,
             WSMethod.SUBSCRIBE_STREAM,
             Subscribe(**wish),
-            on_ready=self.writer.ready,
-            answer=self.writer.answer,
+            writer=self.writer,
             on_end=lambda _: None,
         )
         subscription.start(cursor, cursor if head is None else head)

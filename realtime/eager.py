@@ -1,0 +1,53 @@
+"""A coroutine that is begun at once, where it stands, and by its task only if it has to wait: mostly it has not, and to
+wake a task for it would cost as much as its work. What tasks of Python 3.12 do with `eager_start`, for a task that is
+there already. By the functions that Python has for this: https://docs.python.org/3.11/library/asyncio-extending.html.
+
+Pure: no Django, no I/O.
+"""
+
+import asyncio
+from asyncio.tasks import _enter_task, _leave_task
+from collections.abc import Awaitable, Coroutine, Generator
+from types import CoroutineType, coroutine
+from typing import Any
+
+
+def begin(work: Awaitable[None], task: asyncio.Task[Any]) -> Coroutine[Any, Any, None] | None:
+    """Runs `work` up to its first wait, as if `task` did, which waits for something itself. None: it has come to its
+    end. Otherwise `task` awaits what is returned, which is the rest of it. Raises what `work` raises."""
+    if type(work) is not CoroutineType:
+        work = _as_coroutine(work)
+    loop, current = task.get_loop(), asyncio.current_task()
+    if current is not None:
+        _leave_task(loop, current)
+    _enter_task(loop, task)
+    try:
+        waits_for = work.send(None)
+    except StopIteration:
+        return None
+    finally:
+        _leave_task(loop, task)
+        if current is not None:
+            _enter_task(loop, current)
+    return _rest(work, waits_for)
+
+
+async def _as_coroutine(work: Awaitable[None]) -> None:
+    await work
+
+
+@coroutine
+def _rest(work: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any, None, None]:
+    while True:
+        thrown: BaseException | None = None
+        try:
+            yield waits_for
+        except GeneratorExit:
+            work.close()
+            raise
+        except BaseException as error:  # above all, that the task is cancelled
+            thrown = error
+        try:
+            waits_for = work.throw(thrown) if thrown else work.send(None)
+        except StopIteration:
+            return
