@@ -119,7 +119,8 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         no code otherwise."""
         subprotocol = SUBPROTOCOL if offers_bearer(self.scope) else None
         try:
-            self.user = await asyncio.wait_for(in_thread(authenticate, self.scope), limits.AUTH_TIMEOUT)
+            async with asyncio.timeout(limits.AUTH_TIMEOUT):
+                self.user = await in_thread(authenticate, self.scope)
         except ForeignOrigin:
             await self.close()
             return

@@ -75,7 +75,7 @@ class GroupMemberships:
             self._settle_soon(group)
 
     async def _settled(self, group: str) -> None:
-        if self._layer is not None:
+        if self._layer is not None and not self._is_settled(group):
             await asyncio.wait({self._settle_soon(group)}, timeout=limits.JOIN_TIMEOUT)
 
     def _settle_soon(self, group: str) -> asyncio.Task[None]:

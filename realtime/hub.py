@@ -83,7 +83,7 @@ class Hub:
         live.subscriptions.add(subscription)
         try:
             await self.groups.join(streams.group(live.key))
-            stream = await in_thread(open_stream, live.key)
+            stream = await live.look_up()
         except BaseException:
             await self.unsubscribe(subscription)
             raise
@@ -119,8 +119,11 @@ class Hub:
 
     async def look_again(self, key: str) -> OpenStream:
         """Where the stream stands now; if another history has begun, its subscriptions hear of it, too."""
-        stream = await in_thread(open_stream, key)
-        if live := self.streams.get(key):
+        live = self.streams.get(key)
+        if live is None:
+            return await in_thread(open_stream, key)
+        stream = await live.look_up()
+        if self.streams.get(key) is live:
             live.opened(stream)
         return stream
 

@@ -16,6 +16,7 @@ from realtime.ordering import Ordering
 from realtime.pages import Pages
 from realtime.publish import open_stream
 from realtime.replay import newest_by_entity
+from realtime.shared_read import SharedRead
 from realtime.subscriptions import After, Anew, Each, Subscription
 from realtime.threads import in_thread
 
@@ -94,8 +95,13 @@ class LiveStream:
         self.stream: OpenStream | None = None  # as it stood when it was opened; id and epoch are used
         self.ordering: Ordering[Event] = Ordering(0)
         self._pages = pages
+        self._head = SharedRead(lambda: in_thread(open_stream, key))
         self._mending: asyncio.Task[None] | None = None
         self._restarting: asyncio.Task[None] | None = None
+
+    async def look_up(self) -> OpenStream:
+        """Where the stream stands in the log; it is made if need be. Raises what the database raises."""
+        return await self._head.read()
 
     def opened(self, stream: OpenStream) -> None:
         """The log says where the stream stands."""
@@ -217,7 +223,7 @@ class LiveStream:
 
     async def _restart(self) -> None:
         try:
-            stream = await in_thread(open_stream, self.key)
+            stream = await self.look_up()
         except Exception as error:
             count("errors")
             logger.warning("%s could not be started again (%r); the sweep tries again", self.key, error)
@@ -233,7 +239,7 @@ class LiveStream:
     async def _send_snapshot(self, subscription: SocketSubscription) -> None:
         """Starts an open subscription again with the newest event of each entity. Where that fails, or the history has
         changed once more, it stays lost, and asks again."""
-        stream = await in_thread(open_stream, self.key)
+        stream = await self.look_up()
         self.opened(stream)
         after = 0 if subscription.numbered else min(subscription.heard, stream.head)
         seqs, truncated = await in_thread(

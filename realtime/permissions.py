@@ -19,10 +19,10 @@ def stream_key(user: Any, request: Request) -> str:
     see, with the same text for both."""
     data, key = request.data, None
     if isinstance(data, SubscribeGraphExec):
-        execution = access.find_execution(user, data.graph_exec_id)
+        execution = access.find_execution(user, data.graph_exec_id, only=("user",))
         key = streams.graph_exec(str(execution.user_id), str(execution.pk)) if execution else None
     elif isinstance(data, SubscribeGraphExecs):
-        graph = access.find_graph(user, data.graph_id)
+        graph = access.find_graph(user, data.graph_id, only=("id",))
         key = streams.graph_execs(str(user.pk), str(graph.pk)) if graph else None
     elif isinstance(data, SubscribeStream):
         path = limits.STREAM_ACCESS.get(data.kind)

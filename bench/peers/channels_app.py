@@ -27,7 +27,7 @@ class ExecutionConsumer(AsyncWebsocketConsumer):
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         request = json.loads(text_data)
         id = request["data"]["graph_exec_id"]
-        if await database_sync_to_async(find_execution)(self.scope["user"], id) is None:
+        if await database_sync_to_async(find_execution)(self.scope["user"], id, only=("user",)) is None:
             await self.send(text_data=json.dumps({"method": "error", "error": "Graph execution not found"}))
             return
         self.groups_joined.append(f"exec.{id}")

@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 
 from executions.models import GraphExecution
 from executions.services import report_node
-from realtime import consumers, hub, live_stream, pages, sweep
+from realtime import consumers, live_stream, pages, sweep
 from tests.database import in_db
 from tests.realtime.clients import HandshakeRefused, InProcess
 from tests.realtime.conftest import ConnectClient, Counted, counted, execution, graph, live_client, user
@@ -49,7 +49,7 @@ ASKING: dict[str, tuple[Any, str]] = {
     "parsing": (consumers, "parse_request"),
     "access": (consumers, "stream_key"),
     "the resume": (consumers, "beginning"),
-    "opening the stream": (hub, "open_stream"),
+    "opening the stream": (live_stream, "open_stream"),
     "the answer": (consumers, "snapshot_answer"),
 }
 

@@ -24,9 +24,9 @@ def frozen_database(monkeypatch):
     event = threading.Event()
     find_execution = permissions.access.find_execution
 
-    def wait_and_find(*args):
+    def wait_and_find(*args, **kwargs):
         assert event.wait(60)
-        return find_execution(*args)
+        return find_execution(*args, **kwargs)
 
     monkeypatch.setattr(permissions.access, "find_execution", wait_and_find)
     yield event
@@ -116,7 +116,7 @@ async def test_a_socket_that_goes_while_it_subscribes_again_leaves_nothing_to_th
     for _ in range(2):
         await goes.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk)})
     reads = asyncio.Event()
-    monkeypatch.setattr("realtime.hub.in_thread", lambda *_: _forever(reads))
+    monkeypatch.setattr("realtime.live_stream.in_thread", lambda *_: _forever(reads))
     await goes.send("subscribe_graph_execution", {"graph_exec_id": str(execution.pk), "replay": "none"})
     await reads.wait()
     await how(goes)
@@ -134,7 +134,7 @@ async def _forever(has_begun: asyncio.Event) -> None:
 
 async def test_a_socket_that_goes_while_it_connects_leaves_everything(user, monkeypatch):
     reads = asyncio.Event()
-    monkeypatch.setattr("realtime.hub.in_thread", lambda *_: _forever(reads))
+    monkeypatch.setattr("realtime.live_stream.in_thread", lambda *_: _forever(reads))
     client = InProcess(user=user)
     await client.communicator.send_input({"type": "websocket.connect"})
     client.communicator.future  # noqa: B018 - starts the application
@@ -155,7 +155,7 @@ async def test_a_socket_whose_stream_cannot_be_opened_is_refused_and_leaves_noth
     def fail(key):
         raise OperationalError
 
-    monkeypatch.setattr("realtime.hub.open_stream", fail)
+    monkeypatch.setattr("realtime.live_stream.open_stream", fail)
     client = InProcess(user=user)
     with pytest.raises(HandshakeRefused):
         await client.connect()
@@ -215,7 +215,7 @@ async def test_a_subscribe_that_fails_leaves_what_was_subscribed_before(live_cli
     def fail(*args, **kwargs):
         raise OperationalError
 
-    for name in ("realtime.hub.open_stream", "realtime.consumers.newest_by_entity"):
+    for name in ("realtime.live_stream.open_stream", "realtime.consumers.newest_by_entity"):
         with monkeypatch.context() as broken:
             broken.setattr(name, fail)
             answer = await client.ask(

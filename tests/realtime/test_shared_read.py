@@ -1,0 +1,106 @@
+"""A read that those share who ask at about the same time."""
+
+import asyncio
+
+import pytest
+
+from realtime.shared_read import SharedRead
+
+
+class Log:
+    """Counts its reads; each gives what stood there when it began, once it is let go."""
+
+    def __init__(self) -> None:
+        self.head = 0
+        self.begun = 0
+        self.fails = False
+        self.gate = asyncio.Event()
+
+    async def read(self) -> int:
+        self.begun += 1
+        head = self.head
+        await self.gate.wait()
+        if self.fails:
+            raise ConnectionError
+        return head
+
+
+async def turns() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_who_asks_at_the_same_time_shares_a_read() -> None:
+    log = Log()
+    shared = SharedRead(log.read)
+    asking = [asyncio.ensure_future(shared.read()) for _ in range(100)]
+    log.gate.set()
+    assert await asyncio.gather(*asking) == [0] * 100
+    assert log.begun == 1
+
+
+async def test_nobody_gets_what_was_read_before_the_question() -> None:
+    log = Log()
+    shared = SharedRead(log.read)
+    early = asyncio.ensure_future(shared.read())
+    await turns()
+    log.head = 1
+    late = [asyncio.ensure_future(shared.read()) for _ in range(100)]
+    await turns()
+    assert log.begun == 1
+    log.gate.set()
+    assert await early == 0
+    assert await asyncio.gather(*late) == [1] * 100
+    assert log.begun == 2
+
+
+async def test_each_question_after_an_answer_reads_again() -> None:
+    log = Log()
+    log.gate.set()
+    shared = SharedRead(log.read)
+    for head in range(5):
+        log.head = head
+        assert await shared.read() == head
+
+
+async def test_a_read_that_fails_fails_for_all_and_the_next_one_is_another() -> None:
+    log = Log()
+    log.gate.set()
+    log.fails = True
+    shared = SharedRead(log.read)
+    answers = await asyncio.gather(*(shared.read() for _ in range(3)), return_exceptions=True)
+    assert [type(each) for each in answers] == [ConnectionError] * 3
+    log.fails = False
+    assert await shared.read() == 0
+    assert log.begun == 2
+
+
+async def test_who_goes_takes_the_read_from_nobody_else() -> None:
+    log = Log()
+    shared = SharedRead(log.read)
+    first, second = asyncio.ensure_future(shared.read()), asyncio.ensure_future(shared.read())
+    await turns()
+    first.cancel()
+    await turns()
+    log.gate.set()
+    assert await second == 0
+    assert log.begun == 1
+
+
+@pytest.mark.parametrize("others", [0, 1], ids=["under way", "waiting for another one"])
+async def test_a_read_for_which_nobody_waits_any_more_is_given_up(others: int) -> None:
+    log = Log()
+    shared = SharedRead(log.read)
+    before = [asyncio.ensure_future(shared.read()) for _ in range(others)]
+    await turns()
+    goes = asyncio.ensure_future(shared.read())
+    await turns()
+    goes.cancel()
+    await turns()
+    stays = asyncio.ensure_future(shared.read())
+    await turns()
+    log.gate.set()
+    assert await stays == 0
+    assert await asyncio.gather(*before) == [0] * others
+    assert log.begun == 2
+    assert asyncio.all_tasks() == {asyncio.current_task()}
