@@ -2,10 +2,13 @@
 
 from typing import Any
 
+from channels.layers import get_channel_layer
 from channels.routing import URLRouter
 from django.urls import re_path
 
 from realtime.consumers import LiveConsumer
+
+get_channel_layer()  # imports what it needs before the first sockets wait for it
 
 
 async def _refuse(scope: dict[str, Any], receive: Any, send: Any) -> None:

@@ -42,6 +42,7 @@ from twisted.internet.error import CannotListenError
 from twisted.python.failure import Failure
 
 from realtime import serving
+from realtime.built_frames import BuiltFrames
 from realtime.caps import ServerCaps
 from realtime.conf import limits
 from realtime.counters import count
@@ -105,7 +106,7 @@ class LiveServer(Server):
         self._refusal: BaseException | None = None  # CannotListen, or an interruption while it began to listen
         self._ports: list[Any] = []
         self._caps = ServerCaps()
-        self.last_frame: tuple[str | bytes, bytes] | None = None  # what a socket sent last, and its frame
+        self.frames = BuiltFrames()
 
     def run(self) -> None:
         """Serve until SIGINT, SIGTERM or `stop()`, then return. Raises CannotListen. Once in a process."""

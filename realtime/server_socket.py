@@ -132,7 +132,7 @@ class LiveProtocol(PatientProtocol):
     def serverSend(self, content: str | bytes, binary: bool = False) -> None:
         if self.state != self.STATE_OPEN:
             return  # as above
-        frame = self._frame_of(content)
+        frame = self.server.frames.of(content, self._build_frame)
         self.written += len(frame)
         if isinstance(self.transport, Connection) and not self.buffered:
             # At once: by way of the reactor, which waits until the socket can be written to, it costs as much again.
@@ -143,15 +143,11 @@ class LiveProtocol(PatientProtocol):
                 frame = frame[sent:]
         self.transport.write(frame)
 
-    def _frame_of(self, content: str | bytes) -> bytes:
-        """A server masks nothing, so one frame serves all the sockets that are sent the same object in turn."""
-        last: tuple[str | bytes, bytes] | None = self.server.last_frame
-        if last is None or last[0] is not content:
-            payload = content if isinstance(content, bytes) else content.encode()
-            # Not `sendMessage`, which holds what we send against the limit of what we receive.
-            prepared = self.factory.prepareMessage(payload, isinstance(content, bytes))
-            last = self.server.last_frame = (content, prepared.payloadHybi)
-        return last[1]
+    def _build_frame(self, content: str | bytes) -> bytes:
+        payload = content if isinstance(content, bytes) else content.encode()
+        # Not `sendMessage`, which holds what we send against the limit of what we receive.
+        frame: bytes = self.factory.prepareMessage(payload, isinstance(content, bytes)).payloadHybi
+        return frame
 
     @property
     def buffered(self) -> int:

@@ -106,7 +106,7 @@ OUR_OWN = {
     *("_admit", "_application_of", "_begin_head", "_end_head", "_figures", "_listen", "_refuse", "_too_late"),
     *("_await_pong", "_give_up", "_pause", "_read_on", "_resume", "_send_last_frame"),
     *("inbound_queue", "leave", "refuse", "send_in_turn", "stop_ping_timer"),
-    "_frame_of",
+    "_build_frame",
     "send_at_once",
 }
 

@@ -1,0 +1,45 @@
+"""The frames that were built a moment ago."""
+
+from realtime.built_frames import MOST_BYTES, BuiltFrames, Content
+
+
+class Builder:
+    def __init__(self) -> None:
+        self.built: list[Content] = []
+
+    def __call__(self, content: Content) -> bytes:
+        self.built.append(content)
+        return content if isinstance(content, bytes) else content.encode()
+
+
+def text(letter: str, length: int = 100) -> str:
+    return "".join([letter] * length)  # an object of its own
+
+
+def test_the_same_text_is_built_once_whatever_comes_between() -> None:
+    frames, build = BuiltFrames(), Builder()
+    first, second = text("a"), text("b")
+    for _ in range(3):
+        assert frames.of(first, build) == first.encode()
+        assert frames.of(second, build) == second.encode()
+    assert build.built == [first, second]
+
+
+def test_texts_that_are_gone_are_not_taken_for_others() -> None:
+    frames, build = BuiltFrames(), Builder()
+    for number in range(1_000):
+        content = text(chr(ord("a") + number % 26))
+        assert frames.of(content, build) == content.encode()
+        del content
+
+
+def test_what_it_keeps_is_bounded() -> None:
+    frames, build = BuiltFrames(), Builder()
+    first = text("a")
+    frames.of(first, build)
+    large = text("b", MOST_BYTES)
+    assert frames.of(large, build) == large.encode()
+    frames.of(large, build)
+    assert build.built == [first, large]
+    frames.of(first, build)
+    assert build.built == [first, large, first]
