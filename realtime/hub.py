@@ -80,7 +80,7 @@ class Hub:
         live = self.streams.get(subscription.key)
         if live is None:
             live = self.streams[subscription.key] = LiveStream(subscription.key, self.pages)
-        live.subscriptions.add(subscription)
+        live.subscriptions[subscription] = None
         try:
             await self.groups.join(streams.group(live.key))
             stream = await live.look_up()
@@ -96,7 +96,7 @@ class Hub:
         live = self.streams.get(subscription.key)
         if live is None:
             return
-        live.subscriptions.discard(subscription)
+        live.subscriptions.pop(subscription, None)
         if not live.subscriptions:
             del self.streams[live.key]
             live.close()

@@ -91,7 +91,8 @@ class LiveStream:
     def __init__(self, key: str, pages: Pages) -> None:
         self.key = key
         self.channel = None if streams.is_notifications(key) else key
-        self.subscriptions: set[SocketSubscription] = set()
+        # In the order in which they came, which is mostly that of their memory: a set would go through it at random.
+        self.subscriptions: dict[SocketSubscription, None] = {}
         self.stream: OpenStream | None = None  # as it stood when it was opened; id and epoch are used
         self.ordering: Ordering[Event] = Ordering(0)
         self._pages = pages
