@@ -102,7 +102,9 @@ class Bench:
             self.open(server, streams)
             self.publisher.call("raw_events", on=target.name == "fastapi")
             how = {"how": target.publisher, "streams": sorted(set(streams)), "layer": target.layer}
+            self.load.call("reset")
             self.publisher.call("publish", **how, count=1, rate=1)  # the first one opens connections
+            self.load.call("wait", frames=subscribers)  # or it would be counted below
             time.sleep(SETTLE)
             self.load.call("reset", timed=subscribers == 1)
             cpu, load_cpu, began = cpu_seconds(server.pid), self.load.cpu, time.monotonic()
