@@ -128,7 +128,7 @@ def measure_queries(options: argparse.Namespace) -> None:
 def queries(options: argparse.Namespace) -> Iterator[tuple[str, Callable[[], Any]]]:
     from django.utils import timezone
 
-    from realtime import log
+    from realtime import log, numbering
     from realtime.models import Stream
     from realtime.replay import newest_by_entity, read_after
     from realtime.retention import streams_with_old_events
@@ -148,7 +148,7 @@ def queries(options: argparse.Namespace) -> Iterator[tuple[str, Callable[[], Any
 
     def number() -> None:
         log.insert(entries)
-        log.number([stream.key])
+        numbering.number([stream.key])
 
     yield "insert and number 100 events", number
 
