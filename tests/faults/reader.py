@@ -275,12 +275,12 @@ class Reader:
         key = frame["channel"] or self.user["notifications"]
         if data.get("user_id", data.get("of", self.user["id"])) != self.user["id"]:
             self._breaches.add(FOREIGN, f"{self.name} got an event of another user: {text[:200]}")
-        history = self.histories.get(key)
+        history, seq = self.histories.get(key), frame.get("seq")
+        if key == self.user["notifications"] and seq is None and not (history and history.is_answered):
+            return  # these come unasked and without numbers, until a subscribe that asks for numbers is answered
         if history is None:
-            if key != self.user["notifications"]:  # these come unasked, and without numbers
-                self._breaches.add(FOREIGN, f"{self.name} got an event of {key}, which it does not watch")
+            self._breaches.add(FOREIGN, f"{self.name} got an event of {key}, which it does not watch")
             return
-        seq = frame.get("seq")
         history.event(seq, text[text.index('"data":') + 7 : text.rindex(',"success":')])
         if seq and seq >= history.live_from:
             at = data.get("at") or (data.get("input_data") or {}).get("at")
