@@ -16,16 +16,17 @@ class BuiltFrames:
     """Of at most MOST_BYTES together, but for the newest one. A text is known by its identity: to compare it would cost
     what is to be saved."""
 
-    def __init__(self) -> None:
+    def __init__(self, build: Callable[[Content], bytes]) -> None:
+        self._build = build
         self._by_id: dict[int, tuple[Content, bytes]] = {}
         self._bytes = 0
 
-    def of(self, content: Content, build: Callable[[Content], bytes]) -> bytes:
+    def of(self, content: Content) -> bytes:
         """The frame of this very object."""
         built = self._by_id.get(id(content))
         if built is not None and built[0] is content:
             return built[1]
-        frame = build(content)
+        frame = self._build(content)
         self._bytes += len(frame)
         if self._bytes > MOST_BYTES:
             self._by_id.clear()

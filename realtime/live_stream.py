@@ -66,8 +66,9 @@ class SocketSubscription(Subscription[Event]):
         self._writer.answer(frame)
 
     def send_now(self, event: Event) -> bool:
-        frame = self.frame_of(event)
-        return frame is None or self._writer.send_now(frame)
+        if self.numbered:
+            return self._writer.send_now(event.numbered_frame)
+        return event.is_added or self._writer.send_now(event.frame)
 
     def frame_of(self, event: Event) -> str | None:
         """What the client gets of it."""

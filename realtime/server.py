@@ -106,7 +106,7 @@ class LiveServer(Server):
         self._refusal: BaseException | None = None  # CannotListen, or an interruption while it began to listen
         self._ports: list[Any] = []
         self._caps = ServerCaps()
-        self.frames = BuiltFrames()
+        self.frames = BuiltFrames(self._build_frame)
 
     def run(self) -> None:
         """Serve until SIGINT, SIGTERM or `stop()`, then return. Raises CannotListen. Once in a process."""
@@ -167,7 +167,7 @@ class LiveServer(Server):
         scope["extensions"] = {
             serving.EXTENSION: {
                 serving.LAST_FRAMES: protocol.last_frames,
-                serving.SEND_AT_ONCE: protocol.send_at_once,
+                serving.SEND_AT_ONCE: protocol.outlet.send,
             }
         }
         queue = protocol.inbound_queue()
@@ -197,13 +197,19 @@ class LiveServer(Server):
 
     async def handle_reply(self, protocol: Any, message: Message) -> None:
         if isinstance(protocol, LiveProtocol) and message.get("type") == "websocket.send":
-            if not message.get("bytes") and protocol.send_at_once(message.get("text")):
+            if not message.get("bytes") and protocol.outlet.send(message.get("text")):
                 return
             async with protocol.gate:
                 if not await protocol.send_in_turn(message):
                     await super().handle_reply(protocol, message)
         else:
             await super().handle_reply(protocol, message)
+
+    def _build_frame(self, content: str | bytes) -> bytes:
+        payload = content if isinstance(content, bytes) else content.encode()
+        # Not `sendMessage`, which holds what we send against the limit of what we receive.
+        frame: bytes = self.ws_factory.prepareMessage(payload, isinstance(content, bytes)).payloadHybi
+        return frame
 
     # All of them
 

@@ -27,6 +27,7 @@ from realtime.inbound_queue import InboundQueue, Message
 from realtime.rate_limit import TokenBucket
 from realtime.reader_progress import Pace
 from realtime.send_gate import SendGate
+from realtime.server_outlet import Outlet
 from realtime.server_ping import PatientProtocol
 
 logger = logging.getLogger("realtime.server")
@@ -51,7 +52,13 @@ class LiveProtocol(PatientProtocol):
         self.last_frames = {}
         if limits.MESSAGE_BURST:
             self._bucket = TokenBucket(limits.MESSAGE_RATE, limits.MESSAGE_BURST, _now())
-        self._at_once = limits.SEND_PIECE_BYTES // 4  # characters, whatever they are
+        self.outlet = Outlet(
+            self._tcp.getHandle(),
+            self.factory.server_class.frames.of,
+            most=limits.SEND_PIECE_BYTES // 4,  # characters, whatever they are
+            send_otherwise=self._send_at_once,
+            write_rest=self.transport.write,
+        )
         pace = Pace(limits.SEND_DEADLINE, limits.SLOWEST_READ, limits.SLOW_WINDOW)
         self.gate = SendGate(pace, taken=lambda: self.written - self.buffered, give_up=self._give_up)
         self.transport.unregisterProducer()  # the HTTP channel, whose part ended with the upgrade
@@ -62,6 +69,7 @@ class LiveProtocol(PatientProtocol):
             self._tcp.getHandle().setsockopt(*option)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.outlet.is_clear = False
         self.gate.stopProducing()
         if self.on_end:
             self.on_end()
@@ -99,14 +107,27 @@ class LiveProtocol(PatientProtocol):
 
     # Sending
 
-    def send_at_once(self, text: str | None) -> bool:
-        """Sends a text that fits a piece, if nobody waits. False where one of these is not so: most of the time it is,
-        and no turn has to be waited for."""
-        if not text or len(text) > self._at_once or not self.gate.is_open:
+    @property
+    def written(self) -> int:
+        """Bytes, all that was sent."""
+        return self.outlet.written
+
+    @written.setter
+    def written(self, written: int) -> None:
+        self.outlet.written = written
+
+    def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
+        self.outlet.is_clear = False
+        super().sendData(data, sync, chopsize)
+
+    def _send_at_once(self, text: str | None) -> bool:
+        """Sends a text that fits a piece, if nobody waits. False where one of these is not so."""
+        if not text or len(text) > limits.SEND_PIECE_BYTES // 4 or not self.gate.is_open:
             return False
         if self.state == self.STATE_CONNECTING:
             return False  # an error, of which Daphne tells the application
         self.serverSend(text)
+        self.outlet.is_clear = self.state == self.STATE_OPEN and self._is_direct
         return True
 
     async def send_in_turn(self, message: Message) -> bool:
@@ -132,22 +153,18 @@ class LiveProtocol(PatientProtocol):
     def serverSend(self, content: str | bytes, binary: bool = False) -> None:
         if self.state != self.STATE_OPEN:
             return  # as above
-        frame = self.server.frames.of(content, self._build_frame)
-        self.written += len(frame)
-        if isinstance(self.transport, Connection) and not self.buffered:
-            # At once: by way of the reactor, which waits until the socket can be written to, it costs as much again.
-            sent = self.transport.writeSomeData(frame)
-            if sent == len(frame):
-                return
-            if isinstance(sent, int):  # otherwise the connection is lost, as the transport will find out
-                frame = frame[sent:]
-        self.transport.write(frame)
+        frame = self.server.frames.of(content)
+        if self._is_direct:
+            # By way of the reactor, which waits until the socket can be written to, it costs as much again.
+            self.outlet.write(frame)
+        else:
+            self.written += len(frame)
+            self.transport.write(frame)
 
-    def _build_frame(self, content: str | bytes) -> bytes:
-        payload = content if isinstance(content, bytes) else content.encode()
-        # Not `sendMessage`, which holds what we send against the limit of what we receive.
-        frame: bytes = self.factory.prepareMessage(payload, isinstance(content, bytes)).payloadHybi
-        return frame
+    @property
+    def _is_direct(self) -> bool:
+        """Whether what the system is given now comes after all that was sent, and as it is."""
+        return isinstance(self.transport, Connection) and not self.buffered
 
     @property
     def buffered(self) -> int:

@@ -17,29 +17,32 @@ def text(letter: str, length: int = 100) -> str:
 
 
 def test_the_same_text_is_built_once_whatever_comes_between() -> None:
-    frames, build = BuiltFrames(), Builder()
+    build = Builder()
+    frames = BuiltFrames(build)
     first, second = text("a"), text("b")
     for _ in range(3):
-        assert frames.of(first, build) == first.encode()
-        assert frames.of(second, build) == second.encode()
+        assert frames.of(first) == first.encode()
+        assert frames.of(second) == second.encode()
     assert build.built == [first, second]
 
 
 def test_texts_that_are_gone_are_not_taken_for_others() -> None:
-    frames, build = BuiltFrames(), Builder()
+    build = Builder()
+    frames = BuiltFrames(build)
     for number in range(1_000):
         content = text(chr(ord("a") + number % 26))
-        assert frames.of(content, build) == content.encode()
+        assert frames.of(content) == content.encode()
         del content
 
 
 def test_what_it_keeps_is_bounded() -> None:
-    frames, build = BuiltFrames(), Builder()
+    build = Builder()
+    frames = BuiltFrames(build)
     first = text("a")
-    frames.of(first, build)
+    frames.of(first)
     large = text("b", MOST_BYTES)
-    assert frames.of(large, build) == large.encode()
-    frames.of(large, build)
+    assert frames.of(large) == large.encode()
+    frames.of(large)
     assert build.built == [first, large]
-    frames.of(first, build)
+    frames.of(first)
     assert build.built == [first, large, first]

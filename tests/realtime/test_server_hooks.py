@@ -70,7 +70,7 @@ from realtime.server_socket import LiveProtocol, with_options_of
         (WebSocketProtocol, "_invalid_payload", "self reason", "a close with a bad reason is answered by a reset"),
         (WebSocketProtocol, "sendCloseFrame", "self code reasonUtf8 isReply", "senders wait beyond a close"),
         (WebSocketServerFactory, "prepareMessage", "self payload isBinary doNotCompress", "nothing can be sent"),
-        (Connection, "writeSomeData", "self data", "nothing can be sent"),
+        (Connection, "getHandle", "self", "nothing can be sent"),
         (FileDescriptor, "registerProducer", "self producer streaming", "the send gate is not told"),
         (FileDescriptor, "loseWriteConnection", "self", "clients wait two seconds for a close code"),
         (CommandLineInterface, "run", "self args", "a busy port is a traceback"),
@@ -106,8 +106,7 @@ OUR_OWN = {
     *("_admit", "_application_of", "_begin_head", "_end_head", "_figures", "_listen", "_refuse", "_too_late"),
     *("_await_pong", "_give_up", "_pause", "_read_on", "_resume", "_send_last_frame"),
     *("inbound_queue", "leave", "refuse", "send_in_turn", "stop_ping_timer"),
-    "_build_frame",
-    "send_at_once",
+    *("_build_frame", "_send_at_once"),
 }
 
 

@@ -1,0 +1,83 @@
+"""The short way out of a connection, on a real socket."""
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from realtime.server_outlet import Outlet
+
+MOST = 100_000
+
+
+class Connection:
+    """One end with an outlet, and what the other end reads."""
+
+    def __init__(self) -> None:
+        self.ours, self.theirs = socket.socketpair()
+        self.ours.setblocking(False)
+        self.rest = b""
+        self.otherwise: list[str | None] = []
+        self.outlet = Outlet(
+            self.ours, str.encode, most=MOST, send_otherwise=self._send_otherwise, write_rest=self._write_rest
+        )
+        self.outlet.is_clear = True
+
+    def _send_otherwise(self, text: str | None) -> bool:
+        self.otherwise.append(text)
+        return False
+
+    def _write_rest(self, rest: bytes) -> None:
+        self.rest += rest
+
+    def read(self, most: int = 1_000_000) -> bytes:
+        return self.theirs.recv(most, socket.MSG_DONTWAIT)
+
+
+@pytest.fixture
+def connection() -> Iterator[Connection]:
+    connection = Connection()
+    yield connection
+    connection.ours.close()
+    connection.theirs.close()
+
+
+def test_a_text_goes_straight_to_the_system(connection: Connection) -> None:
+    assert connection.outlet.send("hello")
+    assert connection.read() == b"hello"
+    assert (connection.outlet.written, connection.outlet.is_clear, connection.rest) == (5, True, b"")
+    assert not connection.otherwise
+
+
+@pytest.mark.parametrize("text", [None, "", "x" * (MOST + 1)])
+def test_what_is_no_short_text_goes_the_long_way(connection: Connection, text: str | None) -> None:
+    assert not connection.outlet.send(text)
+    assert connection.otherwise == [text]
+    assert connection.outlet.written == 0
+
+
+def test_while_something_is_before_it_a_text_goes_the_long_way(connection: Connection) -> None:
+    connection.outlet.is_clear = False
+    assert not connection.outlet.send("hello")
+    assert connection.otherwise == ["hello"]
+
+
+def test_what_the_system_does_not_take_is_left_to_the_transport_in_order(connection: Connection) -> None:
+    sent = 0
+    while connection.outlet.is_clear:
+        assert connection.outlet.send(f"{sent:08}" * 8_000)
+        sent += 1
+    assert sent > 1
+    assert not connection.outlet.send("later"), "it would overtake the rest"
+    received = b""
+    while len(received) + len(connection.rest) < sent * 64_000:
+        received += connection.read()
+    assert received + connection.rest == b"".join(f"{number:08}".encode() * 8_000 for number in range(sent))
+    assert connection.outlet.written == sent * 64_000
+
+
+@pytest.mark.parametrize("end", ["ours", "theirs"])
+def test_a_connection_that_is_gone_raises_nothing(connection: Connection, end: str) -> None:
+    getattr(connection, end).close()
+    assert connection.outlet.send("hello")
+    assert (connection.rest, connection.outlet.is_clear) == (b"hello", False)
