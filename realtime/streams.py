@@ -18,10 +18,10 @@ _OWN_KIND = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _RESERVED_KINDS = frozenset({"graph_exec", "graph"})
 _PART = r"([A-Za-z0-9_-]+)"
 _GROUPS = (
-    (re.compile(rf"{_PART}\|graph_exec#{_PART}"), r"graph_exec.\1.\2"),
-    (re.compile(rf"{_PART}\|graph#{_PART}\|executions"), r"graph_execs.\1.\2"),
-    (re.compile(rf"{_PART}\|notifications"), r"notifications.\1"),
-    (re.compile(rf"{_PART}\|([a-z0-9_]+)#{_PART}"), r"stream.\2.\1.\3"),
+    (re.compile(rf"{_PART}\|graph_exec#{_PART}"), "graph_exec.{}.{}"),
+    (re.compile(rf"{_PART}\|graph#{_PART}\|executions"), "graph_execs.{}.{}"),
+    (re.compile(rf"{_PART}\|notifications"), "notifications.{}"),
+    (re.compile(rf"{_PART}\|([a-z0-9_]+)#{_PART}"), "stream.{1}.{0}.{2}"),
 )
 
 
@@ -51,7 +51,7 @@ def group(key: str) -> str:
     """The Channels group of the stream with this key."""
     for pattern, template in _GROUPS:
         if match := pattern.fullmatch(key):
-            name = match.expand(template)
+            name = template.format(*match.groups())  # `expand` reads the template anew: ten times as long
             if len(name) <= _MAX_GROUP_LENGTH:
                 return name
     return f"stream..{blake2b(key.encode('utf-8', 'surrogatepass'), digest_size=16).hexdigest()}"
