@@ -4,13 +4,15 @@ The owner may, and staff with the model's view permission. Nobody else learns wh
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 
 from executions.models import Graph, GraphExecution
 from executions.models.graph_execution import OF_ALL_BY_AGE, OF_ALL_BY_STATUS
+
+M = TypeVar("M", bound=Model)
 
 
 def executions_visible_to(user: Any) -> QuerySet[GraphExecution]:
@@ -41,14 +43,14 @@ def find_execution(user: Any, id: Any, *, only: Sequence[str] = ()) -> GraphExec
     """The execution with this id, if `user` may see it; `id` may be anything. `only` names fields, where no others are
     wanted."""
     pk = as_uuid(id)
-    return None if pk is None else executions_visible_to(user).only(*only).filter(pk=pk).first()
+    return None if pk is None else _row(executions_visible_to(user).only(*only), pk)
 
 
 def find_graph(user: Any, id: Any, *, only: Sequence[str] = ()) -> Graph | None:
     """The graph with this id, if `user` may see it; `id` may be anything. `only` names fields, where no others are
     wanted."""
     pk = as_uuid(id)
-    return None if pk is None else graphs_visible_to(user).only(*only).filter(pk=pk).first()
+    return None if pk is None else _row(graphs_visible_to(user).only(*only), pk)
 
 
 def may_change(user: Any, execution: GraphExecution, verb: str = "change") -> bool:
@@ -60,6 +62,11 @@ def may_change(user: Any, execution: GraphExecution, verb: str = "change") -> bo
 def may_change_graph(user: Any, graph: Graph, verb: str = "change") -> bool:
     """The same for graphs."""
     return bool(graph.owner_id == user.pk or user.has_perm(f"executions.{verb}_graph"))
+
+
+def _row(rows: QuerySet[M], pk: UUID) -> M | None:
+    """Not by `first()`, which asks for an order and a limit, too: a fifth of what the query costs."""
+    return next(iter(rows.filter(pk=pk)), None)
 
 
 def _is_person(user: Any) -> bool:
