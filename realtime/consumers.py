@@ -73,7 +73,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self.user: Any = None
         self.hub: Any = None  # a Hub, once the user is known
         self.subscriptions: dict[str, SocketSubscription] = {}
-        self.writer = Writer(send, self._fill, send_at_once=serving.sender_of(scope))
+        self.writer = Writer(send, self._fill, serving.outlet_of(scope))
         self._writing: asyncio.Task[None] | None = None
         self._pending: Pending[Request | BadRequest] = Pending(self._answer, most=limits.MAX_PENDING_REQUESTS)
         self._is_flooded = False

@@ -167,7 +167,7 @@ class LiveServer(Server):
         scope["extensions"] = {
             serving.EXTENSION: {
                 serving.LAST_FRAMES: protocol.last_frames,
-                serving.SEND_AT_ONCE: protocol.outlet.send,
+                serving.OUTLET: protocol.outlet,
             }
         }
         queue = protocol.inbound_queue()

@@ -55,7 +55,7 @@ class LiveProtocol(PatientProtocol):
         self.outlet = Outlet(
             self._tcp.getHandle(),
             self.factory.server_class.frames.of,
-            most=limits.SEND_PIECE_BYTES // 4,  # characters, whatever they are
+            piece=limits.SEND_PIECE_BYTES,
             send_otherwise=self._send_at_once,
             write_rest=self.transport.write,
         )

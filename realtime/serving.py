@@ -2,17 +2,17 @@
 
 A socket's scope has `scope["extensions"][EXTENSION]` where `realtime/server.py` serves it: a dict, in which the
 application may leave under `LAST_FRAMES` what the server shall send before it closes by itself, by close code; under
-`SEND_AT_ONCE` it finds a function that sends a text if that can be done without waiting, and says whether it has. So
-the server speaks no application's language, and an application can tell what bounds its connection.
+`OUTLET` it finds a cheaper way to send (`Outlet`, below). So the server speaks no application's language, and an
+application can tell what bounds its connection.
 """
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 EXTENSION: Final = "realtime.server"
 LAST_FRAMES: Final = "last_frames"
-SEND_AT_ONCE: Final = "send_at_once"
+OUTLET: Final = "outlet"
 
 logger = logging.getLogger("realtime.server")
 
@@ -23,10 +23,23 @@ figures: Callable[[], dict[str, Any]] | None = None
 """Says how the server's sockets stand. None under another server."""
 
 
-def sender_of(scope: dict[str, Any]) -> Callable[[str], bool] | None:
-    """What sends a text to this socket at once, where the server can do so; see above."""
+class Outlet(Protocol):
+    """What sends to one socket where that can be done without waiting."""
+
+    def send(self, text: str | None) -> bool:
+        """Sends a text if nobody has to wait for it, and says whether it has."""
+
+    def hold(self) -> None:
+        """What is sent from now on goes out together, at `release`. Not to be held while anything is waited for."""
+
+    def release(self) -> None:
+        """Sends what was held back."""
+
+
+def outlet_of(scope: dict[str, Any]) -> Outlet | None:
+    """The socket's, where its server has one; see above."""
     extension = (scope.get("extensions") or {}).get(EXTENSION)
-    return extension[SEND_AT_ONCE] if extension is not None else None
+    return extension[OUTLET] if extension is not None else None
 
 
 def hand_over(scope: dict[str, Any], frames: Mapping[int, str]) -> bool:

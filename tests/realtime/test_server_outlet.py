@@ -7,7 +7,7 @@ import pytest
 
 from realtime.server_outlet import Outlet
 
-MOST = 100_000
+PIECE = 400_000
 
 
 class Connection:
@@ -19,7 +19,7 @@ class Connection:
         self.rest = b""
         self.otherwise: list[str | None] = []
         self.outlet = Outlet(
-            self.ours, str.encode, most=MOST, send_otherwise=self._send_otherwise, write_rest=self._write_rest
+            self.ours, str.encode, piece=PIECE, send_otherwise=self._send_otherwise, write_rest=self._write_rest
         )
         self.outlet.is_clear = True
 
@@ -49,7 +49,7 @@ def test_a_text_goes_straight_to_the_system(connection: Connection) -> None:
     assert not connection.otherwise
 
 
-@pytest.mark.parametrize("text", [None, "", "x" * (MOST + 1)])
+@pytest.mark.parametrize("text", [None, "", "x" * (PIECE // 4 + 1)])
 def test_what_is_no_short_text_goes_the_long_way(connection: Connection, text: str | None) -> None:
     assert not connection.outlet.send(text)
     assert connection.otherwise == [text]
@@ -81,3 +81,30 @@ def test_a_connection_that_is_gone_raises_nothing(connection: Connection, end: s
     getattr(connection, end).close()
     assert connection.outlet.send("hello")
     assert (connection.rest, connection.outlet.is_clear) == (b"hello", False)
+
+
+def test_what_is_held_goes_out_together_and_in_order(connection: Connection) -> None:
+    connection.outlet.hold()
+    assert connection.outlet.send("one ")
+    assert connection.outlet.send("two ")
+    with pytest.raises(BlockingIOError):
+        connection.read()
+    connection.outlet.release()
+    assert connection.outlet.send("three")
+    assert connection.read() == b"one two three"
+    assert connection.outlet.written == 13
+
+
+def test_no_more_is_held_than_a_piece(connection: Connection) -> None:
+    connection.outlet.hold()
+    for _ in range(5):
+        assert connection.outlet.send("x" * (PIECE // 4))
+    assert connection.outlet.written > PIECE
+    connection.outlet.release()
+    assert connection.outlet.written == 5 * (PIECE // 4)
+
+
+def test_nothing_held_is_nothing_sent(connection: Connection) -> None:
+    connection.outlet.hold()
+    connection.outlet.release()
+    assert connection.outlet.written == 0

@@ -14,11 +14,11 @@ def test_the_frames_are_left_where_the_server_looks() -> None:
     assert left == FRAMES
 
 
-def test_the_server_says_how_to_send_at_once_and_another_one_does_not() -> None:
-    scope = {"extensions": {serving.EXTENSION: {serving.SEND_AT_ONCE: print}}}
-    assert serving.sender_of(scope) is print
-    assert serving.sender_of({"extensions": {"websocket.http.response": {}}}) is None
-    assert serving.sender_of({"extensions": None}) is None
+def test_the_server_has_an_outlet_and_another_one_has_not() -> None:
+    outlet = object()
+    assert serving.outlet_of({"extensions": {serving.EXTENSION: {serving.OUTLET: outlet}}}) is outlet
+    assert serving.outlet_of({"extensions": {"websocket.http.response": {}}}) is None
+    assert serving.outlet_of({"extensions": None}) is None
 
 
 @pytest.mark.parametrize("scope", [{}, {"extensions": None}, {"extensions": {"websocket.http.response": {}}}])

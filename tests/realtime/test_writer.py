@@ -26,12 +26,6 @@ class Socket:
         self.gate.set()
         self.is_broken = False
 
-    def send_at_once(self, frame: str) -> bool:
-        if self.is_broken or not self.gate.is_set():
-            return False
-        self.frames.put_nowait(frame)
-        return True
-
     async def send(self, message: dict[str, Any]) -> None:
         if self.is_broken:
             raise ConnectionError
@@ -48,6 +42,35 @@ class Socket:
         return self.frames.empty()
 
 
+class SocketOutlet:
+    """The cheaper way to it."""
+
+    def __init__(self, socket: Socket) -> None:
+        self.socket = socket
+        self.held: list[str] | None = None
+        self.releases: list[list[str]] = []
+
+    def send(self, text: str | None) -> bool:
+        if self.socket.is_broken or not self.socket.gate.is_set():
+            return False
+        assert text
+        if self.held is None:
+            self.socket.frames.put_nowait(text)
+        else:
+            self.held.append(text)
+        return True
+
+    def hold(self) -> None:
+        assert self.held is None
+        self.held = []
+
+    def release(self) -> None:
+        held, self.held = self.held or [], None
+        self.releases.append(held)
+        for text in held:
+            self.socket.frames.put_nowait(text)
+
+
 Fill = Callable[[SocketSubscription], Awaitable[None]]
 
 
@@ -58,7 +81,8 @@ class Connection:
         self.socket = Socket()
         self.fill: Fill = self.no_log
         self.fills: list[str] = []
-        self.writer = Writer(self.socket.send, self._fill, self.socket.send_at_once if sends_at_once else None)
+        self.outlet = SocketOutlet(self.socket) if sends_at_once else None
+        self.writer = Writer(self.socket.send, self._fill, self.outlet)
         self.running = asyncio.ensure_future(self.writer.run())
 
     async def is_held_up(self) -> None:
@@ -104,6 +128,19 @@ def frame(seq: int, key: str = "a") -> str:
 
 
 # In which order
+
+
+async def test_a_page_goes_out_together(connection: Connection) -> None:
+    page = [event(seq) for seq in range(1, 51)]
+
+    async def fill(subscription: SocketSubscription) -> None:
+        assert subscription.fill(page)
+
+    connection.fill = fill
+    connection.subscribe("a", head=50)
+    assert await connection.socket.next(50) == [frame(seq) for seq in range(1, 51)]
+    if connection.outlet:
+        assert [len(together) for together in connection.outlet.releases if together] == [50]
 
 
 async def test_events_are_sent_in_the_order_of_their_stream(connection: Connection) -> None:
