@@ -29,6 +29,8 @@ class Sender(Protocol):
     def ready(self, subscription: "SocketSubscription") -> None: ...
     def answer(self, frame: str) -> None: ...
     def send_now(self, frame: str) -> bool: ...
+    def hold(self) -> None: ...
+    def release(self) -> None: ...
 
 
 class SocketSubscription(Subscription[Event]):
@@ -64,6 +66,14 @@ class SocketSubscription(Subscription[Event]):
     def answer(self, frame: str) -> None:
         """Sends it before all events."""
         self._writer.answer(frame)
+
+    def offer_together(self, events: Sequence[Event]) -> int:
+        """`offer` for each of them; what can be sent goes out together. Returns how often the buffer was full."""
+        self._writer.hold()
+        try:
+            return sum(not self.offer(event) for event in events)
+        finally:
+            self._writer.release()
 
     def send_now(self, event: Event) -> bool:
         if self.numbered:
@@ -147,10 +157,15 @@ class LiveStream:
         self._mend_soon(at_once=not events)
 
     def _hand_on(self, events: Sequence[Event]) -> None:
-        for event in events:
+        if len(events) == 1:
+            (event,) = events
             for subscription in self.subscriptions:
                 if not subscription.offer(event):
                     count("subscriptions_behind")
+        elif events:
+            for subscription in self.subscriptions:
+                if behind := subscription.offer_together(events):
+                    count("subscriptions_behind", behind)
 
     # Mending
 

@@ -64,8 +64,9 @@ class Outlet:
             self.hold()
 
     def hold(self) -> None:
-        """Until `release`, frames are kept, and nothing else is sent."""
-        self._held, self._held_bytes = [], 0
+        """Until the next `release`, frames are kept. To hold twice is to hold once."""
+        if self._held is None:
+            self._held, self._held_bytes = [], 0
 
     def release(self) -> None:
         """Sends what was kept."""

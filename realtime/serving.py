@@ -30,7 +30,7 @@ class Outlet(Protocol):
         """Sends a text if nobody has to wait for it, and says whether it has."""
 
     def hold(self) -> None:
-        """What is sent from now on goes out together, at `release`. Not to be held while anything is waited for."""
+        """What is sent from now on goes out together, at the next `release`. Not while anything is waited for."""
 
     def release(self) -> None:
         """Sends what was held back."""

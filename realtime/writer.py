@@ -125,6 +125,16 @@ class Writer:
             self._wake(error)
         return True
 
+    def hold(self) -> None:
+        """What is sent from now on may go out together, at the next `release`."""
+        if self._outlet:
+            self._outlet.hold()
+
+    def release(self) -> None:
+        """Sends what was held back."""
+        if self._outlet:
+            self._outlet.release()
+
     def _wake(self, error: Exception | None = None) -> None:
         self._is_idle = False
         if self._idle.done():
@@ -138,14 +148,12 @@ class Writer:
         """There is something to send: at once, if nothing is before it."""
         if not self._is_idle:
             return
-        if self._outlet:
-            self._outlet.hold()
+        self.hold()
         try:
             while self._is_idle and (frame := self._next_frame()) is not None:
                 self.send_now(frame)
         finally:
-            if self._outlet:
-                self._outlet.release()
+            self.release()
 
     def _next_frame(self) -> str | None:
         for queue in (self._pongs, self._answers):

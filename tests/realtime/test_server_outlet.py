@@ -104,6 +104,17 @@ def test_no_more_is_held_than_a_piece(connection: Connection) -> None:
     assert connection.outlet.written == 5 * (PIECE // 4)
 
 
+def test_to_hold_twice_is_to_hold_once(connection: Connection) -> None:
+    connection.outlet.hold()
+    connection.outlet.send("one ")
+    connection.outlet.hold()
+    connection.outlet.send("two ")
+    connection.outlet.release()
+    connection.outlet.send("three")
+    connection.outlet.release()
+    assert connection.read() == b"one two three"
+
+
 def test_nothing_held_is_nothing_sent(connection: Connection) -> None:
     connection.outlet.hold()
     connection.outlet.release()

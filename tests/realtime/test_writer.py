@@ -61,8 +61,8 @@ class SocketOutlet:
         return True
 
     def hold(self) -> None:
-        assert self.held is None
-        self.held = []
+        if self.held is None:
+            self.held = []
 
     def release(self) -> None:
         held, self.held = self.held or [], None
@@ -128,6 +128,24 @@ def frame(seq: int, key: str = "a") -> str:
 
 
 # In which order
+
+
+async def test_the_events_of_one_announcement_go_out_together(connection: Connection) -> None:
+    live = connection.subscribe("a")
+    await asyncio.sleep(0)  # the writer has nothing to do
+    assert live.offer_together([event(seq) for seq in range(1, 6)]) == 0
+    assert await connection.socket.next(5) == [frame(seq) for seq in range(1, 6)]
+    if connection.outlet:
+        assert [len(together) for together in connection.outlet.releases if together] == [5]
+
+
+async def test_an_announcement_says_how_many_of_its_events_found_no_room(
+    connection: Connection, settings: Settings
+) -> None:
+    settings.REALTIME = {"BUFFER_EVENTS": 3}
+    live = connection.subscribe("a")
+    await connection.is_held_up()
+    assert live.offer_together([event(seq) for seq in range(1, 5)]) == 1
 
 
 async def test_a_page_goes_out_together(connection: Connection) -> None:
