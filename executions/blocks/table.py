@@ -87,7 +87,7 @@ def table(data: TableInput) -> Outputs:
     cut = sum(len(cell) > MAX_FIELD for cells in good for cell in cells)
     written = io.StringIO()
     writer = csv.writer(written, lineterminator="\n")
-    writer.writerows([[_cut(cell.strip()) for cell in cells] for cells in (header, *good)])
+    writer.writerows([[_cut(_normal(cell)) for cell in cells] for cells in (header, *good)])
     return {
         "table": [written.getvalue()],
         "delimiter": [delimiter],
@@ -131,6 +131,11 @@ def _names(cells: list[str]) -> list[str]:
         spellings = (name if again == 1 else f"{name} ({again})" for again in count(1))
         names.append(next(each for each in spellings if each not in names))
     return names
+
+
+def _normal(cell: str) -> str:
+    """Its line ends are \\n: the writer would not quote a lone \\r, which the reader takes for the end of a row."""
+    return cell.strip().replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _cut(cell: str) -> str:

@@ -8,7 +8,7 @@ from executions.blocks.registry import BlockError, Outputs, find_block
 from executions.blocks.table import EXAMPLE, MAX_COLUMNS, MAX_CSV_BYTES, MAX_FIELD, columns_of, type_of
 
 hypothesis = pytest.importorskip("hypothesis", reason="pip install -r requirements-dev.txt")
-from hypothesis import given  # noqa: E402
+from hypothesis import example, given  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
 
@@ -102,6 +102,8 @@ def test_hostile_tables_end_in_time(piece: str) -> None:
 
 
 @given(st.text(alphabet="ab1\",;\n\r\t| \\'", min_size=1))
+@example('a,b\n1,"x\ry"')
+@example('a,b\n1,"x\r\ny"\n"\r",2')
 def test_what_was_written_again_is_read_as_it_was(text: str) -> None:
     try:
         found = run("table", csv=text)
