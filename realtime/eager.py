@@ -6,7 +6,6 @@ Pure: no Django, no I/O.
 """
 
 import asyncio
-from asyncio import current_task, get_running_loop
 from asyncio.tasks import _enter_task, _leave_task
 from collections.abc import Awaitable, Coroutine, Generator
 from types import CoroutineType, coroutine
@@ -18,8 +17,8 @@ def begin(work: Awaitable[None], task: asyncio.Task[Any]) -> Coroutine[Any, Any,
     end. Otherwise `task` awaits what is returned, which is the rest of it. Raises what `work` raises."""
     if type(work) is not CoroutineType:
         work = _as_coroutine(work)
-    loop = get_running_loop()
-    current = current_task(loop)
+    loop = asyncio.get_running_loop()
+    current = asyncio.current_task(loop)  # to leave the loop out takes four times as long
     if current is not None:
         _leave_task(loop, current)
     _enter_task(loop, task)
