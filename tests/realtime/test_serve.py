@@ -1,7 +1,10 @@
 """`manage.py serve`: the server and the embedded runner in one process, as real processes."""
 
+import os
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 
@@ -15,6 +18,7 @@ from executions.samples import make_text_insight
 from executions.services import start_execution
 from realtime.management.commands.serve import check_is_free, welcome
 from tests.servers import WebServer
+from tests.servers.process import ROOT, free_port
 
 StartWebServer = Callable[..., WebServer]
 
@@ -63,6 +67,21 @@ def test_ctrl_c_is_a_clean_end(web_server: StartWebServer) -> None:
 
     assert server._end(signal.SIGINT) == 0
     assert server.output.endswith("Stopped.\n")
+
+
+def test_ctrl_c_while_python_runs_an_exec_is_a_clean_end() -> None:
+    program = """
+import django
+django.setup()
+from django.core.management import call_command
+from realtime import server
+server.serve = lambda *arguments, **options: exec("raise KeyboardInterrupt")
+call_command("serve", port=PORT)
+""".replace("PORT", str(free_port()))
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", "DATABASE_URL": "sqlite://:memory:"}
+    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True)
+
+    assert (ended.returncode, ended.stdout.splitlines()[-1]) == (0, "Stopped."), ended.stderr
 
 
 def test_a_port_in_use_is_a_clear_message() -> None:

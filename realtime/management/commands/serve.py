@@ -42,7 +42,9 @@ class Command(BaseCommand):
         try:
             serve(get_default_application(), host, port, on_ready=on_ready)
         except KeyboardInterrupt:
-            pass
+            # If it has passed through an `exec`, as a dataclass that is made runs one, CPython 3.11 remembers it, and
+            # ends the process by SIGINT in place of its exit code (`run_eval_code_obj`). The next `exec` makes it forget.
+            exec("pass")  # noqa: S102
         except CannotListen as refusal:
             raise CommandError(str(refusal)) from None
         finally:
