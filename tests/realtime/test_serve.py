@@ -66,7 +66,8 @@ def test_ctrl_c_is_a_clean_end(web_server: StartWebServer) -> None:
     server = web_server(program="serve")
 
     assert server._end(signal.SIGINT) == 0
-    assert server.output.endswith("Stopped.\n")
+    assert "Stopped.\n" in server.output  # if it was asking the database, the pool says what it does with the connection
+    assert "Traceback" not in server.output
 
 
 def test_ctrl_c_while_python_runs_an_exec_is_a_clean_end() -> None:

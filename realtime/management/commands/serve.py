@@ -43,7 +43,7 @@ class Command(BaseCommand):
             serve(get_default_application(), host, port, on_ready=on_ready)
         except KeyboardInterrupt:
             # If it has passed through an `exec`, as a dataclass that is made runs one, CPython 3.11 remembers it, and
-            # ends the process by SIGINT in place of its exit code (`run_eval_code_obj`). The next `exec` makes it forget.
+            # ends the process by SIGINT in place of its exit code (`run_eval_code_obj`). The next `exec` ends that.
             exec("pass")  # noqa: S102
         except CannotListen as refusal:
             raise CommandError(str(refusal)) from None
