@@ -66,7 +66,7 @@ def test_ctrl_c_is_a_clean_end(web_server: StartWebServer) -> None:
     server = web_server(program="serve")
 
     assert server._end(signal.SIGINT) == 0
-    assert "Stopped.\n" in server.output  # if it was asking the database, the pool says what it does with the connection
+    assert "Stopped.\n" in server.output  # perhaps with a word of the pool: a query was interrupted
     assert "Traceback" not in server.output
 
 
