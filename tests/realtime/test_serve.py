@@ -66,8 +66,7 @@ def test_ctrl_c_is_a_clean_end(web_server: StartWebServer) -> None:
     server = web_server(program="serve")
 
     assert server._end(signal.SIGINT) == 0
-    assert "Stopped.\n" in server.output  # perhaps with a word of the pool: a query was interrupted
-    assert "Traceback" not in server.output
+    assert server.output.endswith("Stopped.\n")
 
 
 def test_ctrl_c_while_python_runs_an_exec_is_a_clean_end() -> None:

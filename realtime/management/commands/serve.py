@@ -13,6 +13,7 @@ from channels.routing import get_default_application
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connections
 
 from executions.runner import EmbeddedRunner
 from executions.samples import DEMO_ACCOUNTS
@@ -49,6 +50,7 @@ class Command(BaseCommand):
             raise CommandError(str(refusal)) from None
         finally:
             runner.stop()
+        connections.close_all()  # now, since a pool has a word to say of a query that was interrupted
         self.stdout.write("Stopped.")
 
 
