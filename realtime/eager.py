@@ -7,9 +7,25 @@ Pure: no Django, no I/O.
 
 import asyncio
 from asyncio.tasks import _enter_task, _leave_task
-from collections.abc import Awaitable, Coroutine, Generator
+from collections.abc import Awaitable, Coroutine, Generator, Iterator
+from contextlib import contextmanager
 from types import CoroutineType, coroutine
 from typing import Any
+
+
+@contextmanager
+def between_tasks() -> Iterator[None]:
+    """As if no task were running: for many calls of `begin` in a row, which then need not see to it each."""
+    loop = asyncio.get_running_loop()
+    current = asyncio.current_task(loop)
+    if current is None:
+        yield
+        return
+    _leave_task(loop, current)
+    try:
+        yield
+    finally:
+        _enter_task(loop, current)
 
 
 def begin(work: Awaitable[None], task: asyncio.Task[Any]) -> Coroutine[Any, Any, None] | None:
@@ -17,19 +33,18 @@ def begin(work: Awaitable[None], task: asyncio.Task[Any]) -> Coroutine[Any, Any,
     end. Otherwise `task` awaits what is returned, which is the rest of it. Raises what `work` raises."""
     if type(work) is not CoroutineType:
         work = _as_coroutine(work)
-    loop = asyncio.get_running_loop()
-    current = asyncio.current_task(loop)  # to leave the loop out takes four times as long
-    if current is not None:
-        _leave_task(loop, current)
-    _enter_task(loop, task)
+    loop = task.get_loop()  # to ask for the running one takes a call of the system
+    try:
+        _enter_task(loop, task)
+    except RuntimeError:  # another one is running
+        with between_tasks():
+            return begin(work, task)
     try:
         waits_for = work.send(None)
     except StopIteration:
         return None
     finally:
         _leave_task(loop, task)
-        if current is not None:
-            _enter_task(loop, current)
     return _rest(work, waits_for)
 
 

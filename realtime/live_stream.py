@@ -8,6 +8,7 @@ from typing import Protocol
 from realtime import streams
 from realtime.conf import limits
 from realtime.counters import count
+from realtime.eager import between_tasks
 from realtime.frames import Event
 from realtime.groups import detached
 from realtime.log import OpenStream
@@ -157,15 +158,16 @@ class LiveStream:
         self._mend_soon(at_once=not events)
 
     def _hand_on(self, events: Sequence[Event]) -> None:
-        if len(events) == 1:
-            (event,) = events
-            for subscription in self.subscriptions:
-                if not subscription.offer(event):
-                    count("subscriptions_behind")
-        elif events:
-            for subscription in self.subscriptions:
-                if behind := subscription.offer_together(events):
-                    count("subscriptions_behind", behind)
+        with between_tasks():
+            if len(events) == 1:
+                (event,) = events
+                for subscription in self.subscriptions:
+                    if not subscription.offer(event):
+                        count("subscriptions_behind")
+            elif events:
+                for subscription in self.subscriptions:
+                    if behind := subscription.offer_together(events):
+                        count("subscriptions_behind", behind)
 
     # Mending
 

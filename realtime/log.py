@@ -155,8 +155,9 @@ def make(keys: Iterable[str]) -> None:
 
 def unnumbered(most: int) -> list[str]:
     """The keys of at most `most` streams that have committed events without a number."""
-    rows = StreamEvent.objects.using(database()).filter(seq__isnull=True)
-    return list(rows.values_list("key", flat=True).distinct().order_by()[:most])
+    with connections[database()].cursor() as cursor:
+        cursor.execute("SELECT DISTINCT key FROM realtime_streamevent WHERE seq IS NULL LIMIT %s", [most])
+        return [key for (key,) in cursor.fetchall()]
 
 
 def ended(keys: Iterable[str]) -> list[str]:

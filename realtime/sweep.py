@@ -3,6 +3,7 @@ of what was handed on. Updates arrive by it even if no layer message ever does."
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from realtime import log
@@ -31,12 +32,9 @@ async def sweep_forever(hub: "Hub") -> None:
 async def sweep(hub: "Hub") -> None:
     """One look at everything that the hub's sockets watch."""
     hub.pages.clear()
-    await in_thread(_settle_unnumbered)
     watched = {live.stream.id: live for live in hub.streams.values() if live.stream is not None}
-    if not watched:
-        return
     positions = {id: live.ordering.position for id, live in watched.items()}
-    found = {stream.id: stream for stream in await in_thread(log.heads, list(watched))}
+    found = {stream.id: stream for stream in await in_thread(_look, list(watched))}
     ahead = []
     for id, live in watched.items():
         stream = found.get(id)
@@ -55,6 +53,12 @@ async def sweep(hub: "Hub") -> None:
             if head > live.ordering.position:
                 count("heads_mended")
                 live.mend(head)
+
+
+def _look(stream_ids: Sequence[int]) -> list[log.OpenStream]:
+    """The streams as they stand, with all that is numbered: in one turn of a thread, and by one connection."""
+    _settle_unnumbered()
+    return log.heads(stream_ids) if stream_ids else []
 
 
 def _settle_unnumbered() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from realtime.conf import limits
 from realtime.counters import count
-from realtime.eager import begin
+from realtime.eager import begin, between_tasks
 from realtime.latch import Latch
 from realtime.live_stream import SocketSubscription
 from realtime.serving import Outlet
@@ -68,7 +68,7 @@ class Writer:
         try:
             while True:
                 if (frame := self._next_frame()) is not None:
-                    await self._send(_message(frame))
+                    await self._send({"type": "websocket.send", "text": frame})
                     continue
                 self._idle, self._is_idle = asyncio.get_running_loop().create_future(), True
                 await self._idle
@@ -116,9 +116,9 @@ class Writer:
             return False
         try:
             if self._outlet is None:
-                self._sending = begin(self._send(_message(frame)), self._task)
+                self._sending = begin(self._send({"type": "websocket.send", "text": frame}), self._task)
             elif not self._outlet.send(frame):
-                self._sending = self._send(_message(frame))
+                self._sending = self._send({"type": "websocket.send", "text": frame})
             if self._sending:
                 self._wake()
         except Exception as error:  # the task's own end, and no concern of whoever has brought the frame
@@ -150,8 +150,9 @@ class Writer:
             return
         self.hold()
         try:
-            while self._is_idle and (frame := self._next_frame()) is not None:
-                self.send_now(frame)
+            with between_tasks():
+                while self._is_idle and (frame := self._next_frame()) is not None:
+                    self.send_now(frame)
         finally:
             self.release()
 
@@ -197,7 +198,3 @@ class Writer:
         self._queued.discard(subscription)
         if subscription.has_work:
             self.ready(subscription)
-
-
-def _message(frame: str) -> dict[str, Any]:
-    return {"type": "websocket.send", "text": frame}

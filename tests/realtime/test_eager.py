@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from realtime.eager import begin
+from realtime.eager import begin, between_tasks
 
 PATIENCE = 20.0  # seconds; only a test that fails waits for so long
 
@@ -93,6 +93,28 @@ async def test_it_may_be_begun_where_no_task_runs(worker: Worker) -> None:
     await asyncio.sleep(0.01)
     assert seen == [worker.task]
     worker.task.cancel()
+
+
+async def test_between_tasks_none_runs_however_often_that_is_said(worker: Worker) -> None:
+    task, seen = asyncio.current_task(), []
+
+    async def work() -> None:
+        seen.append(asyncio.current_task())
+
+    with between_tasks():
+        with between_tasks():
+            begin(work(), worker.task)
+        assert asyncio.current_task() is None
+    assert seen == [worker.task]
+    assert asyncio.current_task() is task
+    worker.task.cancel()
+
+
+async def test_what_fails_between_tasks_leaves_the_task_as_it_was() -> None:
+    task = asyncio.current_task()
+    with pytest.raises(ConnectionError), between_tasks():
+        raise ConnectionError
+    assert asyncio.current_task() is task
 
 
 async def test_a_timeout_that_begins_at_once_ends_the_wait_of_the_task(worker: Worker) -> None:
