@@ -25,6 +25,8 @@ import environ
 from csp.constants import SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from realtime.redis_connection import PatientConnection
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.Env()
@@ -137,6 +139,7 @@ CHANNEL_LAYERS: dict[str, dict[str, Any]] = (
                 "hosts": [
                     {
                         "address": url,
+                        "connection_class": PatientConnection,
                         "socket_timeout": 5,
                         "socket_connect_timeout": 2,
                         "health_check_interval": 15,

@@ -1,0 +1,79 @@
+"""How the channel layer waits for news, on a real Redis."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from channels_redis.pubsub import RedisPubSubChannelLayer
+from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio.client import PubSub
+
+from realtime import redis_connection
+from realtime.redis_connection import PatientConnection
+from tests.servers import Redis as RedisServer
+
+PATIENCE = 20.0  # seconds; only a test that fails waits for so long
+
+
+@pytest.fixture
+async def subscription(redis_server: RedisServer) -> AsyncIterator[PubSub]:
+    pool = ConnectionPool.from_url(redis_server.url, connection_class=PatientConnection)
+    async with Redis(connection_pool=pool) as redis, redis.pubsub(ignore_subscribe_messages=True) as subscription:
+        await subscription.subscribe("news")
+        await subscription.get_message(timeout=0.1)  # that it is subscribed
+        yield subscription
+    await pool.aclose()
+
+
+async def publish(redis_server: RedisServer, data: str) -> None:
+    async with Redis.from_url(redis_server.url) as redis:
+        await redis.publish("news", data)
+
+
+async def test_news_ends_the_longest_wait(
+    subscription: PubSub, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_connection, "PATIENCE", 3_600.0)
+    waiting = asyncio.ensure_future(subscription.get_message(timeout=0.01))
+    await asyncio.sleep(0.2)
+    assert not waiting.done()
+    await publish(redis_server, "hey")
+    assert (await asyncio.wait_for(waiting, PATIENCE))["data"] == b"hey"
+
+
+async def test_without_news_a_wait_ends_empty_and_the_next_one_gets_them(
+    subscription: PubSub, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_connection, "PATIENCE", 0.01)
+    assert await asyncio.wait_for(subscription.get_message(timeout=0.0), PATIENCE) is None
+    await publish(redis_server, "hey")
+    assert (await subscription.get_message(timeout=PATIENCE))["data"] == b"hey"
+
+
+async def test_a_layer_without_news_lets_its_process_sleep(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_connection, "PATIENCE", 3_600.0)
+    waits: list[float] = []
+    read_response = PatientConnection.read_response
+
+    async def counted(self: PatientConnection, *args: Any, **kwargs: Any) -> Any:
+        if "timeout" in kwargs:
+            waits.append(kwargs["timeout"])
+        return await read_response(self, *args, **kwargs)
+
+    monkeypatch.setattr(PatientConnection, "read_response", counted)
+    layer = RedisPubSubChannelLayer([{"address": redis_server.url, "connection_class": PatientConnection}])
+    channel = await layer.new_channel()
+    await layer.group_add("group", channel)
+    await layer.group_send("group", {"type": "first"})
+    assert await asyncio.wait_for(layer.receive(channel), PATIENCE) == {"type": "first"}
+    await asyncio.sleep(0.3)
+    before = list(waits)
+    await asyncio.sleep(0.5)
+    assert waits == before
+    assert before, "channels_redis waits in another way now, and this connection is no longer needed"
+    await layer.group_send("group", {"type": "second"})
+    assert await asyncio.wait_for(layer.receive(channel), PATIENCE) == {"type": "second"}
+    await layer.flush()
