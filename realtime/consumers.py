@@ -27,7 +27,7 @@ from realtime.close_codes import CloseCode
 from realtime.conf import limits
 from realtime.counters import count
 from realtime.hub import Hub
-from realtime.live_stream import SocketSubscription, snapshot_answer
+from realtime.live_stream import snapshot_answer
 from realtime.log import OpenStream
 from realtime.messages import (
     INTERNAL_ERROR,
@@ -51,6 +51,7 @@ from realtime.permissions import stream_key
 from realtime.rate_limit import TokenBucket
 from realtime.replay import newest_by_entity
 from realtime.resume import FromSnapshot, beginning
+from realtime.socket_subscription import SocketSubscription
 from realtime.threads import in_thread
 from realtime.writer import Writer
 

@@ -14,10 +14,11 @@ from realtime import announcer, streams
 from realtime.counters import count
 from realtime.frames import Event
 from realtime.groups import GroupMemberships, detached
-from realtime.live_stream import LiveStream, SocketSubscription
+from realtime.live_stream import LiveStream
 from realtime.log import OpenStream
 from realtime.pages import Pages
 from realtime.publish import open_stream
+from realtime.socket_subscription import SocketSubscription
 from realtime.sweep import sweep_forever
 from realtime.threads import in_thread
 
@@ -80,7 +81,7 @@ class Hub:
         live = self.streams.get(subscription.key)
         if live is None:
             live = self.streams[subscription.key] = LiveStream(subscription.key, self.pages)
-        live.subscriptions[subscription] = None
+        live.subscriptions.add(subscription)
         try:
             await self.groups.join(streams.group(live.key))
             stream = await live.look_up()
@@ -96,7 +97,7 @@ class Hub:
         live = self.streams.get(subscription.key)
         if live is None:
             return
-        live.subscriptions.pop(subscription, None)
+        live.subscriptions.discard(subscription)
         if not live.subscriptions:
             del self.streams[live.key]
             live.close()
@@ -112,7 +113,7 @@ class Hub:
             return
         del self.streams[live.key]
         live.close()
-        for subscription in live.subscriptions:
+        for subscription in live.subscriptions.each():
             subscription.stop()
             subscription.on_end(subscription)
         self.groups.leave_soon(streams.group(live.key))

@@ -2,99 +2,26 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
 from realtime import streams
+from realtime.audience import Audience
 from realtime.conf import limits
 from realtime.counters import count
-from realtime.eager import between_tasks
 from realtime.frames import Event
 from realtime.groups import detached
 from realtime.log import OpenStream
-from realtime.messages import Subscribe, WSMethod, answer_frame
+from realtime.messages import answer_frame
 from realtime.ordering import Ordering
 from realtime.pages import Pages
 from realtime.publish import open_stream
 from realtime.replay import newest_by_entity
 from realtime.shared_read import SharedRead
-from realtime.subscriptions import After, Anew, Each, Subscription
+from realtime.socket_subscription import SocketSubscription
+from realtime.subscriptions import After, Anew, Each
 from realtime.threads import in_thread
 
 logger = logging.getLogger(__name__)
-
-
-class Sender(Protocol):
-    """The writer of a socket, as its subscriptions see it."""
-
-    def ready(self, subscription: "SocketSubscription") -> None: ...
-    def answer(self, frame: str) -> None: ...
-    def send_now(self, frame: str) -> bool: ...
-    def hold(self) -> None: ...
-    def release(self) -> None: ...
-
-
-class SocketSubscription(Subscription[Event]):
-    """A subscription with what its socket knows of it. `method` is that of its subscribe, `target` what the client
-    calls the stream, `snapshot_limit` the most entities that a snapshot may have; `on_end` is told when the stream is
-    gone. `heard` is up to where its client has had the events."""
-
-    __slots__ = ("_heard", "_writer", "method", "on_end", "snapshot_limit", "target")
-
-    def __init__(
-        self,
-        key: str,
-        method: WSMethod,
-        wish: Subscribe,
-        *,
-        writer: Sender,
-        on_end: "Callable[[SocketSubscription], None]",
-    ) -> None:
-        super().__init__(
-            key,
-            numbered=wish.numbered,
-            max_events=limits.BUFFER_EVENTS,
-            max_bytes=limits.BUFFER_BYTES,
-        )
-        self.method, self.target = method, wish.target
-        self.snapshot_limit: int = wish.limit or limits.SNAPSHOT_LIMIT
-        self._writer, self.on_end = writer, on_end
-        self._heard = 0  # while it is lost
-
-    def wake(self) -> None:
-        self._writer.ready(self)
-
-    def answer(self, frame: str) -> None:
-        """Sends it before all events."""
-        self._writer.answer(frame)
-
-    def offer_together(self, events: Sequence[Event]) -> int:
-        """`offer` for each of them; what can be sent goes out together. Returns how often the buffer was full."""
-        self._writer.hold()
-        try:
-            return sum(not self.offer(event) for event in events)
-        finally:
-            self._writer.release()
-
-    def send_now(self, event: Event) -> bool:
-        if self.numbered:
-            return self._writer.send_now(event.numbered_frame)
-        return event.is_added or self._writer.send_now(event.frame)
-
-    def frame_of(self, event: Event) -> str | None:
-        """What the client gets of it."""
-        if self.numbered:
-            return event.numbered_frame
-        return None if event.is_added else event.frame
-
-    @property
-    def heard(self) -> int:
-        return self._heard if self.is_lost else self.cursor
-
-    def lose_history(self, heard: int) -> None:
-        """`lose`; in the history that the snapshot will be of, the client has had the events up to `heard`."""
-        self._heard = heard
-        self.lose()
 
 
 class LiveStream:
@@ -103,8 +30,7 @@ class LiveStream:
     def __init__(self, key: str, pages: Pages) -> None:
         self.key = key
         self.channel = None if streams.is_notifications(key) else key
-        # In the order in which they came, which is mostly that of their memory: a set would go through it at random.
-        self.subscriptions: dict[SocketSubscription, None] = {}
+        self.subscriptions = Audience()
         self.stream: OpenStream | None = None  # as it stood when it was opened; id and epoch are used
         self.ordering: Ordering[Event] = Ordering(0)
         self._pages = pages
@@ -150,24 +76,12 @@ class LiveStream:
             return
         if self.stream is None:
             self.ordering.hear_of(last)
-            for subscription in self.subscriptions:
+            for subscription in self.subscriptions.each():
                 subscription.lag(last)
             return
-        self._hand_on(self.ordering.receive(events))
+        self.subscriptions.hand_on(self.ordering.receive(events))
         self.ordering.hear_of(last)
         self._mend_soon(at_once=not events)
-
-    def _hand_on(self, events: Sequence[Event]) -> None:
-        with between_tasks():
-            if len(events) == 1:
-                (event,) = events
-                for subscription in self.subscriptions:
-                    if not subscription.offer(event):
-                        count("subscriptions_behind")
-            elif events:
-                for subscription in self.subscriptions:
-                    if behind := subscription.offer_together(events):
-                        count("subscriptions_behind", behind)
 
     # Mending
 
@@ -195,7 +109,7 @@ class LiveStream:
                     self.restart()
                 elif page.holds(self.ordering.position + 1):
                     count("gaps_mended")
-                    self._hand_on(self.ordering.receive(page.events))
+                    self.subscriptions.hand_on(self.ordering.receive(page.events))
                     continue
                 elif self.ordering.position > position:
                     continue  # announcements have come meanwhile, and what is missing now is something else
@@ -210,7 +124,7 @@ class LiveStream:
 
     def _leave_to_subscriptions(self, head: int) -> None:
         self.ordering.jump(head)
-        for subscription in self.subscriptions:
+        for subscription in self.subscriptions.each():
             subscription.lag(head)
 
     # What the subscriptions want from the log
@@ -249,7 +163,7 @@ class LiveStream:
             return
         former, self.stream = self.stream or stream, stream
         self.ordering = Ordering(stream.head)
-        for subscription in self.subscriptions:
+        for subscription in self.subscriptions.each():
             if subscription.is_started:
                 subscription.lose_history(self._last_heard(subscription.heard, former, stream))
             else:

@@ -121,15 +121,23 @@ class Subscription(Generic[E]):
             return False
         return self.is_lost or bool(self._buffer or self._snapshot or self.known > self.tail)
 
+    @property
+    def is_level(self) -> bool:
+        """Whether it has had all that it has heard of, so that nothing is before the event that follows."""
+        return (
+            self.is_started
+            and self.tail == self.known
+            and not (self._buffer or self._snapshot or self.is_stopped or self.is_lost)
+        )
+
+    def pass_to(self, seq: int) -> None:
+        """It was level, and has had the events up to this number since."""
+        self.cursor = self.tail = self.known = seq
+
     def offer(self, event: E) -> bool:
         """Takes the stream's next event as it happens. Returns False where it found the buffer full."""
-        if (
-            event.seq == self.tail + 1 == self.known + 1
-            and self.is_started
-            and not (self._buffer or self._snapshot or self.is_stopped or self.is_lost)
-            and self.send_now(event)
-        ):
-            self.cursor = self.tail = self.known = event.seq
+        if event.seq == self.tail + 1 and self.is_level and self.send_now(event):
+            self.pass_to(event.seq)
             return True
         self.known = max(self.known, event.seq)
         if not self.is_started or self.is_stopped or self.is_lost or event.seq <= self.tail:

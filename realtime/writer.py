@@ -15,8 +15,8 @@ from realtime.conf import limits
 from realtime.counters import count
 from realtime.eager import begin, between_tasks
 from realtime.latch import Latch
-from realtime.live_stream import SocketSubscription
 from realtime.serving import Outlet
+from realtime.socket_subscription import SocketSubscription
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +121,7 @@ class Writer:
                 self._sending = self._send({"type": "websocket.send", "text": frame})
             if self._sending:
                 self._wake()
-        except Exception as error:  # the task's own end, and no concern of whoever has brought the frame
+        except (Exception, asyncio.CancelledError) as error:  # the task's own end, not that of who brought the frame
             self._wake(error)
         return True
 
@@ -135,7 +135,7 @@ class Writer:
         if self._outlet:
             self._outlet.release()
 
-    def _wake(self, error: Exception | None = None) -> None:
+    def _wake(self, error: BaseException | None = None) -> None:
         self._is_idle = False
         if self._idle.done():
             return  # the task has been cancelled

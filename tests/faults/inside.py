@@ -15,7 +15,7 @@ from realtime.hub import hub_of_this_loop, live_hubs
 
 async def inside(request: HttpRequest) -> JsonResponse:
     hub = hub_of_this_loop()
-    subscriptions = [each for live in hub.streams.values() for each in live.subscriptions] if hub else []
+    subscriptions = [each for live in hub.streams.values() for each in live.subscriptions.each()] if hub else []
     current = asyncio.current_task()
     return JsonResponse(
         {

@@ -325,7 +325,7 @@ async def test_a_slow_sockets_memory_is_bounded(live_client, user, execution, se
     client = await live_client(user, room=1)
     await client.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk), "after": 0})
     (live,) = [live for key, live in hub_of_this_loop().streams.items() if "graph_exec" in key]
-    (subscription,) = live.subscriptions
+    (subscription,) = live.subscriptions.each()
     most = []
     offer = Subscription.offer
 

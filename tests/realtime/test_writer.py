@@ -9,8 +9,8 @@ from pytest_django import Settings
 
 from realtime.counters import counts
 from realtime.frames import Event
-from realtime.live_stream import SocketSubscription
 from realtime.messages import Subscribe, WSMethod
+from realtime.socket_subscription import SocketSubscription
 from realtime.subscriptions import After
 from realtime.writer import Writer
 
