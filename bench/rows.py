@@ -221,7 +221,7 @@ ROWS: Mapping[str, tuple[Measure, tuple[str, ...]]] = {
     "one": (Bench.one_to_one, _DELIVERY),
     "record": (Bench.record, ("runwire",)),
     "sockets": (Bench.sockets, (*_OURS, "channels-daphne", "channels-uvicorn", "fastapi", "raw-daphne")),
-    "scale": (Bench.scale, ("runwire", "raw-daphne", "fastapi")),
+    "scale": (Bench.scale, ("runwire", "raw-daphne", "fastapi", "bare-sockets")),
     "storm-many": (Bench.storm_many, _OURS),
     "storm-one": (Bench.storm_one, _OURS),
     "replay": (Bench.replay, (*_OURS, "raw-daphne", "raw-uvicorn")),

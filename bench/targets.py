@@ -18,6 +18,7 @@ _COMMANDS: Mapping[str, Sequence[str]] = {
     "Daphne": (sys.executable, "-m", "daphne", "-v", "0", "-b", "127.0.0.1", "-p", "{port}", "{app}"),
     "uvicorn": (sys.executable, *_UVICORN, *_UVICORN_QUIET),
     "Node": ("node", "{app}", "{port}"),
+    "none": (sys.executable, "-m", "{app}", "{port}"),
 }
 
 
@@ -68,6 +69,7 @@ _ALL = (
     Target("fastapi", "uvicorn", "bench.peers.fastapi_app:app", "redis"),
     Target("raw-uvicorn", "uvicorn", **_RAW),
     Target("raw-daphne", "Daphne", **_RAW),
+    Target("bare-sockets", "none", "bench.peers.bare_sockets", "redis"),
     Target("channels-uvicorn", "uvicorn", **_CHANNELS),
     Target("channels-daphne", "Daphne", **_CHANNELS),
     Target("channels-core-daphne", "Daphne", **_CHANNELS, layer="Redis core"),
