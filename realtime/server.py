@@ -34,7 +34,6 @@ from typing import Any
 
 from daphne.cli import CommandLineInterface
 from daphne.endpoints import build_endpoint_description_strings
-from daphne.server import Server
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
@@ -49,6 +48,7 @@ from realtime.counters import count
 from realtime.drain import Drain
 from realtime.inbound_queue import InboundQueue, Message
 from realtime.server_http import LiveHTTPFactory
+from realtime.server_rounds import RoundsServer
 from realtime.server_socket import LiveProtocol, figures, with_options_of
 
 logger = logging.getLogger("realtime.server")  # by name: run as a program, this module is `__main__`
@@ -90,7 +90,7 @@ class CannotListen(Exception):  # noqa: N818 - it names what happened, and its t
     """An address that cannot be listened on; str() of it says which, and why, in one line."""
 
 
-class LiveServer(Server):
+class LiveServer(RoundsServer):
     """Takes Daphne's arguments. `ready_callable` is called when every endpoint listens."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -174,6 +174,7 @@ class LiveServer(Server):
         refusal = self._admit(protocol, scope["client"])
         work = self._refuse(protocol, queue, refusal) if refusal else self._application_of(protocol, scope, queue)
         self.connections[protocol]["application_instance"] = asyncio.ensure_future(work)
+        self.watch(protocol)
         return queue
 
     def _application_of(self, protocol: LiveProtocol, scope: dict[str, Any], queue: InboundQueue) -> Any:

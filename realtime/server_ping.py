@@ -35,10 +35,19 @@ class PatientProtocol(WebSocketProtocol):
         self.written += len(data)
         super().sendData(data, sync, chopsize)
 
-    def check_timeouts(self) -> None:  # Daphne calls it every two seconds
+    def check_timeouts(self) -> None:  # server_rounds.py calls it every two seconds, from `next_look` on
         super().check_timeouts()
         if self.autoPingPending and self.autoPingTimeoutCall is None and not self.is_pong_held_up:
             self._await_pong(self.autoPingTimeout)
+
+    @property
+    def next_look(self) -> float:
+        """Before this time (`time.time()`) check_timeouts() has nothing to do."""
+        if self.state != self.STATE_OPEN or self.autoPingPending:
+            return 0.0
+        lifetime = self.server.websocket_timeout
+        ping = self.last_ping + self.server.ping_interval
+        return float(ping if lifetime < 0 else min(ping, self.socket_opened + lifetime))
 
     def _sendAutoPing(self) -> None:
         # One at a time, as autobahn knows the answer to the last one only. To a client that is not read any number:

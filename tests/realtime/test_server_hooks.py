@@ -27,6 +27,7 @@ from realtime.server_socket import LiveProtocol, with_options_of
         (Server, "create_application", "self protocol scope", "nothing bounds what comes in, nothing is capped"),
         (Server, "kill_all_applications", "self", "clients see 1006 when the server stops"),
         (Server, "application_checker", "self", "what consumers raise while the server stops is not logged"),
+        (Server, "timeout_checker", "self", "silent sockets cost twice as much"),
         (Server, "protocol_disconnected", "self protocol", "a handshake that was refused is answered later"),
         (ReactorBase, "callFromThread", "self f args kwargs", "a second signal is not heard"),
         (HTTPFactory, "acceptableProtocols", "self", "HTTP/2 is agreed to, which the channel does not speak"),
@@ -153,6 +154,19 @@ def test_daphne_answers_a_handshake_where_we_refuse_it() -> None:
 def test_daphne_keeps_the_application_of_a_connection_where_we_put_it() -> None:
     assert '"application_instance"' in inspect.getsource(Server.create_application)
     assert '"application_instance"' in inspect.getsource(Server.application_checker)
+
+
+def test_daphne_says_when_a_connection_has_gone_where_our_rounds_look() -> None:
+    assert '["disconnected"]' in inspect.getsource(Server.protocol_disconnected)
+    assert '"disconnected"' in inspect.getsource(Server.application_checker)
+    assert "self.connections[protocol] = {" in inspect.getsource(Server.protocol_connected)
+
+
+def test_daphne_looks_at_a_connections_times_as_our_rounds_foresee() -> None:
+    source = inspect.getsource(WebSocketProtocol.check_timeouts)
+    for term in ("self.duration()", "websocket_timeout >= 0", "self.last_ping", "self.server.ping_interval"):
+        assert term in source, "A socket may be looked at too late."
+    assert "time.time() - self.socket_opened" in inspect.getsource(WebSocketProtocol.duration)
 
 
 def test_a_prepared_message_is_one_frame_without_a_mask() -> None:
