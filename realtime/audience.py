@@ -67,7 +67,7 @@ class Audience:
         for subscription in list(self._apart):
             if not subscription.offer(event):
                 count("subscriptions_behind")
-            elif subscription.is_level:
+            elif subscription.is_level and subscription.tail == event.seq:  # it may have read ahead
                 self._step_in(subscription)
 
     def _step_in(self, subscription: SocketSubscription) -> None:

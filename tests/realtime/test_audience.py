@@ -175,14 +175,24 @@ async def test_a_full_buffer_is_counted(settings: Settings) -> None:
     assert counts()["subscriptions_behind"] == before + 1
 
 
+async def test_one_that_has_read_ahead_is_in_step_only_when_the_others_are_there() -> None:
+    ahead = Socket()
+    audience = audience_of(ahead.subscribe(cursor=3))
+    log = [event(seq) for seq in range(1, 6)]
+    for each in log:
+        audience.hand_on([each])
+    assert ahead.frames == expected(log[3:], numbered=True)
+
+
 deeds = st.lists(
     st.one_of(
-        st.tuples(st.just("events"), st.lists(st.sampled_from(["notification", ADDED]), min_size=1, max_size=4)),
+        st.tuples(st.just("record"), st.lists(st.sampled_from(["notification", ADDED]), min_size=1, max_size=4)),
+        st.tuples(st.just("hand on"), st.integers(1, 3)),
         st.tuples(st.just("join"), st.booleans()),
         st.tuples(st.sampled_from(["leave", "hold up", "catch up"]), st.integers(0, 5)),
         st.tuples(st.just("look"), st.none()),
     ),
-    max_size=40,
+    max_size=60,
 )
 
 
@@ -192,19 +202,23 @@ def test_whatever_happens_each_gets_all_from_its_beginning_to_its_end(deeds: Seq
 
 
 async def play(deeds: Sequence[tuple[str, Any]]) -> None:
-    audience, log = Audience(), list[Event]()
+    """The log is ahead of what has been handed on, and whoever catches up reads all of it."""
+    audience, log, handed_on = Audience(), list[Event](), 0
     watching: list[tuple[Socket, SocketSubscription, int]] = []
 
     def check(socket: Socket, subscription: SocketSubscription, start: int) -> None:
         audience.each()
+        subscription.lag(len(log))
         socket.catch_up(subscription, log)
         assert socket.frames == expected(log[start:], subscription.numbered)
 
     for deed, of in deeds:
-        if deed == "events":
-            new = [event(len(log) + number, method) for number, method in enumerate(of, 1)]
-            log += new
-            audience.hand_on(new)
+        if deed == "record":
+            log += [event(len(log) + number, method) for number, method in enumerate(of, 1)]
+        elif deed == "hand on":
+            events = log[handed_on : handed_on + of]
+            handed_on += len(events)
+            audience.hand_on(events)
         elif deed == "join":
             socket = Socket()
             watching.append((socket, socket.subscribe(numbered=of, cursor=len(log)), len(log)))
@@ -216,6 +230,8 @@ async def play(deeds: Sequence[tuple[str, Any]]) -> None:
             if deed == "hold up":
                 socket.is_open = False
             elif deed == "catch up" and not socket.is_open:
+                audience.each()
+                subscription.lag(len(log))
                 socket.catch_up(subscription, log)
             elif deed == "leave":
                 check(*watching.pop(of))

@@ -415,3 +415,18 @@ async def test_a_connection_that_takes_nothing_more_ends_the_writer_quietly(conn
     connection.socket.is_broken = True
     connection.writer.answer("answer")
     await asyncio.wait_for(connection.running, PATIENCE)
+
+
+async def test_a_send_that_is_cancelled_does_not_concern_whoever_has_brought_the_frame(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def send(message: dict[str, Any]) -> None:
+        raise asyncio.CancelledError
+
+    live = connection.subscribe("a")
+    assert await connection.socket.is_quiet()
+    monkeypatch.setattr(connection.writer, "_outlet", None)
+    monkeypatch.setattr(connection.writer, "_send", send)
+    assert live.offer(event(1))
+    await asyncio.wait({connection.running}, timeout=PATIENCE)
+    assert connection.running.cancelled()
