@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pytest_django import Settings
 
@@ -196,6 +197,7 @@ deeds = st.lists(
 )
 
 
+@hypothesis_settings(max_examples=400)
 @given(deeds)
 def test_whatever_happens_each_gets_all_from_its_beginning_to_its_end(deeds: Sequence[tuple[str, Any]]) -> None:
     asyncio.run(play(deeds))
