@@ -273,7 +273,7 @@ async def test_when_the_server_is_gone_the_page_says_so_and_catches_up_when_it_i
     await tab.shows("#run-status", "Running")
     await tab.shows("#run-count", "1 of 6")
     assert [int(text) for text in await tab.page.locator(".event-seq").all_inner_texts()] == [4, 3, 2, 1]
-    await tab.check(but_for="WebSocket connection|net::ERR_CONNECTION")
+    await tab.check(but_for="WebSocket connection|net::ERR_(CONNECTION|SOCKET_NOT_CONNECTED)")
 
 
 async def test_who_is_signed_out_meanwhile_is_told(
