@@ -59,8 +59,7 @@ class Audience:
         if event.seq != self._level + 1:
             self._break_step()
         for numbered, in_step in self._in_step.items():
-            if in_step and (numbered or not event.is_added):
-                frame = event.numbered_frame if numbered else event.frame
+            if in_step and (frame := event.frame_for(numbered)) is not None:
                 for writer in [writer for writer in in_step if not writer.send_now(frame)]:
                     self._step_out(in_step.pop(writer))
         self._level = event.seq

@@ -23,6 +23,12 @@ class Event:
         """Whether only subscriptions with numbers get it."""
         return self.method in ADDED_EVENTS
 
+    def frame_for(self, numbered: bool) -> str | None:
+        """What a client gets of it, by whether it knows numbers; None where that is nothing."""
+        if numbered:
+            return self.numbered_frame
+        return None if self.is_added else self.frame
+
     def __getattr__(self, name: str) -> str:
         """The form of the frame that was not asked for before."""
         if name == "frame":

@@ -62,15 +62,12 @@ class SocketSubscription(Subscription[Event]):
             self.writer.release()
 
     def send_now(self, event: Event) -> bool:
-        if self.numbered:
-            return self.writer.send_now(event.numbered_frame)
-        return event.is_added or self.writer.send_now(event.frame)
+        frame = self.frame_of(event)
+        return frame is None or self.writer.send_now(frame)
 
     def frame_of(self, event: Event) -> str | None:
         """What the client gets of it."""
-        if self.numbered:
-            return event.numbered_frame
-        return None if event.is_added else event.frame
+        return event.frame_for(self.numbered)
 
     @property
     def heard(self) -> int:

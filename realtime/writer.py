@@ -68,7 +68,7 @@ class Writer:
         try:
             while True:
                 if (frame := self._next_frame()) is not None:
-                    await self._send({"type": "websocket.send", "text": frame})
+                    await self._send(_message(frame))
                     continue
                 self._idle, self._is_idle = asyncio.get_running_loop().create_future(), True
                 await self._idle
@@ -116,9 +116,9 @@ class Writer:
             return False
         try:
             if self._outlet is None:
-                self._sending = begin(self._send({"type": "websocket.send", "text": frame}), self._task)
+                self._sending = begin(self._send(_message(frame)), self._task)
             elif not self._outlet.send(frame):
-                self._sending = self._send({"type": "websocket.send", "text": frame})
+                self._sending = self._send(_message(frame))
             if self._sending:
                 self._wake()
         except (Exception, asyncio.CancelledError) as error:  # the task's own end, not that of who brought the frame
@@ -198,3 +198,7 @@ class Writer:
         self._queued.discard(subscription)
         if subscription.has_work:
             self.ready(subscription)
+
+
+def _message(frame: str) -> dict[str, Any]:
+    return {"type": "websocket.send", "text": frame}

@@ -50,3 +50,17 @@ def test_the_events_of_part_2_are_those_that_the_base_protocol_does_not_know() -
         "execution_deleted",
         "node_execution_deleted",
     }
+
+
+@pytest.mark.parametrize(
+    ("method", "numbered", "form"),
+    [
+        ("notification", True, "numbered_frame"),
+        ("notification", False, "frame"),
+        ("notification_read", True, "numbered_frame"),
+        ("notification_read", False, None),
+    ],
+)
+def test_a_client_gets_the_form_that_it_knows_or_nothing(method: str, numbered: bool, form: str | None) -> None:
+    event = Event(1, method, "{}", None)
+    assert event.frame_for(numbered) == (form and getattr(event, form))
