@@ -37,6 +37,7 @@ from executions.reported import (
     UnknownNode,
 )
 from executions.statuses import ENDED, ExecutionStatus, check_transition
+from executions.transactions import ends_in_commit
 
 
 def record(reports: Sequence[Report], *, as_batch: bool = True) -> list[GraphExecution | NodeExecution]:
@@ -44,6 +45,7 @@ def record(reports: Sequence[Report], *, as_batch: bool = True) -> list[GraphExe
 
     `as_batch` says whether `reports_recorded` is sent: it is for who must keep the order across both models."""
     using = router.db_for_write(GraphExecution)
+    commits = ends_in_commit(using)
     with transaction.atomic(using):
         batch = _Batch(reports, using)
         found = []
@@ -53,7 +55,7 @@ def record(reports: Sequence[Report], *, as_batch: bool = True) -> list[GraphExe
             except (ValueError, ObjectDoesNotExist) as error:
                 raise ReportRefused(index, error) from error
         batch.write()
-        batch.tell(as_batch)
+        batch.tell(as_batch, commits)
         return found
 
 
@@ -98,8 +100,8 @@ class _Batch:
         rows.insert(self._new.values(), self._using)
         rows.update(self._changed[NodeExecution].values(), self._names[NodeExecution], self._using)
 
-    def tell(self, as_batch: bool) -> None:
-        told = {}
+    def tell(self, as_batch: bool, commits: bool) -> None:
+        told = {"commits_next": commits and len(self._events) == 1}
         if as_batch and self._events:
             told["of_reports"] = True
             signals.reports_recorded.send(sender=None, events=[event for _, event in self._events])

@@ -3,7 +3,7 @@ that raises makes the change fail, and a rolled-back change leaves nothing behin
 
 Each takes `sender` (the model) and either `event` (one change) or `events` (those of one bulk write, in the order of
 the rows' primary keys, or of a batch of reports, in the order of the reports), of the class from `executions.events`
-named beside it.
+named beside it. With `commits_next=True` nothing but the commit comes after the receivers.
 """
 
 from django.dispatch import Signal

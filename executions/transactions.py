@@ -19,13 +19,19 @@ class Refused(Exception):  # noqa: N818 - never seen outside: one_change() raise
         self.error = error
 
 
+def ends_in_commit(using: str | None) -> bool:
+    """Whether an atomic block that began now would end with the commit, and not inside another one."""
+    return transaction.get_autocommit(using)
+
+
 @contextmanager
-def one_change(using: str | None) -> Iterator[None]:
-    """One atomic block. `Refused` inside it becomes the error it carries, and leaves the block around this one usable;
-    any other error dooms that one, since something may have been written."""
+def one_change(using: str | None) -> Iterator[bool]:
+    """One atomic block; gives whether it ends with the commit. `Refused` inside it becomes the error it carries, and
+    leaves the block around this one usable; any other error dooms that one, since something may have been written."""
+    commits = ends_in_commit(using)
     try:
         with transaction.atomic(using=using, savepoint=False):
-            yield
+            yield commits
     except Refused as refused:
         if transaction.get_connection(using).in_atomic_block:
             transaction.set_rollback(False, using=using)

@@ -2,7 +2,7 @@
 for the socket.
 
 A page reads an execution, and goes on with `{"after": head, "epoch": epoch}` on the socket, without a gap. Why there is
-none: an event gets its number after the commit of its change, so what the head counts is in the state that the same
+none: an event has a number only once its change is committed, so what the head counts is in the state that the same
 moment shows. An event that is committed and not yet numbered comes after the head, and is sent although the state shows
 it already; a state twice does no harm.
 """

@@ -1,9 +1,10 @@
 """The log's writing side: insert in the writer's transaction, number after its commit. `replay.py` reads it,
 `retention.py` shortens it.
 
-Why in two steps: a head that is locked inside the writer's transaction makes ordinary code deadlock, since users' code
-saves in any order. So an insert locks nothing that another insert could want, and the numbers are given by a short
-transaction of its own, which locks the heads of its streams in the order of their keys.
+Why in two steps: a writer that waits for a stream's head inside its transaction makes ordinary code deadlock, since
+users' code saves in any order. So an insert locks nothing that another insert could want, and the numbers are given by
+a short transaction of its own, which locks the heads of its streams in the order of their keys. numbering.py knows when
+one step is enough.
 """
 
 from collections.abc import Iterable, Sequence
@@ -72,11 +73,9 @@ def database() -> str:
 
 def insert(entries: Sequence[Entry]) -> None:
     """Writes the entries, unnumbered, in the current transaction. Takes no lock that another writer could want.
-
-    Raises EventTooLarge, or ValueError for a key, entity or method that its column cannot hold.
-    """
+    Raises what `check` raises."""
     for entry in entries:
-        _check(entry)
+        check(entry)
     using, now = database(), timezone.now()
     for start in range(0, len(entries), _ROWS):
         chunk = entries[start : start + _ROWS]
@@ -116,7 +115,8 @@ def _insert(using: str, rows: Sequence[tuple[Any, ...]]) -> list[int]:
         return [id for (id,) in cursor.fetchall()]
 
 
-def _check(entry: Entry) -> None:
+def check(entry: Entry) -> None:
+    """Raises EventTooLarge, or ValueError for a key, entity or method that its column cannot hold."""
     size = len(entry.data.encode("utf-8", "surrogatepass"))
     if size > limits.MAX_EVENT_BYTES:
         raise EventTooLarge(

@@ -1,8 +1,8 @@
 """The log: streams and their events.
 
-An event is inserted in the transaction of the change that it tells of, with the key of its stream and without a number.
-After the commit it is numbered: it gets its stream and `seq`, and `key` is emptied. So a writer locks nothing here, and
-whatever is committed is either numbered or found by the sweep through the partial index on `key`.
+An event is inserted in the transaction of the change that it tells of. As long as it has no number it has the key of
+its stream; when it is numbered it gets its stream and `seq`, and `key` is emptied. So whatever is committed is either
+numbered or found by the sweep through the partial index on `key`. No writer waits for a stream.
 """
 
 import secrets

@@ -1,9 +1,15 @@
 """Which number an event gets: the next one of its stream, in the order in which the changes were recorded, once they
 are committed.
 
-The stream's head is locked before the events are looked at: under READ COMMITTED one statement that did both would take
-its snapshot before the lock, and miss what was committed while it waited. PostgreSQL does it all in one journey, by a
-function (migrations/0002_number_function.py); elsewhere it is a transaction of some statements.
+A pass numbers what is committed. The stream's head is locked before the events are looked at: under READ COMMITTED one
+statement that did both would take its snapshot before the lock, and miss what was committed while it waited.
+
+On PostgreSQL an event whose transaction commits next needs no pass: it is inserted with its number where nobody has
+locked the head and nothing that was committed before it waits for one. A head is locked in a writer's transaction then;
+yet nobody can be deadlocked by it, because a writer does not wait for a head, and a pass, which does, holds nothing
+that a writer waits for.
+
+PostgreSQL does either in one journey, by functions (migrations/); elsewhere a pass is a transaction of some statements.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,15 +18,52 @@ from operator import itemgetter
 from typing import Any
 
 from django.db import connections, transaction
+from django.utils import timezone
 
+from realtime import log
 from realtime.conf import limits
-from realtime.log import END, LogEvent, Numbered, database, lock, make
+from realtime.log import END, Entry, LogEvent, Numbered, database, lock, make
 from realtime.models import Stream, StreamEvent
 
 _MOST = 500  # events of a stream that one transaction numbers, and holds in memory
+_SILENCE = "10s"  # of a writer between a number and its commit; then PostgreSQL ends it, and the head is free
 
 Row = tuple[str, str, int | None, str, str | None]
 """Key, epoch, and an event's number, method and data. A stream without new events has one row, without a number."""
+
+
+def insert(entries: Sequence[Entry], *, commits_next: bool) -> tuple[list[Numbered], set[str]]:
+    """Writes the entries in the current transaction, as `log.insert` does. Returns the numbers that they have got, to
+    be announced after the commit, and the keys of the streams in which they wait for a pass.
+
+    `commits_next` says that nothing but the commit comes after this. Only then a number is taken along: until the
+    commit all others of the stream wait for theirs.
+    """
+    using = database()
+    if commits_next and len(entries) == 1 and entries[0].method != END and connections[using].vendor == "postgresql":
+        return _insert_one(using, entries[0])
+    log.insert(entries)
+    return [], {place.key for entry in entries for place in entry.places}
+
+
+def _insert_one(using: str, entry: Entry) -> tuple[list[Numbered], set[str]]:
+    log.check(entry)
+    keys, entities = zip(*entry.places, strict=True)
+    size = len(entry.data.encode())
+    with connections[using].cursor() as cursor:
+        cursor.execute(
+            "SELECT * FROM realtime_record(%s, %s, %s, %s, %s, %s, %s)",
+            [list(keys), list(entities), entry.method, entry.data, size, timezone.now(), _SILENCE],
+        )
+        rows = cursor.fetchall()
+    data = entry.data if size <= limits.MAX_INLINE_BYTES else None
+    numbered, waiting = [], set()
+    for key, (_, epoch, seq) in zip(keys, rows, strict=True):
+        if seq is None:
+            waiting.add(key)
+        else:
+            numbered.append(Numbered(key, epoch, [LogEvent(seq, entry.method, data)]))
+    return numbered, waiting
 
 
 def number(keys: Iterable[str]) -> list[Numbered]:

@@ -68,12 +68,18 @@ def publish_reports(events: Sequence[GraphExecutionEvent | NodeExecutionEvent], 
 
 def _connect(signal: Signal, entries_of: Callable[[Any], list[Entry]]) -> None:
     def publish_changes(
-        sender: type, event: Any = None, events: Sequence[Any] = (), of_reports: bool = False, **kwargs: Any
+        sender: type,
+        event: Any = None,
+        events: Sequence[Any] = (),
+        of_reports: bool = False,
+        commits_next: bool = False,
+        **kwargs: Any,
     ) -> None:
         if of_reports:
             return  # `publish_reports` has done so
         changes = [event] if event is not None else events
-        publish_entries([entry for change in changes for entry in entries_of(change)])
+        entries = [entry for change in changes for entry in entries_of(change)]
+        publish_entries(entries, commits_next=commits_next and len(signal.receivers) == 1)
 
     signal.connect(publish_changes, weak=False, dispatch_uid=entries_of.__name__)
 

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Self, cast
 
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.db import models, router
+from django.db.models.signals import post_save
 from django.dispatch import Signal
 from django.utils import timezone
 from pydantic import BaseModel
@@ -33,6 +34,7 @@ class Kept(models.Model):
     """A row with a UUID. A save is one change; afterwards the instance holds JSON as a read would give it."""
 
     _is_raw = False  # while a fixture is loaded
+    _commits_next = False  # nothing comes between the writing of the row, with its signal, and the commit
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
 
@@ -58,7 +60,8 @@ class Kept(models.Model):
         update_fields: Iterable[str] | None = None,
     ) -> None:
         using = using or router.db_for_write(type(self), instance=self)
-        with one_change(using):
+        with one_change(using) as commits:
+            self._commits_next = commits and not post_save.has_listeners(type(self))
             super().save_base(raw, force_insert, force_update, using, update_fields)
 
     def _names_of(self, update_fields: Iterable[str] | None) -> set[str]:
@@ -163,7 +166,7 @@ class Recorded(Kept):
         event = row.created_event() if created else row.changed_event(before)
         if event is not None:
             signal = self.created_signal if created else self.changed_signal
-            signal.send(sender=self._meta.concrete_model, event=event)
+            signal.send(sender=self._meta.concrete_model, event=event, commits_next=self._commits_next)
 
     def _read_guard(self, using: str | None, names: Collection[str]) -> Any:
         """What the guard holds before the row is written, for a subclass whose events depend on it."""

@@ -28,6 +28,7 @@ class Sent:
     events: list[Any]
     is_bulk: bool
     is_inside_transaction: bool
+    commits_next: bool
 
 
 class Heard(list[Sent]):
@@ -54,10 +55,17 @@ def heard() -> Iterator[Heard]:
     receivers = []
     for name, signal in SIGNALS.items():
 
-        def hear(sender: type, event: Any = None, events: Any = None, name: str = name, **kwargs: Any) -> None:
+        def hear(
+            sender: type,
+            event: Any = None,
+            events: Any = None,
+            commits_next: bool = False,
+            name: str = name,
+            **kwargs: Any,
+        ) -> None:
             assert (event is None) != (events is None)
             told = [event] if events is None else list(events)
-            heard.append(Sent(name, sender, told, events is not None, connection.in_atomic_block))
+            heard.append(Sent(name, sender, told, events is not None, connection.in_atomic_block, commits_next))
 
         signal.connect(hear)
         receivers.append((signal, hear))

@@ -318,6 +318,19 @@ def test_a_report_that_changes_nothing_of_an_execution_tells_nothing(run: GraphE
 
 
 @pytest.mark.django_db(transaction=True)
+def test_the_commit_comes_next_after_a_report_of_one_change(run: GraphExecution, heard: Heard) -> None:
+    heard.clear()
+    report_node(run, node_id="a", status="RUNNING")
+    append_node_outputs(run, node_id="a", outputs={"x": [1]})
+    assert [sent.commits_next for sent in heard] == [True, True]
+    heard.clear()
+    with transaction.atomic():
+        report_node(run, node_id="b", status="RUNNING")
+    report_execution(run, status="COMPLETED")  # with both nodes
+    assert [sent.commits_next for sent in heard] == [False, False, False]
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_receiver_that_raises_makes_the_batch_fail(run: GraphExecution, deaf: None) -> None:
     before = rows()
     with pytest.raises(CannotHearError):

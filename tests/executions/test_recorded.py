@@ -362,6 +362,36 @@ def test_the_signal_is_sent_inside_the_transaction_of_the_write(execution: Graph
     assert not connection.in_atomic_block
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_signal_says_that_the_commit_comes_next_only_where_it_does(execution: GraphExecution, heard: Heard) -> None:
+    execution.save()
+    NodeExecution.objects.create(graph_execution=execution, node_id="split")
+    assert [sent.commits_next for sent in heard] == [True, True]
+    heard.clear()
+    with transaction.atomic():
+        execution.save()
+        NodeExecution.objects.create(graph_execution=execution, node_id="split")
+    GraphExecution.objects.filter(pk=execution.pk).update(runner="r1", outputs={"a": [1]})
+    assert [sent.commits_next for sent in heard] == [False, False, False]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_commit_does_not_come_next_where_another_app_hears_of_the_save(
+    execution: GraphExecution, heard: Heard
+) -> None:
+    def hear(**kwargs: Any) -> None:
+        pass
+
+    post_save.connect(hear, sender=GraphExecution)
+    try:
+        execution.save()
+        NodeExecution.objects.create(graph_execution=execution, node_id="split")
+    finally:
+        post_save.disconnect(hear, sender=GraphExecution)
+    execution.save()
+    assert [sent.commits_next for sent in heard] == [False, True, True]
+
+
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [

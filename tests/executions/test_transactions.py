@@ -30,6 +30,20 @@ def test_a_change_is_one_transaction() -> None:
     assert names() == {"a", "b"}
 
 
+def test_a_change_says_whether_it_ends_with_the_commit() -> None:
+    with one_change(None) as commits:
+        assert commits
+        with one_change(None) as commits:
+            assert not commits
+    connection.set_autocommit(False)
+    try:
+        with one_change(None) as commits:
+            assert not commits
+    finally:
+        connection.rollback()
+        connection.set_autocommit(True)
+
+
 def test_an_error_takes_the_whole_change_back() -> None:
     with pytest.raises(ZeroDivisionError), one_change(None):
         add_and_fail("a")

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -80,7 +81,9 @@ def write_and_die(execution: str, moment: str) -> None:
 
     owner, name = {"before numbering": (numbering, "number"), "before announcing": (announcer, "announce")}[moment]
     setattr(owner, name, die)
-    report_node(GraphExecution(pk=execution), node_id="dying", status="QUEUED")
+    # On its own it would be committed with its number.
+    with transaction.atomic() if moment == "before numbering" else nullcontext():
+        report_node(GraphExecution(pk=execution), node_id="dying", status="QUEUED")
     while log.unnumbered(1):  # the sweep of a server was faster, and this one is not needed: once more
         time.sleep(0.01)
     write_and_die(execution, moment)

@@ -3,13 +3,13 @@
 import threading
 
 import pytest
-from django.db import connection, transaction
+from django.db import Error, connection, transaction
 from pytest_django import Settings
 
 from realtime import log, numbering
-from realtime.log import Entry, LogEvent, Place
+from realtime.log import END, Entry, LogEvent, Numbered, Place
 from realtime.models import Stream, StreamEvent
-from realtime.publish import publish, settle
+from realtime.publish import open_stream, publish, settle
 from tests.realtime.side_by_side import Thread, held, side_by_side, until_released, until_waiting
 from tests.realtime.test_log import EXECUTION, GRAPH, KEY, OTHER, both, sent
 
@@ -38,6 +38,178 @@ def test_a_pass_tells_the_data_of_both_places_unless_it_is_large(settings: Setti
     for numbered in numbering.number([EXECUTION, GRAPH]):
         assert [event.data for event in numbered.events] == [small, None]
     assert [event[2] for event in sent(GRAPH)] == [event[2] for event in sent(EXECUTION)] == [small, large]
+
+
+# With the insert
+
+
+def place(key: str = KEY, entity: str = "order") -> Entry:
+    return Entry("order_changed", "{}", (Place(key, entity),))
+
+
+def insert(entry: Entry, *, commits_next: bool = True) -> tuple[list[Numbered], set[str]]:
+    """In a transaction of its own."""
+    with transaction.atomic():
+        return numbering.insert([entry], commits_next=commits_next)
+
+
+def history(key: str = KEY) -> list[tuple[str, int | None]]:
+    return list(StreamEvent.objects.filter(stream__key=key).order_by("seq").values_list("entity", "seq"))
+
+
+@pytest.mark.postgres
+def test_what_is_committed_next_is_inserted_with_its_number() -> None:
+    stream = open_stream(KEY)
+    assert insert(place()) == ([Numbered(KEY, stream.epoch, [LogEvent(1, "order_changed", "{}")])], set())
+    assert insert(place()) == ([Numbered(KEY, stream.epoch, [LogEvent(2, "order_changed", "{}")])], set())
+    assert history() == [("order", 1), ("order", 2)]
+    assert Stream.objects.get(key=KEY).head == 2
+
+
+@pytest.mark.postgres
+def test_an_event_of_two_streams_gets_a_number_in_each_and_tells_its_data_unless_that_is_large(
+    settings: Settings,
+) -> None:
+    settings.REALTIME = {"MAX_INLINE_BYTES": 20}
+    for key in (EXECUTION, GRAPH):
+        open_stream(key)
+    small, large = '{"n":1}', '{"n":"' + "é" * 8 + '"}'
+    for seq, (data, told) in enumerate([(small, small), (large, None)], start=1):
+        numbered, waiting = insert(both(data))
+        assert [(each.key, each.events) for each in numbered] == [
+            (EXECUTION, [LogEvent(seq, "graph_execution_event", told)]),
+            (GRAPH, [LogEvent(seq, "graph_execution_event", told)]),
+        ]
+        assert not waiting
+    assert [event[2] for event in sent(GRAPH)] == [event[2] for event in sent(EXECUTION)] == [small, large]
+    assert StreamEvent.objects.exclude(data=None).count() == 2
+
+
+def test_what_may_not_be_committed_for_a_while_waits_for_a_pass() -> None:
+    open_stream(KEY)
+    assert insert(place(), commits_next=False) == ([], {KEY})
+    assert log.unnumbered(1) == [KEY]
+    with transaction.atomic():
+        publish(KEY, "order_changed", "order", {})
+        assert not history()
+    assert history() == [("order", 1), ("order", 2)]
+
+
+def test_an_event_of_a_new_stream_waits_for_a_pass_which_makes_it() -> None:
+    assert insert(place()) == ([], {KEY})
+    assert not Stream.objects.exists()
+
+
+@pytest.mark.postgres
+def test_the_end_of_a_stream_gets_no_number() -> None:
+    open_stream(KEY)
+    assert insert(Entry(END, "null", (Place(KEY, ""),))) == ([], {KEY})
+
+
+@pytest.mark.postgres
+def test_an_event_does_not_overtake_one_that_waits_for_its_number() -> None:
+    open_stream(KEY)
+    log.insert([place(entity="first")])
+    assert insert(place(entity="second")) == ([], {KEY})
+    settle([KEY])
+    assert history() == [("first", 1), ("second", 2)]
+
+
+@pytest.mark.postgres
+def test_an_event_whose_stream_is_locked_does_not_wait_for_it() -> None:
+    for key in (EXECUTION, GRAPH):
+        open_stream(key)
+
+    def lock(begun: threading.Event) -> None:
+        with transaction.atomic():
+            log.lock([EXECUTION])
+            begun.set()
+            until_released()
+
+    with held(lock):
+        numbered, waiting = insert(both("{}"))
+        assert [each.key for each in numbered] == [GRAPH]
+        assert waiting == {EXECUTION}
+    settle([EXECUTION])
+    assert_contiguous(EXECUTION, 1)
+    assert_contiguous(GRAPH, 1)
+
+
+@pytest.mark.postgres
+def test_a_number_that_is_rolled_back_is_given_again() -> None:
+    open_stream(KEY)
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        numbering.insert([place(entity="gone")], commits_next=True)
+        raise ZeroDivisionError
+    insert(place())
+    assert history() == [("order", 1)]
+
+
+@pytest.mark.postgres
+def test_a_pass_waits_for_a_number_that_is_not_committed_and_goes_on_from_there() -> None:
+    open_stream(KEY)
+
+    def record(begun: threading.Event) -> None:
+        with transaction.atomic():
+            numbering.insert([place(entity="first")], commits_next=True)
+            begun.set()
+            until_released()
+
+    with held(record):
+        log.insert([place(entity="second")])
+        thread = Thread(numbering.number, [KEY])
+        assert until_waiting(thread)
+    thread.result()
+    assert history() == [("first", 1), ("second", 2)]
+
+
+@pytest.mark.postgres
+def test_under_repeatable_read_an_event_waits_for_a_pass_and_its_writer_does_not_fail() -> None:
+    open_stream(KEY)
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        assert not history()  # it has its snapshot
+        Thread(publish, KEY, "order_changed", "other", {}).result()
+        assert numbering.insert([place()], commits_next=True) == ([], {KEY})
+    settle([KEY])
+    assert history() == [("other", 1), ("order", 2)]
+
+
+@pytest.mark.postgres
+def test_a_writer_that_falls_silent_before_its_commit_is_ended_and_the_stream_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(numbering, "_SILENCE", "100ms")
+    open_stream(KEY)
+    log.insert([place(entity="other")])
+    settle([KEY])
+
+    def fall_silent(begun: threading.Event) -> None:
+        with pytest.raises(Error), transaction.atomic():
+            numbering.insert([place(entity="silent")], commits_next=True)
+            begun.set()
+            until_released()
+
+    with held(fall_silent):
+        log.insert([place(entity="next")])
+        settle([KEY])  # as soon as it is ended
+        assert history() == [("other", 1), ("next", 2)]
+    assert log.unnumbered(1) == []
+
+
+@pytest.mark.postgres
+def test_the_time_for_silence_is_that_of_one_transaction() -> None:
+    def silence() -> str:
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW idle_in_transaction_session_timeout")
+            return str(cursor.fetchone()[0])
+
+    before = silence()
+    with transaction.atomic():
+        numbering.insert([place()], commits_next=True)
+        assert silence() == numbering._SILENCE != before
+    assert silence() == before
 
 
 # Side by side

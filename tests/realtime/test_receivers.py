@@ -28,6 +28,7 @@ from executions.services import notify_user, start_execution
 from executions.statuses import ExecutionStatus
 from realtime import receivers
 from realtime.models import Stream, StreamEvent
+from realtime.publish import open_stream
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -133,6 +134,25 @@ def test_to_connect_again_tells_nothing_twice() -> None:
     receivers.connect()
     signals.node_execution_changed.send(sender=object, event=node())
     assert len(on_streams()[EXECUTION]) == 1
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("others", [False, True])
+def test_an_event_gets_its_number_with_its_insert_where_nothing_but_the_commit_comes_after_it(others: bool) -> None:
+    open_stream(EXECUTION)
+
+    def hear(**kwargs: Any) -> None:
+        """Another app, which may take its time."""
+
+    if others:
+        signals.node_execution_changed.connect(hear)
+    try:
+        with transaction.atomic():
+            signals.node_execution_changed.send(sender=object, event=node(), commits_next=True)
+            assert StreamEvent.objects.get().seq == (None if others else 1)
+    finally:
+        signals.node_execution_changed.disconnect(hear)
+    assert StreamEvent.objects.get().seq == 1
 
 
 def test_the_changes_of_a_bulk_write_keep_their_order() -> None:
