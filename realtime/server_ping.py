@@ -4,11 +4,15 @@ what we do not read. So a client is not given up because it, or the application,
 - While the socket is paused, or its client is behind, no answer is awaited: the gate, or the application, is the judge.
 - Else an answer has `--ping-timeout`, and once more the time in which a client of SLOW_READ bytes a second reads what
   may lie before the ping.
+
+Pings and their answers are most of what silent sockets cost, so both go past autobahn's general ways.
 """
 
 # ruff: noqa: N802, N815 - Twisted and autobahn name their hooks
 # mypy: disable-error-code="no-untyped-call"
 
+import struct
+import time
 from typing import Any
 
 import daphne.server  # noqa: F401 - first, since it installs the reactor
@@ -16,14 +20,20 @@ from daphne.ws_protocol import WebSocketProtocol
 
 from realtime.conf import limits
 
+_PAYLOAD = struct.Struct(">QL")  # the time and the number of a ping, as autobahn has them
+_PING = bytes([0x89, _PAYLOAD.size])  # how the frame begins: RFC 6455, 5.2
+_PONG = bytes([0x8A, 0x80 | _PAYLOAD.size])  # and then a mask of 4 bytes, for each 4 of the payload
+
 
 class PatientProtocol(WebSocketProtocol):
     """Pings with patience."""
 
     autoPingTimeout: float
+    autoPingPending: Any  # the payload of the ping that is out, or None
     is_paused = False  # what the client sends is left in the network
     written = 0  # bytes, all that was given to the transport
     _read = _written_before_ping = 0  # of these, what the client has read for certain; what came before the last ping
+    _pong_due: float | None = None  # `time.time()`; None while no answer is awaited
     _is_prolonged = False
 
     @property
@@ -35,49 +45,70 @@ class PatientProtocol(WebSocketProtocol):
         self.written += len(data)
         super().sendData(data, sync, chopsize)
 
+    def send_control_frame(self, frame: bytes) -> None:
+        """Sends a whole frame, behind everything that was sent."""
+        self.sendData(frame)
+
     def check_timeouts(self) -> None:  # server_rounds.py calls it every two seconds, from `next_look` on
         super().check_timeouts()
-        if self.autoPingPending and self.autoPingTimeoutCall is None and not self.is_pong_held_up:
-            self._await_pong(self.autoPingTimeout)
+        if self.autoPingPending:
+            self._check_pong(time.time())
 
     @property
     def next_look(self) -> float:
         """Before this time (`time.time()`) check_timeouts() has nothing to do."""
-        if self.state != self.STATE_OPEN or self.autoPingPending:
+        if self.state != self.STATE_OPEN:
             return 0.0
+        look = self.last_ping + self.server.ping_interval
+        if self.autoPingPending:
+            look = min(look, self._pong_due or 0.0)
         lifetime = self.server.websocket_timeout
-        ping = self.last_ping + self.server.ping_interval
-        return float(ping if lifetime < 0 else min(ping, self.socket_opened + lifetime))
+        return float(look if lifetime < 0 else min(look, self.socket_opened + lifetime))
 
     def _sendAutoPing(self) -> None:
-        # One at a time, as autobahn knows the answer to the last one only. To a client that is not read any number:
-        # if it has gone, its system says so.
+        # One at a time, as only the answer to the last one is known. To a client that is not read any number: if it
+        # has gone, its system says so.
         if self.state == self.STATE_OPEN and (self.is_paused or not self.autoPingPending):
-            self.stop_ping_timer()
-            self._written_before_ping, self._is_prolonged = self.written, False
-            super()._sendAutoPing()
+            self._written_before_ping, self._is_prolonged, self._pong_due = self.written, False, None
+            self.autoPingPendingSeq += 1
+            self.autoPingPending = _PAYLOAD.pack(time.time_ns(), self.autoPingPendingSeq)
+            self.send_control_frame(_PING + self.autoPingPending)
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._is_pong(data):
+            self.autoPingPending = None
+            self.onAutoPong()
+        else:
+            self._dataReceived(data)  # as autobahn's own, less the texts for a debug message that nobody reads
+
+    def _is_pong(self, data: bytes) -> bool:
+        """Whether this is the answer to our ping, and nothing but that."""
+        ping = self.autoPingPending
+        return (
+            ping is not None
+            and data[:2] == _PONG
+            and len(data) == 6 + _PAYLOAD.size
+            and not self.data
+            and self.current_frame is None
+            and self.state == self.STATE_OPEN
+            and int.from_bytes(data[6:]) ^ int.from_bytes(data[2:6] * 3) == int.from_bytes(ping)
+        )
 
     def onAutoPong(self, *args: Any) -> None:
         self._read = self._written_before_ping
-        super().onAutoPong(*args)
 
-    def onAutoPingTimeout(self) -> None:
-        self.autoPingTimeoutCall = None
-        if self.is_pong_held_up:
-            return  # check_timeouts() goes on
-        unread = (self._written_before_ping - self._read) / limits.SLOW_READ
-        if unread > 1 and not self._is_prolonged:
-            self._is_prolonged = True
-            self._await_pong(unread)
-            return
-        super().onAutoPingTimeout()
+    def _check_pong(self, now: float) -> None:
+        if self.is_pong_held_up or not self.autoPingTimeout:
+            self._pong_due = None
+        elif self._pong_due is None:
+            self._pong_due = now + self.autoPingTimeout
+        elif self._pong_due <= now:
+            unread = (self._written_before_ping - self._read) / limits.SLOW_READ
+            if unread > 1 and not self._is_prolonged:
+                self._is_prolonged, self._pong_due = True, now + unread
+            else:
+                self.onAutoPingTimeout()
 
-    def stop_ping_timer(self) -> None:
-        """Until check_timeouts() starts it again."""
-        if self.autoPingTimeoutCall is not None:
-            self.autoPingTimeoutCall.cancel()
-            self.autoPingTimeoutCall = None
-
-    def _await_pong(self, seconds: float) -> None:
-        if self.autoPingTimeout:
-            self.autoPingTimeoutCall = self.factory._batched_timer.call_later(seconds, self.onAutoPingTimeout)
+    def await_pong_anew(self) -> None:
+        """What was in the way of an answer is so no longer, or will be: it has its whole time again."""
+        self._pong_due = None

@@ -7,7 +7,10 @@ may concern.
 
 import asyncio
 import time
+from heapq import heappop, heappush
+from itertools import count
 from typing import Any
+from weakref import ref
 
 from daphne.server import Server
 from twisted.internet import reactor
@@ -15,7 +18,6 @@ from twisted.internet import reactor
 from realtime.server_ping import PatientProtocol
 
 _REAPING, _LOOKING = 1, 2  # seconds between rounds, as in Daphne
-_NEXT_LOOK = "next_look"  # in what Daphne keeps of a connection
 
 
 class RoundsServer(Server):
@@ -24,6 +26,12 @@ class RoundsServer(Server):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._ended: set[Any] = set()  # connections that have gone, or whose application has ended
+        self._looks: list[tuple[float, int, ref[Any]]] = []  # a heap: when, which of several at once, the connection
+        self._order = count()
+
+    def protocol_connected(self, protocol: Any) -> None:
+        super().protocol_connected(protocol)
+        self._look_at(protocol, 0.0)
 
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
         queue = super().create_application(protocol, scope)
@@ -49,10 +57,16 @@ class RoundsServer(Server):
         self._ended = {each for each in self._ended if "disconnected" in self.connections.get(each, ())}
 
     def timeout_checker(self) -> None:
-        now = time.time()
-        for protocol, details in list(self.connections.items()):
-            if details.get(_NEXT_LOOK, 0.0) <= now:
+        now, looked_at = time.time(), []
+        while self._looks and self._looks[0][0] <= now:
+            *_, reference = heappop(self._looks)
+            protocol: Any = reference()
+            if protocol in self.connections:
                 protocol.check_timeouts()
-                if isinstance(protocol, PatientProtocol):
-                    details[_NEXT_LOOK] = protocol.next_look
+                looked_at.append(protocol)
+        for protocol in looked_at:
+            self._look_at(protocol, protocol.next_look if isinstance(protocol, PatientProtocol) else 0.0)
         reactor.callLater(_LOOKING, self.timeout_checker)
+
+    def _look_at(self, protocol: Any, at: float) -> None:
+        heappush(self._looks, (at, next(self._order), ref(protocol)))

@@ -120,6 +120,12 @@ class LiveProtocol(PatientProtocol):
         self.outlet.is_clear = False
         super().sendData(data, sync, chopsize)
 
+    def send_control_frame(self, frame: bytes) -> None:
+        if self._is_direct:
+            self.outlet.write(frame)
+        else:
+            self.sendData(frame)
+
     def _send_at_once(self, text: str | None) -> bool:
         """Sends a text that fits a piece, if nobody waits. False where one of these is not so."""
         if not text or len(text) > limits.SEND_PIECE_BYTES // 4 or not self.gate.is_open:
@@ -191,7 +197,7 @@ class LiveProtocol(PatientProtocol):
     def _pause(self) -> None:
         self.is_paused = True
         self.transport.pauseProducing()
-        self.stop_ping_timer()
+        self.await_pong_anew()
 
     def _resume(self) -> None:
         if self.is_paused:

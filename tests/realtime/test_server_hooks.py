@@ -28,6 +28,7 @@ from realtime.server_socket import LiveProtocol, with_options_of
         (Server, "kill_all_applications", "self", "clients see 1006 when the server stops"),
         (Server, "application_checker", "self", "what consumers raise while the server stops is not logged"),
         (Server, "timeout_checker", "self", "silent sockets cost twice as much"),
+        (Server, "protocol_connected", "self protocol", "no socket is pinged"),
         (Server, "protocol_disconnected", "self protocol", "a handshake that was refused is answered later"),
         (ReactorBase, "callFromThread", "self f args kwargs", "a second signal is not heard"),
         (HTTPFactory, "acceptableProtocols", "self", "HTTP/2 is agreed to, which the channel does not speak"),
@@ -49,6 +50,8 @@ from realtime.server_socket import LiveProtocol, with_options_of
             *(WebSocketProtocol, "sendFrame", "self opcode payload fin rsv mask payload_len chopsize sync"),
             "large messages cannot be sent",
         ),
+        (WebSocketProtocol, "dataReceived", "self data", "each answer to a ping costs three times as much"),
+        (WebSocketProtocol, "_dataReceived", "self data", "nothing is received"),
         (WebSocketProtocol, "consumeData", "self", "a socket that was paused is not read on"),
         (WebSocketProtocol, "_fail_connection", "self code reason", "a flood is not closed"),
         (FileDescriptor, "pauseProducing", "self", "a slow consumer does not pause its socket"),
@@ -105,8 +108,8 @@ def test_the_options_of_autobahn_are_the_same_for_every_connection() -> None:
 
 OUR_OWN = {
     *("_admit", "_application_of", "_begin_head", "_end_head", "_figures", "_listen", "_refuse", "_too_late"),
-    *("_await_pong", "_give_up", "_pause", "_read_on", "_resume", "_send_last_frame"),
-    *("inbound_queue", "leave", "refuse", "send_in_turn", "stop_ping_timer"),
+    *("_check_pong", "_give_up", "_is_pong", "_pause", "_read_on", "_resume", "_send_last_frame"),
+    *("await_pong_anew", "inbound_queue", "leave", "refuse", "send_control_frame", "send_in_turn"),
     *("_build_frame", "_send_at_once"),
 }
 
@@ -141,8 +144,9 @@ def test_the_write_buffer_is_where_progress_is_looked_for() -> None:
 
 def test_the_ping_under_way_is_where_it_was() -> None:
     source = inspect.getsource(AutobahnProtocol)
-    for mark in ("autoPingPending", "autoPingTimeoutCall"):
-        assert f"self.{mark} = None" in source, f"autobahn has no {mark}: who is alive is dropped."
+    for mark in ("autoPingPending = None", "autoPingPendingSeq = 0", "current_frame = None"):
+        assert f"self.{mark}" in source, f"autobahn has no {mark}: who is alive is dropped."
+    assert 'ping_seq = struct.unpack(">L", payload[8:12])[0]' in source, "Who answers in pieces is dropped."
 
 
 def test_daphne_answers_a_handshake_where_we_refuse_it() -> None:

@@ -1,7 +1,12 @@
 """Who is given up because it does not answer a ping, and who is not."""
 
+import time
+from collections.abc import Callable
+
+import pytest
+
 from tests.realtime.server_process import ServerProcess, limits
-from tests.realtime.wire import CLOSE, PING, PONG, Wire, frame
+from tests.realtime.wire import CLOSE, PING, PONG, TEXT, Wire, frame
 
 GOODBYE = frame(b"\x03\xe8", CLOSE)
 
@@ -38,3 +43,57 @@ def test_a_silent_client_is_still_given_up() -> None:
     options = ("--ping-interval", "1", "--ping-timeout", "1")
     with ServerProcess(*options) as server, Wire(server.port, "/echo/silent"):
         assert server.get("/board/silent") == "1006"
+
+
+def in_two_parts(wire: Wire, pong: bytes) -> None:
+    wire.send(pong[:7])
+    time.sleep(0.05)
+    wire.send(pong[7:])
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(lambda wire, pong: wire.send(pong), id="alone"),
+        pytest.param(lambda wire, pong: wire.send(frame(b"0 hey") + pong), id="behind a message"),
+        pytest.param(lambda wire, pong: wire.send(pong + frame(b"0 hey")), id="before a message"),
+        pytest.param(in_two_parts, id="in two parts"),
+        pytest.param(lambda wire, pong: wire.send(frame(b"what?", PONG) + pong), id="behind one that nobody awaits"),
+    ],
+)
+def test_an_answer_counts_however_it_comes(answer: Callable[[Wire, bytes], None]) -> None:
+    options = ("--ping-interval", "1", "--ping-timeout", "1")
+    with ServerProcess(*options) as server, Wire(server.port, "/echo/answers") as wire:
+        for _ in range(4):
+            received = wire.receive()
+            while received is not None and received.opcode == TEXT:
+                received = wire.receive()
+            assert received is not None
+            assert received.opcode == PING
+            answer(wire, frame(received.payload, PONG))
+        wire.send(GOODBYE)
+        assert wire.close_code() == 1000
+
+
+@pytest.mark.parametrize("wrong", [b"", b"what?", b"x" * 12])
+def test_the_answer_to_another_ping_is_none(wrong: bytes) -> None:
+    options = ("--ping-interval", "1", "--ping-timeout", "1")
+    with ServerProcess(*options) as server, Wire(server.port, "/echo/wrong") as wire:
+        ping = wire.receive()
+        assert ping is not None
+        assert ping.opcode == PING
+        wire.send(frame(wrong, PONG))
+        assert server.get("/board/wrong") == "1006"
+
+
+def test_pings_have_an_answer_of_their_own_each() -> None:
+    options = ("--ping-interval", "1", "--ping-timeout", "1")
+    with ServerProcess(*options) as server, Wire(server.port, "/echo/late") as wire:
+        payloads = []
+        for _ in range(2):
+            ping = wire.receive()
+            assert ping is not None
+            payloads.append(ping.payload)
+            wire.send(frame(payloads[0], PONG))  # the second time it is too late
+        assert len(set(payloads)) == 2
+        assert server.get("/board/late") == "1006"

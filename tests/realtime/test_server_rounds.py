@@ -1,9 +1,11 @@
 """Whom the server looks at, and when."""
 
 import asyncio
+import gc
 import logging
 from types import SimpleNamespace
 from typing import Any
+from weakref import ref
 
 import daphne.server
 import pytest
@@ -22,7 +24,7 @@ class Socket(PatientProtocol):
     def __init__(self, server: RoundsServer) -> None:
         self.server = server
         self.state = self.STATE_OPEN
-        self.autoPingPending: bytes | None = None
+        self.autoPingPending = None
         self.last_ping = self.socket_opened = OPENED
         self.looks: list[float] = []
         self.client_addr, self.path = ["192.0.2.1", 1], "/ws"
@@ -58,7 +60,7 @@ def server() -> RoundsServer:
 
 
 def looks(server: RoundsServer, socket: Socket, clock: Clock, seconds: int) -> list[float]:
-    server.connections[socket] = {}
+    server.protocol_connected(socket)
     clock.callLater(2, server.timeout_checker)
     clock.pump([1.0] * seconds)
     return socket.looks
@@ -68,13 +70,19 @@ def test_a_silent_socket_is_looked_at_when_its_next_ping_is_due(server: RoundsSe
     assert looks(server, Socket(server), clock, 30) == [2.0, 26.0, 28.0, 30.0]  # it has not sent one, and has to
 
 
-def test_one_that_awaits_an_answer_is_looked_at_in_every_round(server: RoundsServer, clock: Clock) -> None:
+def test_one_whose_answer_is_held_up_is_looked_at_in_every_round(server: RoundsServer, clock: Clock) -> None:
     socket = Socket(server)
     socket.autoPingPending = b"ping"
     assert looks(server, socket, clock, 8) == [2.0, 4.0, 6.0, 8.0]
     socket.autoPingPending = None
     clock.pump([1.0] * 10)
     assert socket.looks[4:] == [10.0]
+
+
+def test_one_that_is_to_answer_is_looked_at_when_it_should_have(server: RoundsServer, clock: Clock) -> None:
+    socket = Socket(server)
+    socket.autoPingPending, socket._pong_due = b"ping", OPENED + 7
+    assert looks(server, socket, clock, 11) == [2.0, 8.0, 10.0]
 
 
 def test_one_that_is_not_open_is_looked_at_in_every_round(server: RoundsServer, clock: Clock) -> None:
@@ -100,10 +108,22 @@ class Page:
 
 def test_pages_are_looked_at_in_every_round(server: RoundsServer, clock: Clock) -> None:
     page = Page()
-    server.connections[page] = {}
+    server.protocol_connected(page)
     clock.callLater(2, server.timeout_checker)
     clock.pump([1.0] * 6)
     assert page.looks == 3
+
+
+def test_one_that_has_gone_is_not_looked_at_and_not_kept(server: RoundsServer, clock: Clock) -> None:
+    socket, other = Socket(server), Socket(server)
+    server.protocol_connected(other)
+    assert looks(server, socket, clock, 3) == other.looks == [2.0]
+    gone = ref(socket)
+    del server.connections[socket], socket
+    gc.collect()
+    assert gone() is None
+    clock.pump([1.0] * 24)
+    assert other.looks == [2.0, 26.0]
 
 
 async def test_nobody_is_gone_through_while_no_application_ends(server: RoundsServer, clock: Clock) -> None:
@@ -156,6 +176,7 @@ async def test_an_application_that_goes_on_after_its_connection_is_ended_in_time
 
 def open_socket(server: RoundsServer, application: Any) -> Any:
     socket = Socket(server)
-    server.connections[socket] = {"application_instance": asyncio.ensure_future(application)}
+    server.protocol_connected(socket)
+    server.connections[socket]["application_instance"] = asyncio.ensure_future(application)
     server.watch(socket)
     return socket
