@@ -15,7 +15,7 @@ import django
 django.setup()
 
 import socketio  # noqa: E402 - Django must be set up before the models load
-from asgiref.sync import async_to_sync  # noqa: E402
+from asgiref.sync import async_to_sync, sync_to_async  # noqa: E402
 from channels.layers import channel_layers, get_channel_layer  # noqa: E402
 from channels_redis.core import RedisChannelLayer  # noqa: E402
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model  # noqa: E402
@@ -125,8 +125,9 @@ def _frame(node: NodeExecution, number: int) -> str:
 
 
 def publish(how: str, streams: list[int], count: int, rate: float, layer: str = "") -> dict[str, Any]:
-    """Publishes up to `count` events, to the streams in turn; fewer where it is much too slow.
-    Answers when each was committed (or, for peers without a database, published), and how fast that went."""
+    """Publishes up to `count` events, to the streams in turn; fewer where it is much too slow. Whoever publishes has
+    saved the row, as users do who watch it: peers by Django's plain save.
+    Answers when each was committed (or, by peers, published), and how fast that went."""
     plan = [(number, nodes[streams[number % len(streams)]]) for number in range(count)]
     times: list[float] = []
     if how == "channels":
@@ -159,6 +160,7 @@ def _to_redis() -> Callable[..., None]:
     def send(node: NodeExecution, number: int, times: list[float]) -> None:
         # FastAPI's design serialises in the server; the others take the frame as it is.
         text = _event(node, number) if _raw_events else _frame(node, number)
+        _plain_save(node)
         times.append(time.monotonic())
         redis.publish(f"exec/{node.graph_execution_id}", text)
 
@@ -179,6 +181,7 @@ def _to_socketio() -> Callable[..., None]:
 
     def send(node: NodeExecution, number: int, times: list[float]) -> None:
         data = json.loads(_frame(node, number))
+        _plain_save(node)
         times.append(time.monotonic())
         manager.emit("event", data, room=str(node.graph_execution_id))
 
@@ -197,6 +200,7 @@ async def _publish_on_layer(plan: list[Any], rate: float, name: str, times: list
         await asyncio.sleep(max(0.0, start + number / rate - time.monotonic()))
         if is_late(start, count=len(plan), rate=rate):
             return
+        await sync_to_async(_plain_save)(node)
         times.append(time.monotonic())
         await layer.group_send(f"exec.{node.graph_execution_id}", {"type": "node.execution", "text": text})
 

@@ -2,8 +2,7 @@
 
 import time
 from collections.abc import Callable
-
-import pytest
+from contextlib import ExitStack
 
 from tests.realtime.server_process import ServerProcess, limits
 from tests.realtime.wire import CLOSE, PING, PONG, TEXT, Wire, frame
@@ -51,39 +50,46 @@ def in_two_parts(wire: Wire, pong: bytes) -> None:
     wire.send(pong[7:])
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        pytest.param(lambda wire, pong: wire.send(pong), id="alone"),
-        pytest.param(lambda wire, pong: wire.send(frame(b"0 hey") + pong), id="behind a message"),
-        pytest.param(lambda wire, pong: wire.send(pong + frame(b"0 hey")), id="before a message"),
-        pytest.param(in_two_parts, id="in two parts"),
-        pytest.param(lambda wire, pong: wire.send(frame(b"what?", PONG) + pong), id="behind one that nobody awaits"),
-    ],
-)
-def test_an_answer_counts_however_it_comes(answer: Callable[[Wire, bytes], None]) -> None:
+ANSWERS: dict[str, Callable[[Wire, bytes], None]] = {
+    "alone": lambda wire, pong: wire.send(pong),
+    "behind-a-message": lambda wire, pong: wire.send(frame(b"0 hey") + pong),
+    "before-a-message": lambda wire, pong: wire.send(pong + frame(b"0 hey")),
+    "in-two-parts": in_two_parts,
+    "behind-one-that-nobody-awaits": lambda wire, pong: wire.send(frame(b"what?", PONG) + pong),
+}
+
+
+def next_ping(wire: Wire) -> bytes:
+    """Its payload; messages that come before it are passed over."""
+    received = wire.receive()
+    while received is not None and received.opcode == TEXT:
+        received = wire.receive()
+    assert received is not None
+    assert received.opcode == PING
+    return received.payload
+
+
+def test_an_answer_counts_however_it_comes() -> None:
     options = ("--ping-interval", "1", "--ping-timeout", "1")
-    with ServerProcess(*options) as server, Wire(server.port, "/echo/answers") as wire:
+    with ServerProcess(*options) as server, ExitStack() as stack:
+        wires = {name: stack.enter_context(Wire(server.port, f"/echo/{name}")) for name in ANSWERS}
         for _ in range(4):
-            received = wire.receive()
-            while received is not None and received.opcode == TEXT:
-                received = wire.receive()
-            assert received is not None
-            assert received.opcode == PING
-            answer(wire, frame(received.payload, PONG))
-        wire.send(GOODBYE)
-        assert wire.close_code() == 1000
+            for name, wire in wires.items():
+                ANSWERS[name](wire, frame(next_ping(wire), PONG))
+        for name, wire in wires.items():
+            wire.send(GOODBYE)
+            assert wire.close_code() == 1000, name
 
 
-@pytest.mark.parametrize("wrong", [b"", b"what?", b"x" * 12])
-def test_the_answer_to_another_ping_is_none(wrong: bytes) -> None:
+def test_the_answer_to_another_ping_is_none() -> None:
     options = ("--ping-interval", "1", "--ping-timeout", "1")
-    with ServerProcess(*options) as server, Wire(server.port, "/echo/wrong") as wire:
-        ping = wire.receive()
-        assert ping is not None
-        assert ping.opcode == PING
-        wire.send(frame(wrong, PONG))
-        assert server.get("/board/wrong") == "1006"
+    with ServerProcess(*options) as server, ExitStack() as stack:
+        wires = [stack.enter_context(Wire(server.port, f"/echo/wrong-{number}")) for number in range(3)]
+        for wire, wrong in zip(wires, (b"", b"what?", b"x" * 12), strict=True):
+            next_ping(wire)
+            wire.send(frame(wrong, PONG))
+        for number in range(3):
+            assert server.get(f"/board/wrong-{number}") == "1006"
 
 
 def test_pings_have_an_answer_of_their_own_each() -> None:
@@ -91,9 +97,7 @@ def test_pings_have_an_answer_of_their_own_each() -> None:
     with ServerProcess(*options) as server, Wire(server.port, "/echo/late") as wire:
         payloads = []
         for _ in range(2):
-            ping = wire.receive()
-            assert ping is not None
-            payloads.append(ping.payload)
+            payloads.append(next_ping(wire))
             wire.send(frame(payloads[0], PONG))  # the second time it is too late
         assert len(set(payloads)) == 2
         assert server.get("/board/late") == "1006"
