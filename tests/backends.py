@@ -81,6 +81,7 @@ def _start_servers(config: pytest.Config, life: ExitStack) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "postgres: what only PostgreSQL can show; runs with --postgres")
     config.addinivalue_line("markers", "sqlite: what only SQLite can show; does not run with --postgres")
+    config.addinivalue_line("markers", "once: what touches neither database nor layer; does not run with --postgres")
     config.addinivalue_line("markers", "timeout(seconds): of pytest-timeout, known here also where it is not installed")
 
 
@@ -90,6 +91,9 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     on_postgres = config.stash[RUNS_ON].startswith("PostgreSQL")
+    if on_postgres and (again := [item for item in items if item.get_closest_marker("once")]):
+        config.hook.pytest_deselected(items=again)
+        items[:] = [item for item in items if not item.get_closest_marker("once")]
     for item in items:
         if config.getoption("postgres") and not on_postgres:
             item.add_marker(pytest.mark.skip(reason="PostgreSQL is not installed"))

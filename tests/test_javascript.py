@@ -9,6 +9,8 @@ import pytest
 
 from tests.servers.process import in_wheel
 
+pytestmark = pytest.mark.once
+
 FILES = sorted((Path(__file__).parent / "js").glob("*.test.mjs"))
 OLDEST = (20, 11)  # its timers of `node:test` can set the date
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).resolve().parents[1]
 APPS = ("config", "executions", "realtime")
 LONGEST = 300  # lines; a longer file has several readers, and is split between them

@@ -10,6 +10,8 @@ import pytest
 from tests.realtime.server_process import PATIENCE, ServerProcess, limits
 from tests.realtime.wire import TEXT, Frame, Wire
 
+pytestmark = pytest.mark.once
+
 IMPATIENT = {"DRAIN_TIMEOUT": 0.5}
 FOR_EVER = {"DRAIN_TIMEOUT": 3_600}
 

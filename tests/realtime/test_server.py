@@ -154,6 +154,8 @@ else:
 
     INTERRUPTED = """
 from twisted.internet.tcp import Port
+
+pytestmark = pytest.mark.once
 start_listening = Port.startListening
 def and_ctrl_c(self):
     start_listening(self)

@@ -6,6 +6,8 @@ import pytest
 from tests.realtime.server_process import PATIENCE, ServerProcess, limits
 from tests.realtime.wire import Wire, frame
 
+pytestmark = pytest.mark.once
+
 UPGRADE = b"GET /echo/x HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: "
 
 

@@ -4,9 +4,12 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 
+import pytest
+
 from tests.realtime.server_process import ServerProcess, limits
 from tests.realtime.wire import CLOSE, PING, PONG, TEXT, Wire, frame
 
+pytestmark = pytest.mark.once
 GOODBYE = frame(b"\x03\xe8", CLOSE)
 
 

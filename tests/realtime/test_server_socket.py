@@ -9,6 +9,8 @@ from tests.realtime.asgi_apps import MEGABYTE
 from tests.realtime.server_process import ServerProcess, limits
 from tests.realtime.wire import CLOSE, PING, PONG, TEXT, Frame, Wire, frame
 
+pytestmark = pytest.mark.once
+
 PARAGRAPH = "x" * 60_000
 GOODBYE = frame(b"\x03\xe8", CLOSE)
 
