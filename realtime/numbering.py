@@ -26,7 +26,7 @@ from realtime.log import END, Entry, LogEvent, Numbered, database, lock, make
 from realtime.models import Stream, StreamEvent
 
 _MOST = 500  # events of a stream that one transaction numbers, and holds in memory
-_SILENCE = "10s"  # of a writer between a number and its commit; then PostgreSQL ends it, and the head is free
+_SILENCE = "5s"  # of a writer between a number and its commit; then PostgreSQL ends it, and the head is free
 
 Row = tuple[str, str, int | None, str, str | None]
 """Key, epoch, and an event's number, method and data. A stream without new events has one row, without a number."""

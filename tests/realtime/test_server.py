@@ -27,6 +27,8 @@ from tests.realtime.asgi_apps import MEGABYTE
 from tests.realtime.server_process import PATIENCE, ROOT, ServerProcess, limits
 from tests.realtime.wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Frame, Wire, frame, frame_head
 
+pytestmark = pytest.mark.once
+
 SECRET = "token=SECRET-in-the-query"
 
 
@@ -154,8 +156,6 @@ else:
 
     INTERRUPTED = """
 from twisted.internet.tcp import Port
-
-pytestmark = pytest.mark.once
 start_listening = Port.startListening
 def and_ctrl_c(self):
     start_listening(self)
