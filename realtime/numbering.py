@@ -58,7 +58,7 @@ def _insert_one(using: str, entry: Entry) -> tuple[list[Numbered], set[str]]:
         rows = cursor.fetchall()
     data = entry.data if size <= limits.MAX_INLINE_BYTES else None
     numbered, waiting = [], set()
-    for key, (_, epoch, seq) in zip(keys, rows, strict=True):
+    for key, (epoch, seq) in zip(keys, rows, strict=True):
         if seq is None:
             waiting.add(key)
         else:

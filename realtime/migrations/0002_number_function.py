@@ -1,5 +1,7 @@
 from django.db import migrations
 
+from realtime.migrations._functions import function_of_postgresql
+
 # On PostgreSQL one call numbers some streams, in one journey and one transaction. In PL/pgSQL each statement of a volatile
 # function has a snapshot of its own (READ COMMITTED), so what is looked at after the lock was waited for is all that
 # was committed before it was got. realtime/numbering.py says the rest.
@@ -46,14 +48,6 @@ END $$
 DROP = "DROP FUNCTION realtime_number(text[], text, integer, integer)"
 
 
-def run(statement):
-    def on_postgresql(apps, schema_editor):
-        if schema_editor.connection.vendor == 'postgresql':
-            schema_editor.execute(statement)
-
-    return on_postgresql
-
-
 class Migration(migrations.Migration):
 
     dependencies = [
@@ -61,5 +55,5 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.RunPython(run(CREATE), run(DROP)),
+        function_of_postgresql(CREATE, DROP),
     ]

@@ -1,13 +1,16 @@
 from django.db import migrations
 
-# On PostgreSQL an event whose transaction commits next is inserted with its number, in the same journey, where the head of
-# its stream is free and nothing before it waits for a number. realtime/numbering.py says the rest, and why this cannot
-# deadlock. Only under READ COMMITTED: elsewhere a head that somebody has just raised would make the writer fail.
+from realtime.migrations._functions import function_of_postgresql
+
+# On PostgreSQL an event whose transaction commits next is inserted with its number, in the same journey, where the head
+# of its stream is free and nothing before it waits for a number. realtime/numbering.py says the rest, and why this
+# cannot deadlock. Only under READ COMMITTED: elsewhere a head that somebody has just raised would make the writer fail.
+# One row for each place, in their order; without epoch and number where the event has to wait for a pass.
 CREATE = """
 CREATE FUNCTION realtime_record(
     places text[], entities text[], event_method text, event_data text, event_size integer, at timestamptz, silence text
 )
-RETURNS TABLE (place integer, epoch text, seq bigint)
+RETURNS TABLE (epoch text, seq bigint)
 LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
 DECLARE
@@ -31,19 +34,11 @@ BEGIN
         )
         RETURNING id INTO this_id;
         first_id := coalesce(first_id, this_id);
-        RETURN QUERY SELECT number, head.epoch, head.head;
+        RETURN QUERY SELECT head.epoch, head.head;
     END LOOP;
 END $$
 """
 DROP = "DROP FUNCTION realtime_record(text[], text[], text, text, integer, timestamptz, text)"
-
-
-def run(statement):
-    def on_postgresql(apps, schema_editor):
-        if schema_editor.connection.vendor == 'postgresql':
-            schema_editor.execute(statement)
-
-    return on_postgresql
 
 
 class Migration(migrations.Migration):
@@ -53,5 +48,5 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.RunPython(run(CREATE), run(DROP)),
+        function_of_postgresql(CREATE, DROP),
     ]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 
 PATIENCE = 30.0  # seconds; only a test that fails waits for so long
 
@@ -62,6 +62,20 @@ def held(hold: Callable[[threading.Event], Any]) -> Iterator[None]:
     finally:
         _release.set()
         thread.result()
+
+
+@contextmanager
+def in_open_transaction(work: Callable[[], Any]) -> Iterator[None]:
+    """Does `work` in a transaction that stays open beside the block, and is committed when that is over."""
+
+    def hold(begun: threading.Event) -> None:
+        with transaction.atomic():
+            work()
+            begun.set()
+            until_released()
+
+    with held(hold):
+        yield
 
 
 _release = threading.Event()

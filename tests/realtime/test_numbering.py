@@ -10,7 +10,7 @@ from realtime import log, numbering
 from realtime.log import END, Entry, LogEvent, Numbered, Place
 from realtime.models import Stream, StreamEvent
 from realtime.publish import open_stream, publish, settle
-from tests.realtime.side_by_side import Thread, held, side_by_side, until_released, until_waiting
+from tests.realtime.side_by_side import Thread, held, in_open_transaction, side_by_side, until_released, until_waiting
 from tests.realtime.test_log import EXECUTION, GRAPH, KEY, OTHER, both, sent
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -120,13 +120,7 @@ def test_an_event_whose_stream_is_locked_does_not_wait_for_it() -> None:
     for key in (EXECUTION, GRAPH):
         open_stream(key)
 
-    def lock(begun: threading.Event) -> None:
-        with transaction.atomic():
-            log.lock([EXECUTION])
-            begun.set()
-            until_released()
-
-    with held(lock):
+    with in_open_transaction(lambda: log.lock([EXECUTION])):
         numbered, waiting = insert(both("{}"))
         assert [each.key for each in numbered] == [GRAPH]
         assert waiting == {EXECUTION}
@@ -149,13 +143,7 @@ def test_a_number_that_is_rolled_back_is_given_again() -> None:
 def test_a_pass_waits_for_a_number_that_is_not_committed_and_goes_on_from_there() -> None:
     open_stream(KEY)
 
-    def record(begun: threading.Event) -> None:
-        with transaction.atomic():
-            numbering.insert([place(entity="first")], commits_next=True)
-            begun.set()
-            until_released()
-
-    with held(record):
+    with in_open_transaction(lambda: numbering.insert([place(entity="first")], commits_next=True)):
         log.insert([place(entity="second")])
         thread = Thread(numbering.number, [KEY])
         assert until_waiting(thread)
@@ -262,13 +250,7 @@ def test_long_transactions_that_write_to_two_streams_in_opposite_orders_do_not_d
 
 @pytest.mark.postgres
 def test_a_writer_that_stays_open_holds_up_nobody_and_is_numbered_later() -> None:
-    def write(begun: threading.Event) -> None:
-        with transaction.atomic():
-            publish(KEY, "order_changed", "slow", {})
-            begun.set()
-            until_released()
-
-    with held(write):
+    with in_open_transaction(lambda: publish(KEY, "order_changed", "slow", {})):
         publish(KEY, "order_changed", "quick", {})
         assert list(StreamEvent.objects.values_list("entity", "seq")) == [("quick", 1)]
     assert list(StreamEvent.objects.order_by("seq").values_list("entity", "seq")) == [("quick", 1), ("slow", 2)]
@@ -278,14 +260,8 @@ def test_a_writer_that_stays_open_holds_up_nobody_and_is_numbered_later() -> Non
 def test_a_pass_that_waited_for_another_one_goes_on_from_its_head() -> None:
     publish(KEY, "order_changed", "order", {"n": 1})
 
-    def number(begun: threading.Event) -> None:
-        with transaction.atomic():
-            numbering._by_function("default", [KEY])
-            begun.set()
-            until_released()
-
     log.insert([Entry("order_changed", '{"n":2}', (Place(KEY, "order"),))])
-    with held(number):
+    with in_open_transaction(lambda: numbering._by_function("default", [KEY])):
         thread = Thread(publish_many, KEY, 1)
         assert until_waiting(thread)
     thread.result()
@@ -298,13 +274,7 @@ def test_a_pass_that_waits_for_a_stream_to_be_made_holds_no_other_one() -> None:
     publish(OTHER, "order_changed", "order", {})
     log.insert([Entry("order_changed", "{}", (Place(key, "order"),)) for key in (KEY, OTHER)])
 
-    def make(begun: threading.Event) -> None:
-        with transaction.atomic():
-            log.make([KEY])
-            begun.set()
-            until_released()
-
-    with held(make):
+    with in_open_transaction(lambda: log.make([KEY])):
         thread = Thread(numbering.number, [KEY, OTHER])
         assert until_waiting(thread)
         with transaction.atomic():
@@ -320,15 +290,12 @@ def test_a_stream_that_is_removed_while_a_pass_waits_for_it_is_made_again() -> N
     epoch = Stream.objects.get().epoch
     log.insert([Entry("order_changed", '{"n":2}', (Place(KEY, "order"),))])
 
-    def remove(begun: threading.Event) -> None:
-        with transaction.atomic():
-            log.lock([KEY])
-            StreamEvent.objects.filter(seq__isnull=False).delete()
-            Stream.objects.filter(epoch=epoch).delete()
-            begun.set()
-            until_released()
+    def remove() -> None:
+        log.lock([KEY])
+        StreamEvent.objects.filter(seq__isnull=False).delete()
+        Stream.objects.filter(epoch=epoch).delete()
 
-    with held(remove):
+    with in_open_transaction(remove):
         thread = Thread(numbering.number, [KEY])
         assert until_waiting(thread)
     (numbered,) = thread.result()

@@ -1,7 +1,6 @@
 """How long the log keeps what it holds."""
 
 import sqlite3
-import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -17,7 +16,7 @@ from realtime.models import Stream, StreamEvent
 from realtime.publish import end_stream, open_stream, publish, publish_entries, settle
 from realtime.replay import newest_by_entity, read_after
 from realtime.retention import prune, prune_in_batches, remove, streams_with_old_events
-from tests.realtime.side_by_side import Thread, held, side_by_side, until_released, until_waiting
+from tests.realtime.side_by_side import Thread, in_open_transaction, side_by_side, until_waiting
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -416,13 +415,7 @@ def test_who_copies_data_into_another_stream_waits_for_its_turn_there(shorten: s
     if shorten == "remove":
         log.insert([Entry(END, "null", (Place(EXECUTION, ""),))])
 
-    def number(begun: threading.Event) -> None:
-        with transaction.atomic():
-            log.lock([GRAPH])
-            begun.set()
-            until_released()
-
-    with held(number):
+    with in_open_transaction(lambda: log.lock([GRAPH])):
         thread = Thread(prune, stream(EXECUTION).pk, LIMIT) if shorten == "prune" else Thread(remove, EXECUTION)
         assert until_waiting(thread)
     thread.result()
