@@ -106,7 +106,7 @@ class LiveServer(RoundsServer):
         self._refusal: BaseException | None = None  # CannotListen, or an interruption while it began to listen
         self._ports: list[Any] = []
         self._caps = ServerCaps()
-        self.frames = BuiltFrames(self._build_frame)
+        self.frame_of = BuiltFrames(self._build_frame).of
 
     def run(self) -> None:
         """Serve until SIGINT, SIGTERM or `stop()`, then return. Raises CannotListen. Once in a process."""

@@ -49,7 +49,7 @@ class PatientProtocol(WebSocketProtocol):
         """Sends a whole frame, behind everything that was sent."""
         self.sendData(frame)
 
-    def check_timeouts(self) -> None:  # server_rounds.py calls it every two seconds, from `next_look` on
+    def check_timeouts(self) -> None:  # server_rounds.py calls it when `next_look` has come
         super().check_timeouts()
         if self.autoPingPending:
             self._check_pong(time.time())
@@ -69,7 +69,8 @@ class PatientProtocol(WebSocketProtocol):
         # One at a time, as only the answer to the last one is known. To a client that is not read any number: if it
         # has gone, its system says so.
         if self.state == self.STATE_OPEN and (self.is_paused or not self.autoPingPending):
-            self._written_before_ping, self._is_prolonged, self._pong_due = self.written, False, None
+            self._written_before_ping, self._is_prolonged = self.written, False
+            self._pong_due = time.time() + self.autoPingTimeout if self._awaits_pong else None
             self.autoPingPendingSeq += 1
             self.autoPingPending = _PAYLOAD.pack(time.time_ns(), self.autoPingPendingSeq)
             self.send_control_frame(_PING + self.autoPingPending)
@@ -98,7 +99,7 @@ class PatientProtocol(WebSocketProtocol):
         self._read = self._written_before_ping
 
     def _check_pong(self, now: float) -> None:
-        if self.is_pong_held_up or not self.autoPingTimeout:
+        if not self._awaits_pong:
             self._pong_due = None
         elif self._pong_due is None:
             self._pong_due = now + self.autoPingTimeout
@@ -108,6 +109,10 @@ class PatientProtocol(WebSocketProtocol):
                 self._is_prolonged, self._pong_due = True, now + unread
             else:
                 self.onAutoPingTimeout()
+
+    @property
+    def _awaits_pong(self) -> bool:
+        return bool(self.autoPingTimeout) and not self.is_pong_held_up
 
     def await_pong_anew(self) -> None:
         """What was in the way of an answer is so no longer, or will be: it has its whole time again."""

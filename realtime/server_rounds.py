@@ -7,8 +7,8 @@ may concern.
 
 import asyncio
 import time
-from heapq import heappop, heappush
-from itertools import count
+from collections import defaultdict
+from math import ceil
 from typing import Any
 from weakref import ref
 
@@ -26,8 +26,7 @@ class RoundsServer(Server):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._ended: set[Any] = set()  # connections that have gone, or whose application has ended
-        self._looks: list[tuple[float, int, ref[Any]]] = []  # a heap: when, which of several at once, the connection
-        self._order = count()
+        self._looks: defaultdict[int, list[ref[Any]]] = defaultdict(list)  # at whom, from which second on
 
     def protocol_connected(self, protocol: Any) -> None:
         super().protocol_connected(protocol)
@@ -57,16 +56,14 @@ class RoundsServer(Server):
         self._ended = {each for each in self._ended if "disconnected" in self.connections.get(each, ())}
 
     def timeout_checker(self) -> None:
-        now, looked_at = time.time(), []
-        while self._looks and self._looks[0][0] <= now:
-            *_, reference = heappop(self._looks)
-            protocol: Any = reference()
-            if protocol in self.connections:
-                protocol.check_timeouts()
-                looked_at.append(protocol)
-        for protocol in looked_at:
-            self._look_at(protocol, protocol.next_look if isinstance(protocol, PatientProtocol) else 0.0)
+        now = time.time()
+        for second in sorted(each for each in self._looks if each <= now):
+            for protocol in [reference() for reference in self._looks.pop(second)]:
+                if protocol in self.connections:
+                    protocol.check_timeouts()
+                    at = protocol.next_look if isinstance(protocol, PatientProtocol) else 0.0
+                    self._look_at(protocol, max(at, now + 1))
         reactor.callLater(_LOOKING, self.timeout_checker)
 
     def _look_at(self, protocol: Any, at: float) -> None:
-        heappush(self._looks, (at, next(self._order), ref(protocol)))
+        self._looks[ceil(at)].append(ref(protocol))

@@ -54,7 +54,7 @@ class LiveProtocol(PatientProtocol):
             self._bucket = TokenBucket(limits.MESSAGE_RATE, limits.MESSAGE_BURST, _now())
         self.outlet = Outlet(
             self._tcp.getHandle(),
-            self.factory.server_class.frames.of,
+            self.factory.server_class.frame_of,
             piece=limits.SEND_PIECE_BYTES,
             send_otherwise=self._send_at_once,
             write_rest=self.transport.write,
@@ -159,7 +159,7 @@ class LiveProtocol(PatientProtocol):
     def serverSend(self, content: str | bytes, binary: bool = False) -> None:
         if self.state != self.STATE_OPEN:
             return  # as above
-        frame = self.server.frames.of(content)
+        frame = self.server.frame_of(content)
         if self._is_direct:
             # By way of the reactor, which waits until the socket can be written to, it costs as much again.
             self.outlet.write(frame)

@@ -11,7 +11,7 @@ import daphne.server
 import pytest
 from twisted.internet.task import Clock
 
-from realtime import server_rounds
+from realtime import server_ping, server_rounds
 from realtime.server_ping import PatientProtocol
 from realtime.server_rounds import RoundsServer
 
@@ -48,7 +48,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(server_rounds, "reactor", clock)
     monkeypatch.setattr(daphne.server, "reactor", clock)
-    monkeypatch.setattr(server_rounds, "time", SimpleNamespace(time=lambda: OPENED + clock.seconds()))
+    monkeypatch.setattr(server_rounds, "time", SimpleNamespace(time=lambda: OPENED + clock.seconds(), time_ns=lambda: 0))
     return clock
 
 
@@ -83,6 +83,21 @@ def test_one_that_is_to_answer_is_looked_at_when_it_should_have(server: RoundsSe
     socket = Socket(server)
     socket.autoPingPending, socket._pong_due = b"ping", OPENED + 7
     assert looks(server, socket, clock, 11) == [2.0, 8.0, 10.0]
+
+
+def test_one_that_was_sent_a_ping_is_looked_at_when_the_next_one_or_the_answer_is_due(
+    server: RoundsServer, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_ping, "time", server_rounds.time)
+    socket = Socket(server)
+    socket.autoPingPendingSeq, socket.autoPingTimeout = 0, 30.0
+    pings: list[bytes] = []
+    monkeypatch.setattr(socket, "send_control_frame", pings.append)
+    socket._sendAutoPing()
+    assert len(pings) == 1
+    assert socket.next_look == OPENED + 25
+    socket.last_ping += 25
+    assert socket.next_look == OPENED + 30
 
 
 def test_one_that_is_not_open_is_looked_at_in_every_round(server: RoundsServer, clock: Clock) -> None:
