@@ -27,23 +27,24 @@ def main() -> None:
     options = arguments()
     began = time.monotonic()
     rows = options.only or list(ROWS)
-    rounds = options.rounds or (1 if options.quick else 5)
+    rounds = options.rounds or (1 if options.quick else 3)
     found: dict[tuple[str, str], list[Figures]] = {}
     with prepared(QUICK if options.quick else Sizes()) as bench:
-        for row in rows:
-            measure, names = ROWS[row]
-            chosen = [name for name in names if TARGETS[name].is_installed and (not options.quick or name in NEEDED)]
-            for turn in range(rounds):
-                for name in chosen:
-                    say(f"{time.monotonic() - began:5.0f} s  {row}  round {turn + 1} of {rounds}  {name} … ")
-                    figures = measure(bench, TARGETS[name])
-                    found.setdefault((row, name), []).append(figures)
+        for name in rows:
+            row = ROWS[name]
+            turns = rounds if options.quick else rounds * row.turns
+            chosen = [each for each in row.targets if TARGETS[each].is_installed]
+            for turn in range(turns):
+                for target in [each for each in chosen if not options.quick or each in NEEDED]:
+                    say(f"{time.monotonic() - began:5.0f} s  {name}  turn {turn + 1} of {turns}  {target} … ")
+                    figures = row.measure(bench, TARGETS[target])
+                    found.setdefault((name, target), []).append(figures)
                     say(", ".join(f"{key} {value:.3g}" for key, value in figures.items()) + "\n")
     result = {
         "machine": report.machine(),
         "taken": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         "rounds": rounds,
-        "rows": [report.as_row(row, TARGETS[name], figures) for (row, name), figures in found.items()],
+        "rows": [report.as_row(row, TARGETS[target], figures) for (row, target), figures in found.items()],
     }
     medians = {key: medians_of(figures) for key, figures in found.items()}
     print("\n" + report.tables(result["rows"], medians))
@@ -54,8 +55,8 @@ def main() -> None:
         print(f"\nWritten: {DOCS}/benchmark.md, .json and .svg")
 
 
-def medians_of(rounds: Sequence[Figures]) -> Figures:
-    return {name: median(figures[name] for figures in rounds if name in figures) for name in rounds[0]}
+def medians_of(turns: Sequence[Figures]) -> Figures:
+    return {name: median(figures[name] for figures in turns if name in figures) for name in turns[0]}
 
 
 @contextmanager
@@ -79,8 +80,8 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=sys.modules["bench"].__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer sockets, peers and rounds; writes nothing to docs/")
     parser.add_argument("--only", metavar="ROW", action="append", choices=list(ROWS), help=f"one of {', '.join(ROWS)}")
-    parser.add_argument("--rounds", type=int, help="how often each is measured; 5, or 1 with --quick")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures of every round here, too")
+    parser.add_argument("--rounds", type=int, help="3 of one to three turns each, or 1 of one turn with --quick")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures of every turn here, too")
     return parser.parse_args()
 
 

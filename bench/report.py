@@ -37,7 +37,7 @@ def machine() -> dict[str, Any]:
     return {"cores": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()}
 
 
-def as_row(row: str, target: Target, rounds: Sequence[Figures]) -> dict[str, Any]:
+def as_row(row: str, target: Target, turns: Sequence[Figures]) -> dict[str, Any]:
     """What a figure is of: without it none can be believed."""
     return {
         "row": row,
@@ -47,7 +47,7 @@ def as_row(row: str, target: Target, rounds: Sequence[Figures]) -> dict[str, Any
         "database": target.database,
         "payload": _PAYLOAD,
         "seq": target.has_seq,
-        "rounds": rounds,
+        "turns": turns,
     }
 
 
@@ -88,9 +88,10 @@ def write(folder: Path, result: Mapping[str, Any], medians: Medians) -> None:
     about = result["machine"]
     text = (
         f"# The benchmark\n\nWritten by `make bench` on {result['taken']}: {about['cores']} cores, {about['system']}, "
-        f"Python {about['python']}. Medians of {result['rounds']} rounds; in each round every program took its turn. "
-        "The server had one core, everything else the other. Whoever publishes saves the row first, as users do: peers "
-        "by Django's plain save. The ratios are the result; the absolute figures are this machine's. `bench/peers/` "
+        f"Python {about['python']}. Medians of {result['rounds']} rounds of one to three turns; in each turn of a row "
+        "all its programs were measured, one after the other. The server had one core, everything else the other. "
+        "Whoever publishes saves the row first, as users do: peers by Django's plain save. The ratios are the result; "
+        "the absolute figures are this machine's. `bench/peers/` "
         "has what Runwire is compared with.\n\n![CPU a frame](benchmark.svg)\n\n"
     )
     (folder / "benchmark.md").write_text(text + tables(result["rows"], medians) + "\n")

@@ -1,9 +1,9 @@
 """The fast path: one `group_send` for each stream that a transaction changed, from any process, thread or loop.
 
-It never raises into its caller, never blocks it, and is bounded; what it loses is found by the sweep. With a layer that
-reaches other processes one thread a process sends, with a loop and a connection of its own (to each Redis): a call of
-`async_to_sync(group_send)` costs milliseconds and a connection, and in a server a frozen publish would hold up joins.
-With the in-memory layer the message goes onto the loops of the live hubs.
+It never raises into its caller, holds it up for HEAD_START at most, and is bounded; what it loses is found by the
+sweep. With a layer that reaches other processes one thread a process sends, with a loop and a connection of its own (to
+each Redis): a call of `async_to_sync(group_send)` costs milliseconds and a connection, and in a server a frozen publish
+would hold up joins. With the in-memory layer the message goes onto the loops of the live hubs.
 """
 
 import asyncio
@@ -33,6 +33,8 @@ _TYPES = {
     "notification": "notification.event",
 }
 MIXED, ENDED = "stream.events", "stream.ended"
+IN_A_ROW = 0.005  # seconds between two announcements; as long as one thread of Python may keep the others waiting
+HEAD_START = 0.001  # seconds that an announcement has before a caller goes on that announces in a row
 EVENT_TYPES = frozenset({*_TYPES.values(), MIXED})
 """The types of layer messages that carry events; docs/protocol.md names them all."""
 
@@ -140,6 +142,7 @@ class AnnouncerThread:
         self._is_ending = False
         self._waiting = 0  # announcements that were put and not yet sent
         self._weight = 0  # bytes of their data
+        self._last_put = 0.0  # `time.monotonic()`
         self._lanes: dict[Any, deque[tuple[Any, str, Message, int]]] = {}
         self._sending: dict[Any, asyncio.Task[None]] = {}  # of the lanes that are not empty
         self._loop = asyncio.new_event_loop()
@@ -147,7 +150,8 @@ class AnnouncerThread:
         self._thread.start()
 
     def put(self, layer: Any, group: str, message: Message, weight: int) -> None:
-        """Queues a message; a full queue drops and counts it."""
+        """Queues a message; a full queue drops and counts it. Who puts one after the other would keep the GIL for as
+        long as it has to compute, and waits for this one instead, unless another one is before it."""
         with self._news:
             if self._is_ending or self._waiting >= limits.ANNOUNCER_QUEUE:
                 count("announcements_dropped")
@@ -161,6 +165,10 @@ class AnnouncerThread:
             self._weight += weight
             self._inbox.append((layer, group, message, weight))
             self._wake()
+            now = time.monotonic()
+            is_in_a_row, self._last_put = now - self._last_put < IN_A_ROW, now
+            if is_in_a_row and self._waiting == 1:
+                self._idle.wait(HEAD_START)
 
     def flush(self, timeout: float) -> bool:
         """Waits until all is sent, for at most `timeout` seconds, and ends the thread. Returns whether all went out."""

@@ -1,10 +1,11 @@
-"""The fast path: from any process, thread or loop, never raising, never blocking, bounded."""
+"""The fast path: from any process, thread or loop, never raising, holding nobody up, bounded."""
 
 import asyncio
 import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -227,11 +228,43 @@ def threads() -> int:
     return sum(thread.name == "realtime-announcer" for thread in threading.enumerate())
 
 
+def all_sent() -> None:
+    """Waits until the thread has sent everything, or given it up."""
+    thread = announcer._announcer
+    assert thread
+    with thread._idle:
+        assert thread._idle.wait_for(lambda: not thread._waiting, PATIENCE)
+
+
 def test_what_is_announced_is_sent_in_order(played: Played) -> None:
     for number in range(1, 101):
         announce(order(number))
     announcer.flush()
     assert [message["first"] for message in played.sent] == list(range(1, 101))
+
+
+def test_who_announces_in_a_row_goes_on_when_it_is_sent(played: Played, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(announcer, "IN_A_ROW", PATIENCE)
+    monkeypatch.setattr(announcer, "HEAD_START", PATIENCE)
+    announce(order(1))
+    all_sent()
+    for number in range(2, 51):
+        announce(order(number))
+        assert [message["first"] for message in played.sent] == list(range(1, number + 1))
+
+
+def test_who_announces_in_a_row_does_not_wait_behind_another_one(
+    played: Played, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    settings.REALTIME = {"ANNOUNCE_TIMEOUT": PATIENCE}
+    monkeypatch.setattr(announcer, "IN_A_ROW", PATIENCE)
+    monkeypatch.setattr(announcer, "HEAD_START", 10 * PATIENCE)
+    played.gate.clear()
+    began = time.monotonic()
+    for number in range(5):
+        announce(order(number))
+    assert time.monotonic() - began < PATIENCE
+    assert not played.sent
 
 
 def test_a_process_has_one_announcer_thread_and_only_if_it_announces(played: Played) -> None:
@@ -276,10 +309,7 @@ def test_what_was_sent_makes_room(played: Played, settings: Settings) -> None:
     before = counts()
     for number in range(1, 4):
         announce(numbered(("order_changed", '"12345678"'), first=number))
-        thread = announcer._announcer
-        assert thread
-        with thread._idle:
-            assert thread._idle.wait_for(lambda: not thread._waiting, PATIENCE)  # noqa: B023 - used at once
+        all_sent()
     announcer.flush()
     assert ["events" in message for message in played.sent] == [True] * 3
     assert not grown("announcements_dropped", before)
@@ -394,10 +424,7 @@ def test_a_redis_that_is_frozen_holds_up_nobody_and_later_hears_again(
     assert arriving.next()["first"] == 1
     through_redis.freeze()
     announce(order(2))
-    thread = announcer._announcer
-    assert thread
-    with thread._idle:
-        assert thread._idle.wait_for(lambda: not thread._waiting, PATIENCE)
+    all_sent()
     assert grown("announcements_failed", before) == 1
     through_redis.thaw()
     settings.REALTIME = {}

@@ -48,7 +48,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(server_rounds, "reactor", clock)
     monkeypatch.setattr(daphne.server, "reactor", clock)
-    monkeypatch.setattr(server_rounds, "time", SimpleNamespace(time=lambda: OPENED + clock.seconds(), time_ns=lambda: 0))
+    times = SimpleNamespace(time=lambda: OPENED + clock.seconds(), time_ns=lambda: 0)
+    monkeypatch.setattr(server_rounds, "time", times)
     return clock
 
 
