@@ -58,7 +58,8 @@ class RoundsServer(Server):
     def timeout_checker(self) -> None:
         now = time.time()
         for second in sorted(each for each in self._looks if each <= now):
-            for protocol in [reference() for reference in self._looks.pop(second)]:
+            for reference in self._looks.pop(second):
+                protocol: Any = reference()
                 if protocol in self.connections:
                     protocol.check_timeouts()
                     at = protocol.next_look if isinstance(protocol, PatientProtocol) else 0.0
