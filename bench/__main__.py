@@ -32,19 +32,19 @@ def main() -> None:
     with prepared(QUICK if options.quick else Sizes()) as bench:
         for name in rows:
             row = ROWS[name]
-            turns = rounds if options.quick else rounds * row.turns
-            chosen = [each for each in row.targets if TARGETS[each].is_installed]
+            turns = rounds * (1 if options.quick else row.turns)
+            chosen = [TARGETS[each] for each in row.targets if not options.quick or each in NEEDED]
             for turn in range(turns):
-                for target in [each for each in chosen if not options.quick or each in NEEDED]:
-                    say(f"{time.monotonic() - began:5.0f} s  {name}  turn {turn + 1} of {turns}  {target} … ")
-                    figures = row.measure(bench, TARGETS[target])
-                    found.setdefault((name, target), []).append(figures)
+                for target in [each for each in chosen if each.is_installed]:
+                    say(f"{time.monotonic() - began:5.0f} s  {name}  turn {turn + 1} of {turns}  {target.name} … ")
+                    figures = row.measure(bench, target)
+                    found.setdefault((name, target.name), []).append(figures)
                     say(", ".join(f"{key} {value:.3g}" for key, value in figures.items()) + "\n")
     result = {
         "machine": report.machine(),
         "taken": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         "rounds": rounds,
-        "rows": [report.as_row(row, TARGETS[target], figures) for (row, target), figures in found.items()],
+        "rows": [report.as_row(row, TARGETS[name], figures) for (row, name), figures in found.items()],
     }
     medians = {key: medians_of(figures) for key, figures in found.items()}
     print("\n" + report.tables(result["rows"], medians))
@@ -80,7 +80,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=sys.modules["bench"].__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer sockets, peers and rounds; writes nothing to docs/")
     parser.add_argument("--only", metavar="ROW", action="append", choices=list(ROWS), help=f"one of {', '.join(ROWS)}")
-    parser.add_argument("--rounds", type=int, help="3 of one to three turns each, or 1 of one turn with --quick")
+    parser.add_argument("--rounds", type=int, help="how often each row is measured: 3, or 1 with --quick")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures of every turn here, too")
     return parser.parse_args()
 

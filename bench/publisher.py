@@ -133,7 +133,12 @@ def publish(how: str, streams: list[int], count: int, rate: float, layer: str = 
     if how == "channels":
         asyncio.run(_publish_on_layer(plan, rate, layer, times))
     else:
-        send = {"runwire": _save, "redis": _to_redis(), "socketio": _to_socketio()}[how]
+        send = {
+            "runwire": lambda: _save,
+            "frames": lambda: _to_redis("exec", _frame),
+            "events": lambda: _to_redis("event", _event),  # FastAPI's design serialises in the server
+            "socketio": _to_socketio,
+        }[how]()
         for number in pace(count, rate):
             send(plan[number][1], number, times)
     seconds = times[-1] - times[0] if len(times) > 1 else 1.0
@@ -154,26 +159,16 @@ def _note_commit(**kwargs: Any) -> None:
     transaction.on_commit(lambda: _commits.append(time.monotonic()))  # before Runwire's own, which comes later
 
 
-def _to_redis() -> Callable[..., None]:
+def _to_redis(channel: str, text_of: Callable[[NodeExecution, int], str]) -> Callable[..., None]:
     redis = Redis.from_url(os.environ["REDIS_URL"])
 
     def send(node: NodeExecution, number: int, times: list[float]) -> None:
-        # FastAPI's design serialises in the server; the others take the frame as it is.
-        text = _event(node, number) if _raw_events else _frame(node, number)
+        text = text_of(node, number)
         _plain_save(node)
         times.append(time.monotonic())
-        redis.publish(f"exec/{node.graph_execution_id}", text)
+        redis.publish(f"{channel}/{node.graph_execution_id}", text)
 
     return send
-
-
-_raw_events = False
-
-
-def raw_events(on: bool) -> None:
-    """Whether Redis gets events, and not finished frames."""
-    global _raw_events
-    _raw_events = on
 
 
 def _to_socketio() -> Callable[..., None]:
@@ -286,5 +281,5 @@ class _Plain:
 
 
 if __name__ == "__main__":
-    commands = (seed, fill, clear, publish, raw_events, record)
+    commands = (seed, fill, clear, publish, record)
     serve({command.__name__: command for command in commands})

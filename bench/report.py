@@ -88,11 +88,11 @@ def write(folder: Path, result: Mapping[str, Any], medians: Medians) -> None:
     about = result["machine"]
     text = (
         f"# The benchmark\n\nWritten by `make bench` on {result['taken']}: {about['cores']} cores, {about['system']}, "
-        f"Python {about['python']}. Medians of {result['rounds']} rounds of one to three turns; in each turn of a row "
-        "all its programs were measured, one after the other. The server had one core, everything else the other. "
-        "Whoever publishes saves the row first, as users do: peers by Django's plain save. The ratios are the result; "
-        "the absolute figures are this machine's. `bench/peers/` "
-        "has what Runwire is compared with.\n\n![CPU a frame](benchmark.svg)\n\n"
+        f"Python {about['python']}. Medians of {result['rounds']} rounds, in each of which all programs of a row had "
+        "their turn, one after the other: three turns for fan-out, two or one for the others. The server had one core, "
+        "everything else the other. Whoever publishes saves the row first, as users do: peers by Django's plain save. "
+        "The ratios are the result; the absolute figures are this machine's. "
+        "`bench/peers/` has what Runwire is compared with.\n\n![CPU a frame](benchmark.svg)\n\n"
     )
     (folder / "benchmark.md").write_text(text + tables(result["rows"], medians) + "\n")
     (folder / "benchmark.json").write_text(json.dumps(result, indent=1) + "\n")

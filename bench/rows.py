@@ -21,6 +21,7 @@ class Sizes:
     many: int = 5_000
     returning: int = 1_000
     fanout_events: int = 30
+    scale_events: int = 20
     one_seconds: int = 10
     recorded: int = 300
     replayed: int = 10_000
@@ -32,6 +33,7 @@ QUICK = Sizes(
     many=500,
     returning=100,
     fanout_events=25,
+    scale_events=25,
     one_seconds=2,
     recorded=40,
     replayed=2_000,
@@ -80,11 +82,9 @@ class Bench:
 
     # Delivery
 
-    def fanout(self, target: Target, sockets: int = 0) -> Figures:
+    def fanout(self, target: Target) -> Figures:
         """All sockets on one stream."""
-        sockets = sockets or self.sizes.sockets
-        # No more events a second for many sockets than one core can send.
-        return self._deliver(target, [0] * sockets, self.sizes.fanout_events, FANOUT_FRAMES_A_SECOND / sockets, sockets)
+        return self._fanout(target, self.sizes.sockets, self.sizes.fanout_events)
 
     def one_to_one(self, target: Target) -> Figures:
         """A stream of its own for each socket."""
@@ -93,14 +93,18 @@ class Bench:
 
     def scale(self, target: Target) -> Figures:
         """Fan-out to the usual number of sockets, and to ten times as many."""
-        few = self.fanout(target)
-        many = self.fanout(target, self.sizes.many)
+        few = self._fanout(target, self.sizes.sockets, self.sizes.scale_events)
+        many = self._fanout(target, self.sizes.many, self.sizes.scale_events)
         return {"few_us": few["cpu_us"], "many_us": many["cpu_us"], "loss": few["loss"] + many["loss"]}
 
+    def _fanout(self, target: Target, sockets: int, events: int) -> Figures:
+        # No more events a second for many sockets than one core can send.
+        return self._deliver(target, [0] * sockets, events, FANOUT_FRAMES_A_SECOND / sockets, sockets)
+
     def _deliver(self, target: Target, streams: list[int], events: int, rate: float, subscribers: int) -> Figures:
+        """`streams` has one for each socket; each of them has so many subscribers."""
         with self.running(target) as server:
             self.open(server, streams)
-            self.publisher.call("raw_events", on=target.name == "fastapi")
             how = {"how": target.publisher, "streams": sorted(set(streams)), "layer": target.layer}
             self.load.call("reset")
             self.publisher.call("publish", **how, count=1, rate=1)  # the first one opens connections
@@ -225,11 +229,12 @@ class Row:
 
 _DELIVERY = tuple(TARGETS)
 _OURS = ("runwire", "runwire-uvicorn")
+_SOCKETS = (*_OURS, "channels-daphne", "channels-uvicorn", "fastapi", "raw-daphne")
 ROWS: Mapping[str, Row] = {
     "fanout": Row(Bench.fanout, _DELIVERY, turns=3),
     "one": Row(Bench.one_to_one, _DELIVERY),
     "record": Row(Bench.record, ("runwire",), turns=2),
-    "sockets": Row(Bench.sockets, (*_OURS, "channels-daphne", "channels-uvicorn", "fastapi", "raw-daphne"), turns=2),
+    "sockets": Row(Bench.sockets, _SOCKETS, turns=2),
     "scale": Row(Bench.scale, ("runwire", "raw-daphne", "fastapi", "bare-sockets"), turns=2),
     "storm-many": Row(Bench.storm_many, _OURS, turns=2),
     "storm-one": Row(Bench.storm_one, _OURS, turns=2),

@@ -24,8 +24,8 @@ _COMMANDS: Mapping[str, Sequence[str]] = {
 
 @dataclass(frozen=True)
 class Target:
-    """One program on one server. `publisher` says how its events are published: "runwire", "redis", "channels" or
-    "socketio"; `protocol` how its clients speak."""
+    """One program on one server. `publisher` says how its events are published: "runwire", "frames" or "events" (by
+    Redis), "channels" or "socketio"; `protocol` how its clients speak."""
 
     name: str
     server: str
@@ -61,21 +61,21 @@ class Target:
 
 _RUNWIRE = {"app": "config.asgi:application", "publisher": "runwire", "has_seq": True}
 _CHANNELS = {"app": "bench.peers.channels_app:application", "publisher": "channels"}
-_RAW = {"app": "bench.peers.raw_asgi:application", "publisher": "redis"}
+_RAW = {"app": "bench.peers.raw_asgi:application", "publisher": "frames"}
 _ALL = (
     Target("runwire", "own", **_RUNWIRE),
     Target("runwire-uvicorn", "uvicorn", **_RUNWIRE),
     Target("runwire-daphne", "Daphne", **_RUNWIRE),
-    Target("fastapi", "uvicorn", "bench.peers.fastapi_app:app", "redis"),
+    Target("fastapi", "uvicorn", "bench.peers.fastapi_app:app", "events"),
     Target("raw-uvicorn", "uvicorn", **_RAW),
     Target("raw-daphne", "Daphne", **_RAW),
-    Target("bare-sockets", "none", "bench.peers.bare_sockets", "redis"),
+    Target("bare-sockets", "none", "bench.peers.bare_sockets", "frames"),
     Target("channels-uvicorn", "uvicorn", **_CHANNELS),
     Target("channels-daphne", "Daphne", **_CHANNELS),
     Target("channels-core-daphne", "Daphne", **_CHANNELS, layer="Redis core"),
     Target("python-socketio", "uvicorn", "bench.peers.socketio_app:app", "socketio", protocol="socketio"),
-    Target("ws", "Node", "bench/peers/ws.cjs", "redis"),
-    Target("socket.io", "Node", "bench/peers/socketio.cjs", "redis", protocol="socketio"),
+    Target("ws", "Node", "bench/peers/ws.cjs", "frames"),
+    Target("socket.io", "Node", "bench/peers/socketio.cjs", "frames", protocol="socketio"),
 )
 TARGETS: Mapping[str, Target] = {target.name: target for target in _ALL}
 

@@ -47,7 +47,7 @@ manager = ConnectionManager()
 
 async def broadcast() -> None:
     pubsub = Redis.from_url(os.environ["REDIS_URL"], socket_timeout=None).pubsub()
-    await pubsub.psubscribe("exec/*")
+    await pubsub.psubscribe("event/*")
     async for message in pubsub.listen():
         if message["type"] == "pmessage":
             await manager.send_execution_update(NodeExecutionEvent.model_validate_json(message["data"]))

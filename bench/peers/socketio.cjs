@@ -5,7 +5,7 @@ const { createClient } = require("redis");
 async function main() {
   const redis = createClient({ url: process.env.REDIS_URL });
   await redis.connect();
-  const io = new Server(Number(process.argv[2]), { transports: ["websocket"], perMessageDeflate: false });
+  const io = new Server({ transports: ["websocket"], perMessageDeflate: false });
   await redis.pSubscribe("exec/*", (text, channel) => io.to(channel.slice(5)).emit("event", JSON.parse(text)));
   io.on("connection", (socket) => {
     socket.on("subscribe", (id) => {
@@ -13,6 +13,7 @@ async function main() {
       socket.emit("subscribed");
     });
   });
+  io.listen(Number(process.argv[2])); // last: whoever connects before there is a listener is never heard
 }
 
 main();
