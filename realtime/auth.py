@@ -19,6 +19,8 @@ from django.http.request import split_domain_port, validate_host
 
 from realtime.close_codes import CloseCode
 from realtime.conf import limits
+from realtime.shared_read import SharedReads
+from realtime.threads import in_thread
 from realtime.tokens import BadToken, NoSubject, read_token
 
 Scope = dict[str, Any]
@@ -44,9 +46,21 @@ class Credentials(NamedTuple):
     session_key: str | None
 
 
+_reads: SharedReads[Any] = SharedReads()
+
+
 def offers_bearer(scope: Scope) -> bool:
     """Whether the client offered the subprotocol `bearer`, which must then be selected, even to refuse."""
     return SUBPROTOCOL in scope.get("subprotocols", ())
+
+
+async def authenticated(scope: Scope) -> Any:
+    """As `authenticate`, in a thread. Who comes at about the same time with the same credentials, as all tabs of a
+    browser do after a restart, shares the reading."""
+    if "user" in scope:
+        return await in_thread(authenticate, scope)
+    credentials = _credentials(scope)
+    return await _reads.read(credentials, lambda: in_thread(_user_of, credentials))
 
 
 def authenticate(scope: Scope) -> Any:
@@ -56,14 +70,7 @@ def authenticate(scope: Scope) -> Any:
         if user is None or not user.is_authenticated or not user.is_active:
             raise Refused(CloseCode.NO_CREDENTIALS, "Authentication required")
         return user
-    credentials = _credentials(scope)
-    if credentials.token is not None:
-        return _user_of_token(credentials.token)
-    if credentials.session_key is not None:
-        if not _is_origin_allowed(scope):
-            raise ForeignOrigin
-        return _user_of_session(credentials.session_key)
-    raise Refused(CloseCode.NO_CREDENTIALS, "Authentication required")
+    return _user_of(_credentials(scope))
 
 
 def _credentials(scope: Scope) -> Credentials:
@@ -80,9 +87,20 @@ def _credentials(scope: Scope) -> Credentials:
     elif "token" in query:
         token = query["token"][0]
     cookies = parse_cookie(headers.get(b"cookie", b"").decode("latin-1"))
-    session_key = cookies.get(settings.SESSION_COOKIE_NAME, "")
-    # A quoted cookie may hold U+0000, with which PostgreSQL cannot compare.
-    return Credentials(token, session_key if session_key and "\0" not in session_key else None)
+    session_key = cookies.get(settings.SESSION_COOKIE_NAME)
+    if not session_key or "\0" in session_key:  # a quoted cookie may hold it, and PostgreSQL cannot compare with it
+        session_key = None
+    if token is None and session_key is not None and not _is_origin_allowed(scope):
+        raise ForeignOrigin
+    return Credentials(token, session_key)
+
+
+def _user_of(credentials: Credentials) -> Any:
+    if credentials.token is not None:
+        return _user_of_token(credentials.token)
+    if credentials.session_key is not None:
+        return _user_of_session(credentials.session_key)
+    raise Refused(CloseCode.NO_CREDENTIALS, "Authentication required")
 
 
 def _user_of_token(token: str) -> Any:

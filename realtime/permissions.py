@@ -12,6 +12,21 @@ from executions import access
 from realtime import streams
 from realtime.conf import limits
 from realtime.messages import NOT_FOUND, BadRequest, Request, SubscribeGraphExec, SubscribeGraphExecs, SubscribeStream
+from realtime.shared_read import SharedReads
+from realtime.threads import in_thread
+
+_reads: SharedReads[str] = SharedReads()
+
+
+async def allowed_key(user: Any, request: Request) -> str:
+    """As `stream_key`, in a thread. Sockets that have the same user, as it was read once for all of them, and ask for
+    the same stream at about the same time share the reading."""
+    target = request.data.target
+    question = id(user), type(target), target and target.model_dump_json()
+    try:
+        return await _reads.read(question, lambda: in_thread(stream_key, user, request))
+    except BadRequest as refused:
+        raise BadRequest(str(refused), request.id) from None
 
 
 def stream_key(user: Any, request: Request) -> str:

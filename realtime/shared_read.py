@@ -6,7 +6,7 @@ Django, no I/O.
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -23,6 +23,11 @@ class SharedRead(Generic[T]):
         self._now: asyncio.Task[T] | None = None
         self._next: asyncio.Task[T] | None = None  # has not begun to read
         self._waiting: dict[asyncio.Task[T], int] = {}  # how many, for each of them
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether anybody still wants to know."""
+        return bool(self._waiting)
 
     async def read(self) -> T:
         task = self._next
@@ -52,3 +57,20 @@ class SharedRead(Generic[T]):
             return await self._work()
         finally:
             self._now = None
+
+
+class SharedReads(Generic[T]):
+    """A SharedRead for each question, while somebody asks it. Loops share nothing."""
+
+    def __init__(self) -> None:
+        self._reads: dict[Hashable, SharedRead[T]] = {}
+
+    async def read(self, question: Hashable, work: Callable[[], Awaitable[T]]) -> T:
+        """What `work` gives, or that of another one who asks the same."""
+        key = asyncio.get_running_loop(), question
+        shared = self._reads.setdefault(key, SharedRead(work))
+        try:
+            return await shared.read()
+        finally:
+            if not shared.is_awaited and self._reads.get(key) is shared:
+                del self._reads[key]

@@ -1,5 +1,6 @@
 """Who is connecting: each row of the protocol's rules, with scopes as servers make them."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -12,7 +13,8 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from pytest_django import Settings
 
-from realtime.auth import ForeignOrigin, Refused, authenticate, offers_bearer
+from realtime import auth
+from realtime.auth import ForeignOrigin, Refused, authenticate, authenticated, offers_bearer
 from realtime.close_codes import CloseCode
 from realtime.tokens import issue_token
 
@@ -383,3 +385,65 @@ def test_nobody_in_the_scope_is_nobody(nobody: Any, user: User) -> None:
 def test_an_inactive_user_in_the_scope_is_refused(user: User) -> None:
     user.is_active = False
     assert refusal(scope(user=user)) == CloseCode.NO_CREDENTIALS
+
+
+# Who comes at the same time
+
+
+@pytest.fixture
+def readings(monkeypatch: pytest.MonkeyPatch) -> list[auth.Credentials]:
+    """The credentials for which the database was asked."""
+    asked: list[auth.Credentials] = []
+    real = auth._user_of
+
+    def counted(credentials: auth.Credentials) -> Any:
+        asked.append(credentials)
+        return real(credentials)
+
+    monkeypatch.setattr(auth, "_user_of", counted)
+    return asked
+
+
+async def at_once(*scopes: dict[str, Any]) -> list[Any]:
+    return await asyncio.gather(*map(authenticated, scopes), return_exceptions=True)
+
+
+async def test_who_comes_with_the_same_credentials_shares_the_reading(user: User, readings: list[Any]) -> None:
+    cookie = await asyncio.to_thread(cookie_of, user)
+    assert await at_once(*[scope(cookie=cookie)] * 5) == [user] * 5
+    assert await at_once(*[scope(authorization=f"Bearer {token_of(user)}")] * 5) == [user] * 5
+    assert len(readings) == 2
+
+
+async def test_nobody_is_taken_for_another_one(user: User, other_user: User) -> None:
+    cookies = [await asyncio.to_thread(cookie_of, each) for each in (user, other_user)]
+    one, other, nobody, bad = await at_once(
+        scope(cookie=cookies[0]), scope(cookie=cookies[1]), scope(), scope(cookie=cookies[0], query="token=nonsense")
+    )
+    assert (one, other) == (user, other_user)
+    assert [each.code for each in (nobody, bad)] == [CloseCode.NO_CREDENTIALS, CloseCode.BAD_TOKEN]
+
+
+async def test_a_foreign_page_gets_nothing_of_what_is_read_for_the_own_one(user: User) -> None:
+    cookie = await asyncio.to_thread(cookie_of, user)
+    own, foreign = (
+        scope(cookie=cookie, origin=f"http://{HOST}"),
+        scope(cookie=cookie, origin="https://elsewhere.example"),
+    )
+    answers = await at_once(own, foreign, own)
+    assert answers[0] == answers[2] == user
+    assert isinstance(answers[1], ForeignOrigin)
+
+
+async def test_who_comes_after_the_end_of_a_session_is_refused(user: User) -> None:
+    cookie = await asyncio.to_thread(cookie_of, user)
+    assert await at_once(scope(cookie=cookie)) == [user]
+    await Session.objects.all().adelete()
+    assert [each.code for each in await at_once(*[scope(cookie=cookie)] * 3)] == [CloseCode.NO_CREDENTIALS] * 3
+
+
+async def test_whom_an_outer_middleware_names_is_not_looked_up(
+    user: User, other_user: User, readings: list[Any]
+) -> None:
+    assert await at_once(scope(user=user), scope(user=other_user)) == [user, other_user]
+    assert not readings

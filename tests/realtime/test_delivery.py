@@ -335,7 +335,7 @@ class Delivery(RuleBasedStateMachine):
     def _patches(self) -> Iterator[Any]:
         yield override_settings(REALTIME=LIMITS)
         yield patch.object(hub_module, "GroupMemberships", NoGroups)
-        for module in ("consumers", "hub", "live_stream", "pages", "sweep"):
+        for module in ("consumers", "hub", "live_stream", "pages", "permissions", "sweep"):
             yield patch(f"realtime.{module}.in_thread", self.in_thread)
         for module in ("hub", "live_stream"):
             yield patch(f"realtime.{module}.open_stream", self.database.open_stream)
@@ -343,7 +343,7 @@ class Delivery(RuleBasedStateMachine):
             yield patch(f"realtime.{module}.newest_by_entity", self.database.newest_by_entity)
         yield patch("realtime.pages.read_after", self.database.read_after)
         yield patch("realtime.pages.read_each", self.database.read_each)
-        yield patch("realtime.consumers.stream_key", lambda user, request: KEY)
+        yield patch("realtime.permissions.stream_key", lambda user, request: KEY)
         yield patch("realtime.sweep._settle_unnumbered", lambda: None)
         yield patch.object(log, "heads", self.database.heads)
 

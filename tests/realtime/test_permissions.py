@@ -1,5 +1,6 @@
 """Who may watch which stream."""
 
+import asyncio
 from typing import Any
 from uuid import uuid4
 
@@ -8,6 +9,7 @@ from django.contrib.auth.models import AnonymousUser, Permission, User
 from pytest_django import Settings
 
 from executions.models import Graph, GraphExecution
+from realtime import permissions
 from realtime.messages import (
     BadRequest,
     Request,
@@ -18,7 +20,7 @@ from realtime.messages import (
     SubscribeStream,
     WSMethod,
 )
-from realtime.permissions import stream_key
+from realtime.permissions import allowed_key, stream_key
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -122,3 +124,44 @@ def test_a_stream_that_is_unknown_or_not_yours_is_not_found(user: User, kind: st
 
 def test_without_the_setting_there_are_no_other_streams(user: User) -> None:
     assert refusal(user, SubscribeStream(kind="orders", id="7")) == "Stream not found"
+
+
+# Who asks at the same time
+
+
+async def test_each_gets_his_own_answer(user: User, other_user: User, execution: GraphExecution) -> None:
+    wish = SubscribeGraphExec(graph_exec_id=str(execution.pk))
+    method = WSMethod.SUBSCRIBE_GRAPH_EXEC
+    answers = await asyncio.gather(
+        *(allowed_key(who, Request(method, str(number), wish)) for number, who in enumerate([user, other_user] * 2)),
+        return_exceptions=True,
+    )
+    assert answers[0] == answers[2] == f"{user.pk}|graph_exec#{execution.pk}"
+    assert [(type(each), each.id) for each in answers[1::2] if isinstance(each, BadRequest)] == [
+        (BadRequest, "1"),
+        (BadRequest, "3"),
+    ]
+
+
+async def test_only_the_same_user_and_the_same_stream_share_a_reading(
+    user: User, execution: GraphExecution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str | None] = []
+
+    def counted(user: User, request: Request) -> str:
+        asked.append(request.id)
+        return stream_key(user, request)
+
+    monkeypatch.setattr(permissions, "stream_key", counted)
+    again = await User.objects.aget(pk=user.pk)  # may have other rights by now
+    execution_wish, graph_wish = (
+        SubscribeGraphExec(graph_exec_id=str(execution.pk)),
+        SubscribeGraphExecs(graph_id=str(execution.graph_id)),
+    )
+    await asyncio.gather(
+        allowed_key(user, Request(WSMethod.SUBSCRIBE_GRAPH_EXEC, "1", execution_wish)),
+        allowed_key(user, Request(WSMethod.SUBSCRIBE_GRAPH_EXEC, "2", execution_wish)),
+        allowed_key(again, Request(WSMethod.SUBSCRIBE_GRAPH_EXEC, "3", execution_wish)),
+        allowed_key(user, Request(WSMethod.SUBSCRIBE_GRAPH_EXECS, "4", graph_wish)),
+    )
+    assert sorted(asked) == ["1", "3", "4"]

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from realtime.shared_read import SharedRead
+from realtime.shared_read import SharedRead, SharedReads
 
 
 class Log:
@@ -104,3 +104,28 @@ async def test_a_read_for_which_nobody_waits_any_more_is_given_up(others: int) -
     assert await asyncio.gather(*before) == [0] * others
     assert log.begun == 2
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_only_the_same_question_shares_a_read_and_none_is_kept() -> None:
+    shared: SharedReads[int] = SharedReads()
+    logs = {"one": Log(), "other": Log()}
+    logs["other"].head = 7
+    asking = [asyncio.ensure_future(shared.read(name, logs[name].read)) for name in ("one", "other", "one", "other")]
+    await turns()
+    late = asyncio.ensure_future(shared.read("one", logs["one"].read))
+    for log in logs.values():
+        log.gate.set()
+    assert await asyncio.gather(*asking) == [0, 7, 0, 7]
+    assert await late == 0
+    assert (logs["one"].begun, logs["other"].begun) == (2, 1)
+    assert not shared._reads
+
+
+async def test_a_question_that_nobody_asks_any_more_is_forgotten() -> None:
+    shared: SharedReads[int] = SharedReads()
+    log = Log()
+    asking = asyncio.ensure_future(shared.read("it", log.read))
+    await turns()
+    asking.cancel()
+    await turns()
+    assert not shared._reads
