@@ -33,9 +33,10 @@ def main() -> None:
         for name in rows:
             row = ROWS[name]
             turns = rounds * (1 if options.quick else row.turns)
-            chosen = [TARGETS[each] for each in row.targets if not options.quick or each in NEEDED]
+            wanted = [TARGETS[each] for each in row.targets if not options.quick or each in NEEDED]
+            chosen = [target for target in wanted if target.is_installed]
             for turn in range(turns):
-                for target in [each for each in chosen if each.is_installed]:
+                for target in chosen:
                     say(f"{time.monotonic() - began:5.0f} s  {name}  turn {turn + 1} of {turns}  {target.name} … ")
                     figures = row.measure(bench, target)
                     found.setdefault((name, target.name), []).append(figures)

@@ -54,23 +54,19 @@ def offers_bearer(scope: Scope) -> bool:
     return SUBPROTOCOL in scope.get("subprotocols", ())
 
 
-async def authenticated(scope: Scope) -> Any:
-    """As `authenticate`, in a thread. Who comes at about the same time with the same credentials, as all tabs of a
-    browser do after a restart, shares the reading."""
+async def authenticate(scope: Scope) -> Any:
+    """The active user who is connecting. Raises Refused or ForeignOrigin. Reads the database, in a thread; who comes at
+    about the same time with the same credentials, as all tabs of a browser do after a restart, shares the reading."""
     if "user" in scope:
-        return await in_thread(authenticate, scope)
+        return await in_thread(_active, scope["user"])  # which may be lazy
     credentials = _credentials(scope)
     return await _reads.read(credentials, lambda: in_thread(_user_of, credentials))
 
 
-def authenticate(scope: Scope) -> Any:
-    """The active user who is connecting. Reads the database. Raises Refused or ForeignOrigin."""
-    if "user" in scope:
-        user = scope["user"]
-        if user is None or not user.is_authenticated or not user.is_active:
-            raise Refused(CloseCode.NO_CREDENTIALS, "Authentication required")
-        return user
-    return _user_of(_credentials(scope))
+def _active(user: Any) -> Any:
+    if user is None or not user.is_authenticated or not user.is_active:
+        raise Refused(CloseCode.NO_CREDENTIALS, "Authentication required")
+    return user
 
 
 def _credentials(scope: Scope) -> Credentials:
@@ -122,10 +118,7 @@ def _user_of_token(token: str) -> Any:
 def _user_of_session(session_key: str) -> Any:
     request = HttpRequest()
     request.session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
-    user = get_user(request)  # checks the hash of the password, and whether the user is active
-    if not user.is_authenticated or not user.is_active:
-        raise Refused(CloseCode.NO_CREDENTIALS, "Authentication required")
-    return user
+    return _active(get_user(request))  # which checks the hash of the password
 
 
 def _is_origin_allowed(scope: Scope) -> bool:

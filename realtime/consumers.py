@@ -21,7 +21,7 @@ from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 
 from realtime import serving, streams
-from realtime.auth import SUBPROTOCOL, ForeignOrigin, Refused, authenticated, offers_bearer
+from realtime.auth import SUBPROTOCOL, ForeignOrigin, Refused, authenticate, offers_bearer
 from realtime.caps import Cap
 from realtime.close_codes import CloseCode
 from realtime.conf import limits
@@ -47,7 +47,7 @@ from realtime.messages import (
     pong_frame,
 )
 from realtime.pending import Pending
-from realtime.permissions import allowed_key
+from realtime.permissions import stream_key
 from realtime.rate_limit import TokenBucket
 from realtime.replay import newest_by_entity
 from realtime.resume import FromSnapshot, beginning
@@ -121,7 +121,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         subprotocol = SUBPROTOCOL if offers_bearer(self.scope) else None
         try:
             async with asyncio.timeout(limits.AUTH_TIMEOUT):
-                self.user = await authenticated(self.scope)
+                self.user = await authenticate(self.scope)
         except ForeignOrigin:
             await self.close()
             return
@@ -212,7 +212,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             self.writer.answer(error_frame(INTERNAL_ERROR, id=message.id))
 
     async def _subscribe(self, request: Request) -> None:
-        key = await allowed_key(self.user, request)
+        key = await stream_key(self.user, request)
         wish: Subscribe = request.data
         before = self.subscriptions.get(key)
         if before and not wish.numbered:

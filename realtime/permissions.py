@@ -11,28 +11,36 @@ from django.utils.module_loading import import_string
 from executions import access
 from realtime import streams
 from realtime.conf import limits
-from realtime.messages import NOT_FOUND, BadRequest, Request, SubscribeGraphExec, SubscribeGraphExecs, SubscribeStream
+from realtime.messages import (
+    NOT_FOUND,
+    BadRequest,
+    Request,
+    Subscribe,
+    SubscribeGraphExec,
+    SubscribeGraphExecs,
+    SubscribeStream,
+)
 from realtime.shared_read import SharedReads
 from realtime.threads import in_thread
 
-_reads: SharedReads[str] = SharedReads()
+_WISHES = set(Subscribe.model_fields)  # of a subscribe, whatever it means
+_reads: SharedReads[str | None] = SharedReads()
 
 
-async def allowed_key(user: Any, request: Request) -> str:
-    """As `stream_key`, in a thread. Sockets that have the same user, as it was read once for all of them, and ask for
-    the same stream at about the same time share the reading."""
-    target = request.data.target
-    question = id(user), type(target), target and target.model_dump_json()
-    try:
-        return await _reads.read(question, lambda: in_thread(stream_key, user, request))
-    except BadRequest as refused:
-        raise BadRequest(str(refused), request.id) from None
-
-
-def stream_key(user: Any, request: Request) -> str:
+async def stream_key(user: Any, request: Request) -> str:
     """The key of the stream that a subscribe means. Raises BadRequest where it does not exist or is not this user's to
-    see, with the same text for both."""
-    data, key = request.data, None
+    see, with the same text for both. Reads the database, in a thread; sockets that have the same user, as it was read
+    once for all of them, and ask for the same stream at about the same time share the reading."""
+    data = request.data
+    question = id(user), type(data), *data.model_dump(exclude=_WISHES).values()
+    key = await _reads.read(question, lambda: in_thread(_find, user, data))
+    if key is None:
+        raise BadRequest(NOT_FOUND[request.method], request.id)
+    return key
+
+
+def _find(user: Any, data: Subscribe) -> str | None:
+    key = None
     if isinstance(data, SubscribeGraphExec):
         execution = access.find_execution(user, data.graph_exec_id, only=("user",))
         key = streams.graph_exec(str(execution.user_id), str(execution.pk)) if execution else None
@@ -45,6 +53,4 @@ def stream_key(user: Any, request: Request) -> str:
         key = streams.own(data.kind, str(owner_id), data.id) if owner_id is not None else None
     else:
         key = streams.notifications(str(user.pk))
-    if key is None:
-        raise BadRequest(NOT_FOUND[request.method], request.id)
     return key

@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 
 from executions.models import GraphExecution
 from executions.services import report_node
-from realtime import auth, consumers, live_stream, pages, permissions, sweep
+from realtime import consumers, live_stream, pages, sweep
 from tests.database import in_db
 from tests.realtime.clients import HandshakeRefused, InProcess
 from tests.realtime.conftest import ConnectClient, Counted, counted, execution, graph, live_client, user
@@ -47,7 +47,7 @@ async def follows(client: InProcess, execution: GraphExecution, seq: int) -> Non
 
 ASKING: dict[str, tuple[Any, str]] = {
     "parsing": (consumers, "parse_request"),
-    "access": (permissions, "stream_key"),
+    "access": (consumers, "stream_key"),
     "the resume": (consumers, "beginning"),
     "opening the stream": (live_stream, "open_stream"),
     "the answer": (consumers, "snapshot_answer"),
@@ -86,7 +86,7 @@ async def test_an_exception_while_somebody_connects_refuses_him_and_nobody_else(
     await client.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk), "after": 1})
     late = InProcess(user=user)
     with monkeypatch.context() as broken:
-        broken.setattr(auth, "authenticate", fails)
+        broken.setattr(consumers, "authenticate", fails)
         with pytest.raises(HandshakeRefused):
             await late.connect()
     await late.disconnect()

@@ -7,6 +7,7 @@ from typing import Any
 
 import jwt
 import pytest
+from asgiref.sync import async_to_sync
 from django.conf import settings as django_settings
 from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.sessions.models import Session
@@ -14,7 +15,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from realtime import auth
-from realtime.auth import ForeignOrigin, Refused, authenticate, authenticated, offers_bearer
+from realtime.auth import ForeignOrigin, Refused, offers_bearer
 from realtime.close_codes import CloseCode
 from realtime.tokens import issue_token
 
@@ -43,6 +44,10 @@ def scope(
         "subprotocols": subprotocols or [],
         **others,
     }
+
+
+def authenticate(of: dict[str, Any]) -> Any:
+    return async_to_sync(auth.authenticate)(of)
 
 
 def token_of(user: User) -> str:
@@ -405,7 +410,7 @@ def readings(monkeypatch: pytest.MonkeyPatch) -> list[auth.Credentials]:
 
 
 async def at_once(*scopes: dict[str, Any]) -> list[Any]:
-    return await asyncio.gather(*map(authenticated, scopes), return_exceptions=True)
+    return await asyncio.gather(*map(auth.authenticate, scopes), return_exceptions=True)
 
 
 async def test_who_comes_with_the_same_credentials_shares_the_reading(user: User, readings: list[Any]) -> None:

@@ -176,7 +176,7 @@ async def test_an_unexpected_exception_is_an_internal_error_in_the_log_and_in_th
         raise ZeroDivisionError
 
     with monkeypatch.context() as broken:
-        broken.setattr(permissions, "stream_key", fail)
+        broken.setattr(consumers, "stream_key", fail)
         answer = await client.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk)}, id="7")
     assert answer == {
         "method": "error",

@@ -343,7 +343,7 @@ class Delivery(RuleBasedStateMachine):
             yield patch(f"realtime.{module}.newest_by_entity", self.database.newest_by_entity)
         yield patch("realtime.pages.read_after", self.database.read_after)
         yield patch("realtime.pages.read_each", self.database.read_each)
-        yield patch("realtime.permissions.stream_key", lambda user, request: KEY)
+        yield patch("realtime.permissions._find", lambda user, data: KEY)
         yield patch("realtime.sweep._settle_unnumbered", lambda: None)
         yield patch.object(log, "heads", self.database.heads)
 
