@@ -17,9 +17,9 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, parse_cookie
 from django.http.request import split_domain_port, validate_host
 
+from realtime.aio.single_flight import SharedReads
 from realtime.close_codes import CloseCode
 from realtime.conf import limits
-from realtime.shared_read import SharedReads
 from realtime.threads import in_thread
 from realtime.tokens import BadToken, NoSubject, read_token
 

@@ -5,15 +5,15 @@ succeed, and whatever was lost meanwhile is found by the sweep.
 """
 
 import asyncio
-import contextvars
 import logging
 import os
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any
 
 from channels.layers import get_channel_layer
 
+from realtime.aio.tasks import detached
 from realtime.conf import limits
 from realtime.counters import count
 
@@ -143,8 +143,3 @@ class GroupMemberships:
             except Exception:
                 count("errors")
                 logger.exception("A layer message of type %r could not be handled", message.get("type"))
-
-
-def detached(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-    """A task of the process, not of the socket that happened to start it: it begins in an empty context."""
-    return asyncio.get_running_loop().create_task(work, context=contextvars.Context())

@@ -11,9 +11,10 @@ from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
 from realtime import announcer, streams
+from realtime.aio.tasks import detached
 from realtime.counters import count
 from realtime.frames import Event
-from realtime.groups import GroupMemberships, detached
+from realtime.groups import GroupMemberships
 from realtime.live_stream import LiveStream
 from realtime.log import OpenStream
 from realtime.pages import Pages

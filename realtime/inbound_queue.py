@@ -8,7 +8,7 @@ what says that the connection has opened or gone always fits.
 from collections.abc import Callable
 from typing import Any
 
-from realtime.latch import Latch
+from realtime.aio.latch import Latch
 
 Message = dict[str, Any]
 

@@ -5,7 +5,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
-from realtime.latch import Latch
+from realtime.aio.latch import Latch
 
 R = TypeVar("R")
 

@@ -10,6 +10,7 @@ from django.utils.module_loading import import_string
 
 from executions import access
 from realtime import streams
+from realtime.aio.single_flight import SharedReads
 from realtime.conf import limits
 from realtime.messages import (
     NOT_FOUND,
@@ -20,7 +21,6 @@ from realtime.messages import (
     SubscribeGraphExecs,
     SubscribeStream,
 )
-from realtime.shared_read import SharedReads
 from realtime.threads import in_thread
 
 _WISHES = set(Subscribe.model_fields)  # of a subscribe, whatever it means

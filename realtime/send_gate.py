@@ -19,7 +19,7 @@ again whether there is still somebody to send to. Knows no sockets; everything h
 import asyncio
 from collections.abc import Callable
 
-from realtime.latch import Latch
+from realtime.aio.latch import Latch
 from realtime.reader_progress import Pace, Progress
 
 

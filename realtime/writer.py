@@ -11,10 +11,10 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from realtime.aio.eager import begin, between_tasks
+from realtime.aio.latch import Latch
 from realtime.conf import limits
 from realtime.counters import count
-from realtime.eager import begin, between_tasks
-from realtime.latch import Latch
 from realtime.serving import Outlet
 from realtime.socket_subscription import SocketSubscription
 

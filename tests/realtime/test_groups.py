@@ -1,7 +1,6 @@
 """The groups that a process joins, on layers that work, that fail, and that are slow."""
 
 import asyncio
-import contextvars
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any
@@ -12,7 +11,7 @@ from pytest_django import Settings
 
 from realtime import groups as module
 from realtime.counters import counts
-from realtime.groups import GroupMemberships, detached
+from realtime.groups import GroupMemberships
 from tests.realtime.layers import redis_layer
 from tests.servers import Redis
 
@@ -396,15 +395,3 @@ async def test_the_channel_is_one_that_layers_take(members: Members, played: Pla
     channel = members(played).channel
     assert BaseChannelLayer().require_valid_channel_name(channel)
     assert len({members(played).channel for _ in range(5)} | {channel}) == 6
-
-
-async def test_the_tasks_of_the_process_know_nothing_of_who_started_them() -> None:
-    whose = contextvars.ContextVar("whose", default="nobody's")
-    whose.set("a socket's")
-    seen = []
-
-    async def look() -> None:
-        seen.append(whose.get())
-
-    await detached(look())
-    assert seen == ["nobody's"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from realtime.eager import begin, between_tasks
+from realtime.aio.eager import begin, between_tasks
 
 PATIENCE = 20.0  # seconds; only a test that fails waits for so long
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from realtime.shared_read import SharedRead, SharedReads
+from realtime.aio.single_flight import SharedRead, SharedReads
 
 
 class Log:

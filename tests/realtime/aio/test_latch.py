@@ -2,7 +2,7 @@
 
 import asyncio
 
-from realtime.latch import Latch
+from realtime.aio.latch import Latch
 
 
 async def turns() -> None:
