@@ -126,7 +126,7 @@ else:
         },
     }
     # CONN_HEALTH_CHECKS stays off: with it the pool waits 1, 2, 4 … s from one dead connection to the next, and after a
-    # restart of PostgreSQL it is full of these. Whoever meets the first one has all looked at (realtime/threads.py).
+    # restart of PostgreSQL it is full of these. Whoever meets the first one has all looked at (realtime/db.py).
 
 # One announcement of an event is a hint; the log is the truth. So the layer may lose messages, and pub/sub is the one
 # that does not cost a Redis call a socket.

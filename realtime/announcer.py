@@ -20,8 +20,8 @@ from channels.layers import InMemoryChannelLayer, get_channel_layer
 
 from realtime import streams
 from realtime.conf import limits
-from realtime.counters import count
 from realtime.log import Numbered
+from realtime.metrics import count
 
 logger = logging.getLogger(__name__)
 

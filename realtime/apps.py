@@ -8,7 +8,7 @@ class RealtimeConfig(AppConfig):
     name = "realtime"
 
     def ready(self) -> None:
-        from realtime import checks, receivers, threads  # noqa: F401 - importing the checks registers them
+        from realtime import checks, db, receivers  # noqa: F401 - importing the checks registers them
 
         receivers.connect()
-        got_request_exception.connect(threads.on_request_exception)
+        got_request_exception.connect(db.on_request_exception)

@@ -20,7 +20,7 @@ from django.http.request import split_domain_port, validate_host
 from realtime.aio.single_flight import SharedReads
 from realtime.close_codes import CloseCode
 from realtime.conf import limits
-from realtime.threads import in_thread
+from realtime.db import in_thread
 from realtime.tokens import BadToken, NoSubject, read_token
 
 Scope = dict[str, Any]

@@ -20,12 +20,11 @@ from channels.consumer import get_handler_name
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 
-from realtime import serving, streams
+from realtime import asgi_extension, streams
 from realtime.auth import SUBPROTOCOL, ForeignOrigin, Refused, authenticate, offers_bearer
-from realtime.caps import Cap
 from realtime.close_codes import CloseCode
 from realtime.conf import limits
-from realtime.counters import count
+from realtime.db import in_thread
 from realtime.hub import Hub
 from realtime.live_stream import snapshot_answer
 from realtime.log import OpenStream
@@ -46,13 +45,13 @@ from realtime.messages import (
     parse_request,
     pong_frame,
 )
+from realtime.metrics import count
 from realtime.pending import Pending
 from realtime.permissions import stream_key
-from realtime.rate_limit import TokenBucket
 from realtime.replay import newest_by_entity
 from realtime.resume import FromSnapshot, beginning
 from realtime.socket_subscription import SocketSubscription
-from realtime.threads import in_thread
+from realtime.throttling import Cap, TokenBucket
 from realtime.writer import Writer
 
 logger = logging.getLogger(__name__)
@@ -74,12 +73,12 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self.user: Any = None
         self.hub: Any = None  # a Hub, once the user is known
         self.subscriptions: dict[str, SocketSubscription] = {}
-        self.writer = Writer(send, self._fill, serving.outlet_of(scope))
+        self.writer = Writer(send, self._fill, asgi_extension.outlet_of(scope))
         self._writing: asyncio.Task[None] | None = None
         self._pending: Pending[Request | BadRequest] = Pending(self._answer, most=limits.MAX_PENDING_REQUESTS)
         self._is_flooded = False
         self._bucket: TokenBucket | None = None
-        if serving.hand_over(scope, LAST_FRAMES):
+        if asgi_extension.hand_over(scope, LAST_FRAMES):
             pass  # the server counts messages
         elif limits.MESSAGE_BURST:
             self._bucket = TokenBucket(limits.MESSAGE_RATE, limits.MESSAGE_BURST, monotonic())

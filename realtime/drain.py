@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, Protocol
 
-from realtime import serving
+from realtime import asgi_extension
 from realtime.close_codes import SERVICE_RESTART
 from realtime.conf import limits
 from realtime.server_socket import LiveProtocol
@@ -45,7 +45,7 @@ class Drain:
 
     async def run(self) -> None:
         """Never raises."""
-        serving.is_draining = True
+        asgi_extension.is_draining = True
         loop = asyncio.get_running_loop()
         end = loop.time() + limits.DRAIN_TIMEOUT
         try:

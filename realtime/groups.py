@@ -15,7 +15,7 @@ from channels.layers import get_channel_layer
 
 from realtime.aio.tasks import detached
 from realtime.conf import limits
-from realtime.counters import count
+from realtime.metrics import count
 
 logger = logging.getLogger(__name__)
 

@@ -19,11 +19,11 @@ from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 from redis.asyncio import Redis
 
-from realtime import serving
+from realtime import asgi_extension
 from realtime.conf import limits
+from realtime.db import in_thread
 from realtime.log import database
 from realtime.models import Stream
-from realtime.threads import in_thread
 
 Scope = dict[str, Any]
 Application = Callable[[Scope, Any, Any], Awaitable[None]]
@@ -51,8 +51,8 @@ class HealthPages:
     async def report(self) -> dict[str, str]:
         """What /readyz says. Names no host, no user and no text of an exception."""
         database, layer = await asyncio.gather(self._answer(ask_database), self._answer(ask_layer))
-        is_ready = database == OK and not serving.is_draining
-        status = "ready" if is_ready else "draining" if serving.is_draining else "not ready"
+        is_ready = database == OK and not asgi_extension.is_draining
+        status = "ready" if is_ready else "draining" if asgi_extension.is_draining else "not ready"
         return {"status": status, "database": database, "channel_layer": layer}
 
     async def _answer(self, ask: Callable[[], Awaitable[str]]) -> str:

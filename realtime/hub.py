@@ -12,16 +12,16 @@ from weakref import WeakKeyDictionary
 
 from realtime import announcer, streams
 from realtime.aio.tasks import detached
-from realtime.counters import count
+from realtime.db import in_thread
 from realtime.frames import Event
 from realtime.groups import GroupMemberships
 from realtime.live_stream import LiveStream
 from realtime.log import OpenStream
+from realtime.metrics import count
 from realtime.pages import Pages
 from realtime.publish import open_stream
 from realtime.socket_subscription import SocketSubscription
 from realtime.sweep import sweep_forever
-from realtime.threads import in_thread
 
 _hubs: "WeakKeyDictionary[asyncio.AbstractEventLoop, Hub]" = WeakKeyDictionary()
 

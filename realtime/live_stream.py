@@ -9,17 +9,17 @@ from realtime.aio.single_flight import SharedRead
 from realtime.aio.tasks import detached
 from realtime.audience import Audience
 from realtime.conf import limits
-from realtime.counters import count
+from realtime.db import in_thread
 from realtime.frames import Event
 from realtime.log import OpenStream
 from realtime.messages import answer_frame
+from realtime.metrics import count
 from realtime.ordering import Ordering
 from realtime.pages import Pages
 from realtime.publish import open_stream
 from realtime.replay import newest_by_entity
 from realtime.socket_subscription import SocketSubscription
 from realtime.subscriptions import After, Anew, Each
-from realtime.threads import in_thread
 
 logger = logging.getLogger(__name__)
 

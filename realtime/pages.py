@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from realtime.conf import limits
+from realtime.db import in_thread
 from realtime.frames import Event
 from realtime.replay import read_after, read_each
-from realtime.threads import in_thread
 
 
 class EventPage(NamedTuple):

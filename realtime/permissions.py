@@ -12,6 +12,7 @@ from executions import access
 from realtime import streams
 from realtime.aio.single_flight import SharedReads
 from realtime.conf import limits
+from realtime.db import in_thread
 from realtime.messages import (
     NOT_FOUND,
     BadRequest,
@@ -21,7 +22,6 @@ from realtime.messages import (
     SubscribeGraphExecs,
     SubscribeStream,
 )
-from realtime.threads import in_thread
 
 _WISHES = set(Subscribe.model_fields)  # of a subscribe, whatever it means
 _reads: SharedReads[str | None] = SharedReads()

@@ -28,8 +28,8 @@ from pydantic import BaseModel
 from pydantic_core import to_json
 
 from realtime import announcer, log, numbering, retention
-from realtime.counters import count
 from realtime.log import Entry, Numbered, OpenStream, Place
+from realtime.metrics import count
 
 logger = logging.getLogger(__name__)
 

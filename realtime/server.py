@@ -7,7 +7,7 @@ What differs, and why; every number is a limit in conf.py:
 - `await send()` waits while a client does not read (send_gate.py); one that stops reading, or crawls, is closed
   (reader_progress.py). Daphne keeps everything in memory, without bound.
 - A client that sends faster than its consumer takes is not read meanwhile (inbound_queue.py), and one that floods is
-  closed with 1008 (rate_limit.py). A message has at most MAX_MESSAGE_BYTES; what is sent is not limited by that.
+  closed with 1008 (throttling.py). A message has at most MAX_MESSAGE_BYTES; what is sent is not limited by that.
 - Clients learn why they are refused: 1009 too large, 1007 not UTF-8, 1002 a protocol error. Daphne cuts the connection.
 - Connections of the process and of one address are capped (503); the head of a request has a deadline (server_http.py).
 - SIGTERM and SIGINT close each socket with 1012, and wait for consumers and pages to end (drain.py).
@@ -40,16 +40,16 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.python.failure import Failure
 
-from realtime import serving
+from realtime import asgi_extension
 from realtime.built_frames import BuiltFrames
-from realtime.caps import ServerCaps
 from realtime.conf import limits
-from realtime.counters import count
 from realtime.drain import Drain
 from realtime.inbound_queue import InboundQueue, Message
+from realtime.metrics import count
 from realtime.server_http import LiveHTTPFactory
 from realtime.server_rounds import RoundsServer
 from realtime.server_socket import LiveProtocol, figures, with_options_of
+from realtime.throttling import ServerCaps
 
 logger = logging.getLogger("realtime.server")  # by name: run as a program, this module is `__main__`
 
@@ -124,7 +124,7 @@ class LiveServer(RoundsServer):
             raise self._refusal
 
     def _listen(self) -> None:
-        serving.figures = self._figures
+        asgi_extension.figures = self._figures
         self.ws_factory.setProtocolOptions(
             failByDrop=False,
             closeHandshakeTimeout=CLOSE_TIMEOUT,
@@ -165,9 +165,9 @@ class LiveServer(RoundsServer):
             return super().create_application(protocol, scope)
         scope.setdefault("asgi", {"version": "3.0"})
         scope["extensions"] = {
-            serving.EXTENSION: {
-                serving.LAST_FRAMES: protocol.last_frames,
-                serving.OUTLET: protocol.outlet,
+            asgi_extension.EXTENSION: {
+                asgi_extension.LAST_FRAMES: protocol.last_frames,
+                asgi_extension.OUTLET: protocol.outlet,
             }
         }
         queue = protocol.inbound_queue()
@@ -186,7 +186,7 @@ class LiveServer(RoundsServer):
 
     def _admit(self, protocol: LiveProtocol, client: Sequence[Any] | None) -> str | None:
         """Why there is no room for this socket; None where there is, and it is counted until it goes."""
-        if serving.is_draining:
+        if asgi_extension.is_draining:
             return "The server restarts"
         address = client[0] if client else None
         full = self._caps.enter(address, most=limits.MAX_CONNECTIONS, most_of_address=limits.MAX_ADDRESS_CONNECTIONS)
@@ -215,7 +215,7 @@ class LiveServer(RoundsServer):
     # All of them
 
     def _figures(self) -> dict[str, Any]:
-        return {**figures(list(self.connections)), "draining": serving.is_draining}
+        return {**figures(list(self.connections)), "draining": asgi_extension.is_draining}
 
     def kill_all_applications(self) -> Deferred[Any]:
         """What Daphne does before the reactor stops; it cancels, and clients see 1006."""

@@ -12,9 +12,9 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, Request
 
-from realtime import serving
+from realtime import asgi_extension
 from realtime.conf import limits
-from realtime.counters import count
+from realtime.metrics import count
 from realtime.request_body import BoundedRequest
 
 logger = logging.getLogger("realtime.server")
@@ -56,14 +56,14 @@ class LiveChannel(HTTPChannel):
             self.factory.channels.discard(self)  # a WebSocket has taken over
 
     def checkPersistence(self, request: Request, version: bytes) -> bool:
-        if serving.is_draining:
+        if asgi_extension.is_draining:
             request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
             return False
         return bool(super().checkPersistence(request, version))
 
     def requestDone(self, request: Request) -> None:
         super().requestDone(request)
-        if serving.is_draining:
+        if asgi_extension.is_draining:
             self.loseConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:

@@ -11,8 +11,9 @@ from typing import Any
 
 
 class Outlet:
-    """`send`, `hold` and `release` are the application's (serving.py). `is_clear` says that the connection is open, its
-    buffer empty, and no sender in the midst of a message; `written` is how many bytes were sent, by whichever way."""
+    """`send`, `hold` and `release` are the application's (asgi_extension.py). `is_clear` says that the connection is
+    open, its buffer empty, and no sender in the midst of a message; `written` is how many bytes were sent, by
+    whichever way."""
 
     __slots__ = (
         "_frame_of",

@@ -22,13 +22,13 @@ from twisted.python.failure import Failure
 
 from realtime.close_codes import POLICY_VIOLATION, CloseCode
 from realtime.conf import limits
-from realtime.counters import count
 from realtime.inbound_queue import InboundQueue, Message
-from realtime.rate_limit import TokenBucket
+from realtime.metrics import count
 from realtime.reader_progress import Pace
 from realtime.send_gate import SendGate
 from realtime.server_outlet import Outlet
 from realtime.server_ping import PatientProtocol
+from realtime.throttling import TokenBucket
 
 logger = logging.getLogger("realtime.server")
 
@@ -43,7 +43,7 @@ class LiveProtocol(PatientProtocol):
     transport: Any
     is_paused = False  # what the client sends is left in the network
     on_end: Callable[[], None] | None = None  # the server counts it no longer
-    last_frames: dict[int, str]  # the application's, see serving.py
+    last_frames: dict[int, str]  # the application's, see asgi_extension.py
     _bucket: TokenBucket | None = None
     _is_within_message = False  # only control frames may go between the pieces of a message
 

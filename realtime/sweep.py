@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from realtime import log
 from realtime.conf import limits
-from realtime.counters import count
+from realtime.db import in_thread
+from realtime.metrics import count
 from realtime.publish import settle
-from realtime.threads import in_thread
 
 if TYPE_CHECKING:
     from realtime.hub import Hub

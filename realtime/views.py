@@ -5,9 +5,9 @@ import os
 from django.contrib.admin.views.decorators import staff_member_required
 from django.http import HttpRequest, JsonResponse
 
-from realtime import serving
-from realtime.counters import counts
+from realtime import asgi_extension
 from realtime.hub import live_hubs
+from realtime.metrics import counts
 
 
 @staff_member_required
@@ -21,7 +21,7 @@ def status(request: HttpRequest) -> JsonResponse:
             "sockets": sum(hub.sockets for hub in hubs),
             "streams": sum(len(hub.streams) for hub in hubs),
             "subscriptions": sum(len(live.subscriptions) for hub in hubs for live in list(hub.streams.values())),
-            "server": serving.figures and serving.figures(),
+            "server": asgi_extension.figures and asgi_extension.figures(),
             "counts": counts(),
         }
     )

@@ -13,9 +13,9 @@ from typing import Any
 
 from realtime.aio.eager import begin, between_tasks
 from realtime.aio.latch import Latch
+from realtime.asgi_extension import Outlet
 from realtime.conf import limits
-from realtime.counters import count
-from realtime.serving import Outlet
+from realtime.metrics import count
 from realtime.socket_subscription import SocketSubscription
 
 logger = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ from collections import Counter
 from django.http import HttpRequest, JsonResponse
 from django.urls import include, path
 
-from realtime.counters import counts
 from realtime.hub import hub_of_this_loop, live_hubs
+from realtime.metrics import counts
 
 
 async def inside(request: HttpRequest) -> JsonResponse:

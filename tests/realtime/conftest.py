@@ -9,8 +9,8 @@ from django.contrib.auth.models import User
 
 from executions.models import Graph, GraphExecution
 from executions.services import start_execution
-from realtime.counters import counts
 from realtime.hub import hub_of_this_loop
+from realtime.metrics import counts
 from tests.realtime.clients import InProcess
 
 ConnectClient = Callable[..., Awaitable[InProcess]]

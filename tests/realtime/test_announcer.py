@@ -19,8 +19,8 @@ from pytest_django import Settings
 
 from realtime import announcer, streams
 from realtime.announcer import AnnouncerThread, announce, announce_end
-from realtime.counters import counts
 from realtime.log import LogEvent, Numbered
+from realtime.metrics import counts
 from tests.conftest import address_of_test_database
 from tests.realtime.layers import redis_layer
 from tests.servers import Redis

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from pytest_django import Settings
 
 from realtime.audience import Audience
-from realtime.counters import counts
 from realtime.frames import Event
 from realtime.messages import Subscribe, WSMethod
+from realtime.metrics import counts
 from realtime.socket_subscription import SocketSubscription
 
 ADDED = "notification_read"

@@ -10,8 +10,8 @@ from channels.layers import BaseChannelLayer, InMemoryChannelLayer, channel_laye
 from pytest_django import Settings
 
 from realtime import groups as module
-from realtime.counters import counts
 from realtime.groups import GroupMemberships
+from realtime.metrics import counts
 from tests.realtime.layers import redis_layer
 from tests.servers import Redis
 

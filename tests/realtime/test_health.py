@@ -11,7 +11,7 @@ from channels.testing import HttpCommunicator
 from pytest_django import Settings
 
 from config.asgi import application
-from realtime import health, serving
+from realtime import asgi_extension, health
 from realtime.health import HealthPages
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -41,7 +41,7 @@ async def test_other_paths_are_djangos() -> None:
 
 
 async def test_a_process_that_stops_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving, "is_draining", True)
+    monkeypatch.setattr(asgi_extension, "is_draining", True)
     status, report = await page("/readyz")
     assert (status, report["status"]) == (503, "draining")
 

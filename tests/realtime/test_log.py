@@ -9,8 +9,8 @@ from django.db import transaction
 from pytest_django import Settings
 
 from realtime import announcer, log, numbering
-from realtime.counters import counts
 from realtime.log import Entry, EventTooLarge, Place
+from realtime.metrics import counts
 from realtime.models import KEY_LENGTH, Stream, StreamEvent
 from realtime.publish import end_stream, open_stream, publish, publish_entries, settle
 from realtime.replay import read_after

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from realtime.counters import count, counts
+from realtime.metrics import count, counts
 from tests.database import in_db
 from tests.realtime.conftest import ConnectClient
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from realtime.counters import counts
 from realtime.frames import Event
 from realtime.messages import Subscribe, WSMethod
+from realtime.metrics import counts
 from realtime.socket_subscription import SocketSubscription
 from realtime.subscriptions import After
 from realtime.writer import Writer

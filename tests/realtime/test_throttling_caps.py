@@ -1,6 +1,6 @@
 import pytest
 
-from realtime.caps import Cap, Full, ServerCaps
+from realtime.throttling import Cap, Full, ServerCaps
 
 
 def test_a_cap_counts_each_key_for_itself() -> None:

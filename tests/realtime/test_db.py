@@ -10,9 +10,9 @@ from django.core.signals import got_request_exception
 from django.db import InterfaceError, OperationalError, connection, connections
 from psycopg_pool import PoolTimeout
 
-from realtime import threads
+from realtime import db
 from realtime.conf import limits
-from realtime.threads import in_thread
+from realtime.db import in_thread
 from tests.realtime.side_by_side import Thread, side_by_side
 
 PATIENCE = 20.0  # seconds; only a test that fails waits for so long
@@ -241,11 +241,11 @@ def test_a_page_that_meets_a_lost_connection_is_the_last_one_that_does() -> None
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 async def test_a_forked_child_has_threads_of_its_own() -> None:
     await in_thread(query_nothing)
-    assert threads._executor is not None
-    before = threads._executor
-    threads._forget()  # what Python calls in the child
+    assert db._executor is not None
+    before = db._executor
+    db._forget()  # what Python calls in the child
     assert await in_thread(query_nothing) is None
-    assert threads._executor is not before
+    assert db._executor is not before
     before.shutdown()
 
 

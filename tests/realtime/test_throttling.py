@@ -1,4 +1,4 @@
-from realtime.rate_limit import TokenBucket
+from realtime.throttling import TokenBucket
 
 
 def taken(bucket: TokenBucket, now: float) -> int:

@@ -1,9 +1,29 @@
-"""How many connections may there be of one kind: of the process, of an address, of a user? Counted, never searched."""
+"""How much one client may do: messages a second, and connections at the same time. Pure: no Django, no clock."""
 
 import ipaddress
 from collections.abc import Hashable
 from enum import StrEnum
 from threading import Lock
+
+
+class TokenBucket:
+    """Holds up to `burst` tokens and gets `rate` a second. Full at first, since whoever comes back subscribes anew."""
+
+    __slots__ = ("_burst", "_rate", "_then", "_tokens")
+
+    def __init__(self, rate: float, burst: float, now: float) -> None:
+        """Times are seconds of a clock that does not go back."""
+        self._rate, self._burst, self._then = rate, burst, now
+        self._tokens = float(burst)
+
+    def take(self, now: float) -> bool:
+        """Takes the token of one message; False where there is none, and the message is one too many."""
+        self._tokens = min(self._burst, self._tokens + (now - self._then) * self._rate)
+        self._then = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
 
 
 class Cap:

@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from realtime import counters
-from realtime.counters import count, counts
+from realtime import metrics
+from realtime.metrics import count, counts
 
 
 def test_a_count_grows_by_one_or_by_what_is_said() -> None:
@@ -32,6 +32,6 @@ def test_who_reads_the_counts_cannot_change_them() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_a_child_that_is_forked_while_somebody_counts_can_count() -> None:
-    with counters._lock:  # a thread of the parent; in the child it does not exist, and never lets go
-        counters._forget()  # what Python calls in the child
+    with metrics._lock:  # a thread of the parent; in the child it does not exist, and never lets go
+        metrics._forget()  # what Python calls in the child
         count("errors")
