@@ -27,11 +27,11 @@ from executions.api.schemas import ExecutionFull, full
 from realtime import log, replay, streams
 from realtime.bearer import SocketBearer
 from realtime.conf import limits
-from realtime.messages import Replay, Subscribe
 from realtime.publish import open_stream
 from realtime.resume import FromCursor, beginning
 from realtime.snapshot import one_moment
 from realtime.tokens import SOCKET_SCOPE, issue_token
+from realtime.wire.requests import Replay, Subscribe
 
 MAX_SEQ = 2**63 - 1
 After = Annotated[int, Field(ge=0, le=MAX_SEQ, description="The last seq that you have; 0 for the whole history.")]

@@ -9,9 +9,9 @@ for the subscriptions gets them with their numbers.
 from collections.abc import Sequence
 
 from realtime.aio.eager import between_tasks
-from realtime.frames import Event
 from realtime.metrics import count
 from realtime.socket_subscription import Sender, SocketSubscription
+from realtime.wire.event import Event
 
 
 class Audience:

@@ -22,29 +22,11 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 
 from realtime import asgi_extension, streams
 from realtime.auth import SUBPROTOCOL, ForeignOrigin, Refused, authenticate, offers_bearer
-from realtime.close_codes import CloseCode
 from realtime.conf import limits
 from realtime.db import in_thread
 from realtime.hub import Hub
 from realtime.live_stream import snapshot_answer
 from realtime.log import OpenStream
-from realtime.messages import (
-    INTERNAL_ERROR,
-    INVALID_FORMAT,
-    LAST_FRAMES,
-    NOT_FOUND,
-    TOO_MANY_CONNECTIONS,
-    TOO_MANY_MESSAGES,
-    TOO_MANY_SUBSCRIPTIONS,
-    BadRequest,
-    Request,
-    Subscribe,
-    WSMethod,
-    answer_frame,
-    error_frame,
-    parse_request,
-    pong_frame,
-)
 from realtime.metrics import count
 from realtime.pending import Pending
 from realtime.permissions import stream_key
@@ -52,6 +34,26 @@ from realtime.replay import newest_by_entity
 from realtime.resume import FromSnapshot, beginning
 from realtime.socket_subscription import SocketSubscription
 from realtime.throttling import Cap, TokenBucket
+from realtime.wire.close_codes import CloseCode
+from realtime.wire.frames import (
+    LAST_FRAMES,
+    TOO_MANY_CONNECTIONS,
+    TOO_MANY_MESSAGES,
+    answer_frame,
+    error_frame,
+    pong_frame,
+)
+from realtime.wire.methods import WSMethod
+from realtime.wire.requests import (
+    INTERNAL_ERROR,
+    INVALID_FORMAT,
+    NOT_FOUND,
+    TOO_MANY_SUBSCRIPTIONS,
+    BadRequest,
+    Request,
+    Subscribe,
+    parse_request,
+)
 from realtime.writer import Writer
 
 logger = logging.getLogger(__name__)

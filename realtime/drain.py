@@ -13,9 +13,9 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from realtime import asgi_extension
-from realtime.close_codes import SERVICE_RESTART
 from realtime.conf import limits
 from realtime.server_socket import LiveProtocol
+from realtime.wire.close_codes import SERVICE_RESTART
 
 logger = logging.getLogger("realtime.server")
 

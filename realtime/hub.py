@@ -13,7 +13,6 @@ from weakref import WeakKeyDictionary
 from realtime import announcer, streams
 from realtime.aio.tasks import detached
 from realtime.db import in_thread
-from realtime.frames import Event
 from realtime.groups import GroupMemberships
 from realtime.live_stream import LiveStream
 from realtime.log import OpenStream
@@ -22,6 +21,7 @@ from realtime.pages import Pages
 from realtime.publish import open_stream
 from realtime.socket_subscription import SocketSubscription
 from realtime.sweep import sweep_forever
+from realtime.wire.event import Event
 
 _hubs: "WeakKeyDictionary[asyncio.AbstractEventLoop, Hub]" = WeakKeyDictionary()
 

@@ -10,9 +10,7 @@ from realtime.aio.tasks import detached
 from realtime.audience import Audience
 from realtime.conf import limits
 from realtime.db import in_thread
-from realtime.frames import Event
 from realtime.log import OpenStream
-from realtime.messages import answer_frame
 from realtime.metrics import count
 from realtime.ordering import Ordering
 from realtime.pages import Pages
@@ -20,6 +18,8 @@ from realtime.publish import open_stream
 from realtime.replay import newest_by_entity
 from realtime.socket_subscription import SocketSubscription
 from realtime.subscriptions import After, Anew, Each
+from realtime.wire.event import Event
+from realtime.wire.frames import answer_frame
 
 logger = logging.getLogger(__name__)
 

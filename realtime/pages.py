@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from realtime.conf import limits
 from realtime.db import in_thread
-from realtime.frames import Event
 from realtime.replay import read_after, read_each
+from realtime.wire.event import Event
 
 
 class EventPage(NamedTuple):

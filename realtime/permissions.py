@@ -13,7 +13,7 @@ from realtime import streams
 from realtime.aio.single_flight import SharedReads
 from realtime.conf import limits
 from realtime.db import in_thread
-from realtime.messages import (
+from realtime.wire.requests import (
     NOT_FOUND,
     BadRequest,
     Request,

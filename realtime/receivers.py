@@ -30,8 +30,8 @@ from executions.events import (
 )
 from realtime import streams
 from realtime.log import END, Entry, Place
-from realtime.messages import WSMethod
 from realtime.publish import as_json, publish_entries
+from realtime.wire.methods import WSMethod
 
 
 def connect() -> None:

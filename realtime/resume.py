@@ -3,7 +3,7 @@ whole is refused (`recovered` False), and the snapshot follows in its place. Pur
 
 from typing import NamedTuple, Protocol
 
-from realtime.messages import Replay, Subscribe
+from realtime.wire.requests import Replay, Subscribe
 
 
 class Position(Protocol):

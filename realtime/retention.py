@@ -7,8 +7,8 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 
 from realtime.log import END, database, ended, lock, make
-from realtime.messages import ADDED_EVENTS
 from realtime.models import Stream, StreamEvent
+from realtime.wire.methods import ADDED_EVENTS
 
 
 def prune(stream_id: int, older_than: datetime) -> int:

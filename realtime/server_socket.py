@@ -20,7 +20,6 @@ from twisted.internet.protocol import connectionDone
 from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
 
-from realtime.close_codes import POLICY_VIOLATION, CloseCode
 from realtime.conf import limits
 from realtime.inbound_queue import InboundQueue, Message
 from realtime.metrics import count
@@ -29,6 +28,7 @@ from realtime.send_gate import SendGate
 from realtime.server_outlet import Outlet
 from realtime.server_ping import PatientProtocol
 from realtime.throttling import TokenBucket
+from realtime.wire.close_codes import POLICY_VIOLATION, CloseCode
 
 logger = logging.getLogger("realtime.server")
 

@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from realtime.conf import limits
-from realtime.frames import Event
-from realtime.messages import Subscribe, WSMethod
 from realtime.subscriptions import Subscription
+from realtime.wire.event import Event
+from realtime.wire.methods import WSMethod
+from realtime.wire.requests import Subscribe
 
 
 class Sender(Protocol):

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from pytest_django import Settings
 
 from realtime.audience import Audience
-from realtime.frames import Event
-from realtime.messages import Subscribe, WSMethod
 from realtime.metrics import counts
 from realtime.socket_subscription import SocketSubscription
+from realtime.wire.event import Event
+from realtime.wire.methods import WSMethod
+from realtime.wire.requests import Subscribe
 
 ADDED = "notification_read"
 

@@ -16,8 +16,8 @@ from pytest_django import Settings
 
 from realtime import auth
 from realtime.auth import ForeignOrigin, Refused, offers_bearer
-from realtime.close_codes import CloseCode
 from realtime.tokens import issue_token
+from realtime.wire.close_codes import CloseCode
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -26,9 +26,10 @@ from realtime.announcer import ENDED
 from realtime.consumers import LiveConsumer
 from realtime.hub import Hub
 from realtime.log import LogEvent, OpenStream
-from realtime.messages import BadRequest, Request, StreamTarget, SubscribeStream, WSMethod
 from realtime.replay import Page
 from realtime.sweep import sweep
+from realtime.wire.methods import WSMethod
+from realtime.wire.requests import BadRequest, Request, StreamTarget, SubscribeStream
 from realtime.writer import Writer
 
 hypothesis = pytest.importorskip("hypothesis", reason="pip install -r requirements-dev.txt")

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.realtime.raw_client import TEXT, Frame, RawClient
 from tests.realtime.server_process import PATIENCE, ServerProcess, limits
-from tests.realtime.wire import TEXT, Frame, Wire
 
 pytestmark = pytest.mark.once
 
@@ -18,8 +18,8 @@ FOR_EVER = {"DRAIN_TIMEOUT": 3_600}
 
 def test_sockets_are_told_why_and_their_consumers_end_before_the_process_does() -> None:
     with ServerProcess() as server:
-        wires = [Wire(server.port, f"/last-words/{number}") for number in range(3)]
-        plain = Wire(server.port, "/echo/plain")
+        wires = [RawClient(server.port, f"/last-words/{number}") for number in range(3)]
+        plain = RawClient(server.port, "/echo/plain")
         server.tell_to_stop()
         for wire in wires:
             with wire:
@@ -34,7 +34,7 @@ def test_sockets_are_told_why_and_their_consumers_end_before_the_process_does() 
 
 def test_nobody_new_is_let_in() -> None:
     with ServerProcess(environment=limits(**FOR_EVER)) as server:
-        with Wire(server.port, "/never") as wire:
+        with RawClient(server.port, "/never") as wire:
             server.tell_to_stop()
             assert wire.close_code() == 1012
             with pytest.raises(ConnectionRefusedError):
@@ -43,7 +43,7 @@ def test_nobody_new_is_let_in() -> None:
 
 
 def test_a_page_under_way_is_finished() -> None:
-    with ServerProcess(environment=limits(**FOR_EVER)) as server, Wire(server.port, "/echo/leaves") as wire:
+    with ServerProcess(environment=limits(**FOR_EVER)) as server, RawClient(server.port, "/echo/leaves") as wire:
         asking = HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
         asking.request("GET", "/board/leaves")
         server.get("/")  # and whoever asked before it is under way
@@ -55,7 +55,7 @@ def test_a_page_under_way_is_finished() -> None:
 
 
 def test_a_kept_connection_is_answered_while_the_server_stops() -> None:
-    with ServerProcess(environment=limits(**FOR_EVER)) as server, Wire(server.port, "/never") as wire:
+    with ServerProcess(environment=limits(**FOR_EVER)) as server, RawClient(server.port, "/never") as wire:
         kept = HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
         kept.request("GET", "/")
         kept.getresponse().read()
@@ -75,13 +75,13 @@ def test_half_a_request_a_handshake_under_way_and_a_client_that_does_not_answer_
         shaking: list[Any] = []
 
         def shake() -> None:
-            with Wire(server.port, "/handshake") as wire:
+            with RawClient(server.port, "/handshake") as wire:
                 shaking.append(wire.status)
 
         thread = threading.Thread(target=shake)
         thread.start()
         server.get("/board/shaking")
-        with Wire(server.port, "/echo/silent", receive_buffer=4096) as silent:
+        with RawClient(server.port, "/echo/silent", receive_buffer=4096) as silent:
             server.tell_to_stop()
             thread.join()
             assert shaking == [503]
@@ -92,13 +92,13 @@ def test_half_a_request_a_handshake_under_way_and_a_client_that_does_not_answer_
 
 
 def test_a_consumer_that_does_not_end_is_cancelled_in_the_end() -> None:
-    with ServerProcess(environment=limits(**IMPATIENT)) as server, Wire(server.port, "/never"):
+    with ServerProcess(environment=limits(**IMPATIENT)) as server, RawClient(server.port, "/never"):
         assert server.stop() == 0
         assert "1 applications were cancelled" in server.output
 
 
 def test_a_second_signal_stops_at_once() -> None:
-    with ServerProcess(environment=limits(**FOR_EVER)) as server, Wire(server.port, "/never") as wire:
+    with ServerProcess(environment=limits(**FOR_EVER)) as server, RawClient(server.port, "/never") as wire:
         server.tell_to_stop()
         assert wire.close_code() == 1012
         assert server.stop(signal.SIGINT) == 0

@@ -11,7 +11,9 @@ from pytest_django import Settings
 
 from executions.models import Graph, GraphExecution
 from realtime import permissions
-from realtime.messages import (
+from realtime.permissions import stream_key
+from realtime.wire.methods import WSMethod
+from realtime.wire.requests import (
     BadRequest,
     Request,
     Subscribe,
@@ -19,9 +21,7 @@ from realtime.messages import (
     SubscribeGraphExecs,
     SubscribeNotifications,
     SubscribeStream,
-    WSMethod,
 )
-from realtime.permissions import stream_key
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

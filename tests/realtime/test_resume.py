@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 import pytest
 from pydantic import ValidationError
 
-from realtime.messages import Subscribe, SubscribeNotifications
 from realtime.resume import FromCursor, FromSnapshot, beginning
+from realtime.wire.requests import Subscribe, SubscribeNotifications
 
 
 class Stream(NamedTuple):

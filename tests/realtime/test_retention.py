@@ -11,11 +11,11 @@ from django.utils import timezone
 
 from realtime import log, numbering, retention
 from realtime.log import END, Entry, Place
-from realtime.messages import WSMethod
 from realtime.models import Stream, StreamEvent
 from realtime.publish import end_stream, open_stream, publish, publish_entries, settle
 from realtime.replay import newest_by_entity, read_after
 from realtime.retention import prune, prune_in_batches, remove, streams_with_old_events
+from realtime.wire.methods import WSMethod
 from tests.realtime.side_by_side import Thread, in_open_transaction, side_by_side, until_waiting
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -24,8 +24,8 @@ from realtime import server as server_module
 from realtime.conf import DEFAULTS as LIMITS
 from realtime.server import CLI, LiveServer
 from tests.realtime.asgi_apps import MEGABYTE
+from tests.realtime.raw_client import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Frame, RawClient, frame, frame_head
 from tests.realtime.server_process import PATIENCE, ROOT, ServerProcess, limits
-from tests.realtime.wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Frame, Wire, frame, frame_head
 
 pytestmark = pytest.mark.once
 
@@ -60,9 +60,9 @@ def certificate(tmp_path: Path) -> Path:
     return path
 
 
-def stalled(server: ServerProcess, path: str) -> Wire:
+def stalled(server: ServerProcess, path: str) -> RawClient:
     """A client that does not read, and has hardly a buffer in which the system could read for it."""
-    return Wire(server.port, path, receive_buffer=4096)
+    return RawClient(server.port, path, receive_buffer=4096)
 
 
 class TestTheCommandLine:
@@ -130,7 +130,7 @@ class TestTheCommandLine:
             assert json.loads(server.get("/scope"))["root_path"] == "'/live'"
             with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/", timeout=PATIENCE) as response:
                 assert response.headers["Server"] == "runwire"
-            with Wire(server.port, "/echo/-") as wire:
+            with RawClient(server.port, "/echo/-") as wire:
                 assert "Server: runwire" in wire.head
 
     def test_the_verbosity_of_the_server_holds_whatever_the_applications_logging_says(self) -> None:
@@ -171,7 +171,7 @@ Port.startListening = and_ctrl_c
         with socket.socket() as reserved:
             reserved.bind(("127.0.0.1", 0))
             port = reserved.getsockname()[1]
-        with self.program(port) as server, Wire(server.port, "/echo/-") as wire:
+        with self.program(port) as server, RawClient(server.port, "/echo/-") as wire:
             wire.send(frame(b"here"))
             assert wire.receive() == Frame(TEXT, b"here")
             assert server.stop(sign) == 0
@@ -231,7 +231,7 @@ class TestSending:
         assert end.close_code == 4000
 
     def test_a_client_that_leaves_in_good_order_is_not_dropped_later(self, impatient_server: ServerProcess) -> None:
-        with Wire(impatient_server.port, "/echo/-") as wire:
+        with RawClient(impatient_server.port, "/echo/-") as wire:
             address = wire.socket.getsockname()[1]
             wire.send(frame(b"\x03\xe8", CLOSE))
             assert wire.close_code() == 1000
@@ -256,11 +256,11 @@ class TestSending:
         assert not wire.was_reset, "The connection was aborted where it had only to be ended."
 
     def test_sending_to_a_client_that_has_left_neither_raises_nor_hangs(self, server: ServerProcess) -> None:
-        Wire(server.port, "/talk-on").leave()
+        RawClient(server.port, "/talk-on").leave()
         assert server.get("/board/talked-on") == "true"
 
     def test_what_may_go_out_is_not_limited_by_what_may_come_in(self, server: ServerProcess) -> None:
-        with Wire(server.port, "/large") as wire:
+        with RawClient(server.port, "/large") as wire:
             assert wire.receive() == Frame(TEXT, MEGABYTE.encode() * 2)
             assert wire.receive() == Frame(BINARY, b"bytes")
 
@@ -269,7 +269,7 @@ class TestCloseCodes:
     MOST = LIMITS.MAX_MESSAGE_BYTES
 
     def test_a_message_of_the_largest_size_is_received(self, server: ServerProcess) -> None:
-        with Wire(server.port, "/echo/largest") as wire:
+        with RawClient(server.port, "/echo/largest") as wire:
             wire.send(frame(b"x" * self.MOST))
             assert wire.receive() == Frame(TEXT, b"x" * self.MOST)
 
@@ -283,7 +283,7 @@ class TestCloseCodes:
         ],
     )
     def test_a_message_that_is_too_large_is_1009(self, server: ServerProcess, name: str, data: bytes) -> None:
-        with Wire(server.port, f"/echo/{name.replace(' ', '-')}") as wire:
+        with RawClient(server.port, f"/echo/{name.replace(' ', '-')}") as wire:
             wire.send(data)
             assert wire.close_code() == 1009
         assert server.get(f"/board/{name.replace(' ', '-')}") == "1006"
@@ -294,14 +294,14 @@ class TestCloseCodes:
         endpoint = f"ssl:0:privateKey={certificate}:certKey={certificate}:interface=127.0.0.1"
         with ServerProcess("--endpoint", endpoint) as server:
             for data, code in ((frame(b"x" * (self.MOST + 1)), 1009), (frame(b"\xff"), 1007)):
-                with Wire(server.port, "/echo/tls", tls=trusting) as wire:
+                with RawClient(server.port, "/echo/tls", tls=trusting) as wire:
                     wire.send(data)
                     assert wire.close_code() == code
 
     def test_the_limit_is_a_setting(self) -> None:
         with (
             ServerProcess(environment=limits(MAX_MESSAGE_BYTES=10)) as server,
-            Wire(server.port, "/echo/setting") as wire,
+            RawClient(server.port, "/echo/setting") as wire,
         ):
             wire.send(frame(b"x" * 10))
             assert wire.receive() == Frame(TEXT, b"x" * 10)
@@ -310,21 +310,21 @@ class TestCloseCodes:
 
     def test_the_limit_is_an_option_of_the_command_line(self) -> None:
         options = ("--websocket-max-message-size", "0", "--websocket-max-frame-size", "0")
-        with ServerProcess(*options) as server, Wire(server.port, "/echo/option") as wire:
+        with ServerProcess(*options) as server, RawClient(server.port, "/echo/option") as wire:
             wire.send(frame(MEGABYTE.encode() * 2))
             assert wire.receive() == Frame(TEXT, MEGABYTE.encode() * 2)
 
     @pytest.mark.parametrize("piece", [60_000, 1])
     def test_bad_utf8_is_1007(self, server: ServerProcess, piece: int) -> None:
         data = frame(b"\xff" * 60_000)
-        with Wire(server.port, "/echo/utf8") as wire:
+        with RawClient(server.port, "/echo/utf8") as wire:
             for start in range(0, piece * 3, piece):
                 wire.send(data[start : start + piece])
             wire.send(data[piece * 3 :])
             assert wire.close_code() == 1007
 
     def test_a_reason_that_is_not_utf8_is_1007(self, server: ServerProcess) -> None:
-        with Wire(server.port, "/echo/reason") as wire:
+        with RawClient(server.port, "/echo/reason") as wire:
             wire.send(frame(b"\x03\xe8\xff", CLOSE))
             assert wire.close_code() == 1007
 
@@ -345,7 +345,7 @@ class TestCloseCodes:
         ],
     )
     def test_what_is_against_the_protocol_is_1002(self, server: ServerProcess, data: bytes) -> None:
-        with Wire(server.port, "/echo/protocol") as wire:
+        with RawClient(server.port, "/echo/protocol") as wire:
             wire.send(data)
             assert wire.close_code() == 1002
 
@@ -353,7 +353,7 @@ class TestCloseCodes:
         endless = frame_head(1 << 40, PING)  # autobahn would collect what follows, for as long as it waits
         with ServerProcess() as server:
             before = int(server.get("/memory"))
-            with Wire(server.port, "/echo/endless") as wire:
+            with RawClient(server.port, "/echo/endless") as wire:
                 wire.send(endless)
                 with suppress(ConnectionError):  # it ends so
                     while True:
@@ -376,39 +376,39 @@ class TestCloseCodes:
         assert closed.value.rcvd.code == code
 
     def test_a_close_of_the_application_arrives_with_its_code(self, server: ServerProcess) -> None:
-        with Wire(server.port, "/close/4001") as wire:
+        with RawClient(server.port, "/close/4001") as wire:
             assert wire.close_code() == 4001
 
     def test_a_close_before_accepting_is_403(self, server: ServerProcess) -> None:
-        with Wire(server.port, "/refuse") as wire:
+        with RawClient(server.port, "/refuse") as wire:
             assert wire.status == 403
 
     def test_an_application_that_raises_is_1011_and_the_log_says_why(self) -> None:
-        with ServerProcess() as server, Wire(server.port, "/accept-and-fail") as wire:
+        with ServerProcess() as server, RawClient(server.port, "/accept-and-fail") as wire:
             assert wire.close_code() == 1011
             server.wait_for("RuntimeError: The consumer is broken.")
 
     def test_an_application_that_raises_before_accepting_is_500(self, server: ServerProcess) -> None:
-        with Wire(server.port, "/fail") as wire:
+        with RawClient(server.port, "/fail") as wire:
             assert wire.status == 500
 
     def test_accepting_a_subprotocol_that_was_offered_selects_it(self, server: ServerProcess) -> None:
-        with Wire(server.port, "/subprotocol/bearer", "Sec-WebSocket-Protocol: bearer, abc.def.ghi") as wire:
+        with RawClient(server.port, "/subprotocol/bearer", "Sec-WebSocket-Protocol: bearer, abc.def.ghi") as wire:
             assert wire.status == 101
             assert "Sec-WebSocket-Protocol: bearer\r\n" in wire.head
 
     def test_accepting_a_subprotocol_that_was_not_offered_is_500(self) -> None:
-        with ServerProcess() as server, Wire(server.port, "/subprotocol/bearer") as wire:
+        with ServerProcess() as server, RawClient(server.port, "/subprotocol/bearer") as wire:
             assert wire.status == 500
             server.wait_for("ValueError: The client did not offer the subprotocol 'bearer'")
 
     @pytest.mark.parametrize("origin", ["null", "https://elsewhere.example"])
     def test_the_application_decides_about_origins(self, server: ServerProcess, origin: str) -> None:
-        with Wire(server.port, "/echo/origin", f"Origin: {origin}") as wire:
+        with RawClient(server.port, "/echo/origin", f"Origin: {origin}") as wire:
             assert wire.status == 101
 
     def test_a_ping_of_the_client_is_answered(self, server: ServerProcess) -> None:
-        with Wire(server.port, "/echo/ping") as wire:
+        with RawClient(server.port, "/echo/ping") as wire:
             wire.send(frame(b"are you there", PING))
             assert wire.receive() == Frame(PONG, b"are you there")
 
@@ -439,7 +439,7 @@ class TestTheQueryString:
                 ("/no-such-socket", b""),
                 ("/never", b""),
             ):
-                with Wire(server.port, path + query) as wire:
+                with RawClient(server.port, path + query) as wire:
                     wire.send(data)
             for path, header in (
                 (f"/echo/x{query}", "Sec-WebSocket-Version: 99"),  # twice, therefore joined
@@ -451,7 +451,7 @@ class TestTheQueryString:
                 (f"/echo/caf\u00e9{query}", ""),
                 (f"/echo/x{query}\u00e9", ""),
             ):
-                with Wire(server.port, path, *filter(None, [header])) as wire:
+                with RawClient(server.port, path, *filter(None, [header])) as wire:
                     wire.send(b"x")
             with socket.create_connection(("127.0.0.1", server.port)) as raw:
                 raw.sendall(f"GET /never{query} HTTP/1.1\r\nHost: x\r\nReferer: http://x/{query}\r\n\r\n".encode())
@@ -468,5 +468,5 @@ class TestTheQueryString:
     def test_the_access_log_keeps_the_path(self, server: ServerProcess) -> None:
         server.get(f"/some/page?{SECRET}")
         server.wait_for('"GET /some/page" 200')
-        with Wire(server.port, f"/echo/logged?{SECRET}"):
+        with RawClient(server.port, f"/echo/logged?{SECRET}"):
             server.wait_for('"WSCONNECT /echo/logged"')

@@ -3,8 +3,8 @@ from http.client import HTTPConnection
 
 import pytest
 
+from tests.realtime.raw_client import RawClient, frame
 from tests.realtime.server_process import PATIENCE, ServerProcess, limits
-from tests.realtime.wire import Wire, frame
 
 pytestmark = pytest.mark.once
 
@@ -63,7 +63,7 @@ class TestTheFirstRequest:
             kept = HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
             kept.request("GET", "/")
             kept.getresponse().read()
-            with Wire(server.port, "/echo/stays") as wire:
+            with RawClient(server.port, "/echo/stays") as wire:
                 assert is_dropped(server.port, b"")  # whose time began last
                 wire.send(frame(b"x"))
                 assert wire.receive() is not None
@@ -75,28 +75,28 @@ class TestTheFirstRequest:
 class TestCaps:
     def test_the_socket_that_is_one_too_many_is_told_to_come_back_and_pages_are_served(self) -> None:
         with ServerProcess(environment=limits(MAX_CONNECTIONS=1)) as server:
-            with Wire(server.port, "/echo/first") as first:
-                with Wire(server.port, "/echo/second") as second:
+            with RawClient(server.port, "/echo/first") as first:
+                with RawClient(server.port, "/echo/second") as second:
                     assert second.status == 503
                     assert "Retry-After: 5\r\n" in second.head
                 assert server.get("/") == "hello"
                 first.send(frame(b"x"))
                 assert first.receive() is not None
             assert server.get("/board/first") == "1006"
-            with Wire(server.port, "/echo/third") as third:
+            with RawClient(server.port, "/echo/third") as third:
                 assert third.status == 101
 
     def test_an_address_is_the_clients_own_where_a_proxy_names_it(self) -> None:
         with ServerProcess("--proxy-headers", environment=limits(MAX_ADDRESS_CONNECTIONS=1)) as server:
             one, other = "X-Forwarded-For: 192.0.2.1", "X-Forwarded-For: 192.0.2.2"
-            with Wire(server.port, "/echo/a", one), Wire(server.port, "/echo/b", other) as second:
+            with RawClient(server.port, "/echo/a", one), RawClient(server.port, "/echo/b", other) as second:
                 assert second.status == 101
-                with Wire(server.port, "/echo/c", one) as third:
+                with RawClient(server.port, "/echo/c", one) as third:
                     assert third.status == 503
 
     def test_who_is_refused_by_the_application_leaves_room(self) -> None:
         with ServerProcess(environment=limits(MAX_CONNECTIONS=1)) as server:
             for _ in range(3):
-                with Wire(server.port, "/refuse") as wire:
+                with RawClient(server.port, "/refuse") as wire:
                     assert wire.status == 403
                     wire.rest()

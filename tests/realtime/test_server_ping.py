@@ -6,8 +6,8 @@ from contextlib import ExitStack
 
 import pytest
 
+from tests.realtime.raw_client import CLOSE, PING, PONG, TEXT, RawClient, frame
 from tests.realtime.server_process import ServerProcess, limits
-from tests.realtime.wire import CLOSE, PING, PONG, TEXT, Wire, frame
 
 pytestmark = pytest.mark.once
 GOODBYE = frame(b"\x03\xe8", CLOSE)
@@ -17,7 +17,7 @@ def test_a_client_is_not_given_up_because_its_consumer_is_slow() -> None:
     options = ("--ping-interval", "1", "--ping-timeout", "1")
     with (
         ServerProcess(*options, environment=limits(INBOUND_MESSAGES=2)) as server,
-        Wire(server.port, "/later/patient") as wire,
+        RawClient(server.port, "/later/patient") as wire,
     ):
         wire.send(b"".join(frame(f"{number} x".encode()) for number in range(5)))
         for _ in range(3):  # the server has waited for an answer to the first two, and reads none
@@ -34,7 +34,7 @@ def test_a_client_is_not_given_up_because_its_consumer_is_slow() -> None:
 def test_a_client_that_vanishes_while_it_is_not_read_is_noticed() -> None:
     options = ("--ping-interval", "1", "--ping-timeout", "1")
     with ServerProcess(*options, environment=limits(INBOUND_MESSAGES=2)) as server:
-        with Wire(server.port, "/later/vanished") as wire:
+        with RawClient(server.port, "/later/vanished") as wire:
             wire.send(b"".join(frame(f"{number} x".encode()) for number in range(5)))
         server.wait_for('"WSDISCONNECT /later/vanished"')
         server.get("/put/vanished-go")
@@ -43,17 +43,17 @@ def test_a_client_that_vanishes_while_it_is_not_read_is_noticed() -> None:
 
 def test_a_silent_client_is_still_given_up() -> None:
     options = ("--ping-interval", "1", "--ping-timeout", "1")
-    with ServerProcess(*options) as server, Wire(server.port, "/echo/silent"):
+    with ServerProcess(*options) as server, RawClient(server.port, "/echo/silent"):
         assert server.get("/board/silent") == "1006"
 
 
-def in_two_parts(wire: Wire, pong: bytes) -> None:
+def in_two_parts(wire: RawClient, pong: bytes) -> None:
     wire.send(pong[:7])
     time.sleep(0.05)
     wire.send(pong[7:])
 
 
-ANSWERS: dict[str, Callable[[Wire, bytes], None]] = {
+ANSWERS: dict[str, Callable[[RawClient, bytes], None]] = {
     "alone": lambda wire, pong: wire.send(pong),
     "behind-a-message": lambda wire, pong: wire.send(frame(b"0 hey") + pong),
     "before-a-message": lambda wire, pong: wire.send(pong + frame(b"0 hey")),
@@ -62,7 +62,7 @@ ANSWERS: dict[str, Callable[[Wire, bytes], None]] = {
 }
 
 
-def next_ping(wire: Wire) -> bytes:
+def next_ping(wire: RawClient) -> bytes:
     """Its payload; messages that come before it are passed over."""
     received = wire.receive()
     while received is not None and received.opcode == TEXT:
@@ -75,7 +75,7 @@ def next_ping(wire: Wire) -> bytes:
 def test_an_answer_counts_however_it_comes() -> None:
     options = ("--ping-interval", "1", "--ping-timeout", "1")
     with ServerProcess(*options) as server, ExitStack() as stack:
-        wires = {name: stack.enter_context(Wire(server.port, f"/echo/{name}")) for name in ANSWERS}
+        wires = {name: stack.enter_context(RawClient(server.port, f"/echo/{name}")) for name in ANSWERS}
         for _ in range(4):
             for name, wire in wires.items():
                 ANSWERS[name](wire, frame(next_ping(wire), PONG))
@@ -87,7 +87,7 @@ def test_an_answer_counts_however_it_comes() -> None:
 def test_the_answer_to_another_ping_is_none() -> None:
     options = ("--ping-interval", "1", "--ping-timeout", "1")
     with ServerProcess(*options) as server, ExitStack() as stack:
-        wires = [stack.enter_context(Wire(server.port, f"/echo/wrong-{number}")) for number in range(3)]
+        wires = [stack.enter_context(RawClient(server.port, f"/echo/wrong-{number}")) for number in range(3)]
         for wire, wrong in zip(wires, (b"", b"what?", b"x" * 12), strict=True):
             next_ping(wire)
             wire.send(frame(wrong, PONG))
@@ -97,7 +97,7 @@ def test_the_answer_to_another_ping_is_none() -> None:
 
 def test_pings_have_an_answer_of_their_own_each() -> None:
     options = ("--ping-interval", "1", "--ping-timeout", "1")
-    with ServerProcess(*options) as server, Wire(server.port, "/echo/late") as wire:
+    with ServerProcess(*options) as server, RawClient(server.port, "/echo/late") as wire:
         payloads = []
         for _ in range(2):
             payloads.append(next_ping(wire))

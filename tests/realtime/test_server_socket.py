@@ -6,8 +6,8 @@ import time
 import pytest
 
 from tests.realtime.asgi_apps import MEGABYTE
+from tests.realtime.raw_client import CLOSE, PING, PONG, TEXT, Frame, RawClient, frame
 from tests.realtime.server_process import ServerProcess, limits
-from tests.realtime.wire import CLOSE, PING, PONG, TEXT, Frame, Wire, frame
 
 pytestmark = pytest.mark.once
 
@@ -15,7 +15,7 @@ PARAGRAPH = "x" * 60_000
 GOODBYE = frame(b"\x03\xe8", CLOSE)
 
 
-def sending(wire: Wire, data: bytes) -> threading.Thread:
+def sending(wire: RawClient, data: bytes) -> threading.Thread:
     """In a thread, since it blocks when the server does not read."""
     thread = threading.Thread(target=wire.send, args=(data,), daemon=True)
     thread.start()
@@ -27,7 +27,7 @@ class TestReceiving:
         texts = [f"{number} {PARAGRAPH}".encode() for number in range(500)]  # 30 MB
         with ServerProcess(environment=limits(MESSAGE_BURST=0)) as server:
             before = int(server.get("/memory"))
-            with Wire(server.port, "/later/slow") as wire:
+            with RawClient(server.port, "/later/slow") as wire:
                 thread = sending(wire, b"".join(frame(text) for text in texts) + frame(b"there?", PING) + GOODBYE)
                 thread.join(1)  # by then it would have read them all
                 grown = int(server.get("/memory")) - before
@@ -42,7 +42,7 @@ class TestReceiving:
         data = b"".join(frame(f"{number} x".encode()) for number in range(3_000))
         with (
             ServerProcess(environment=limits(MESSAGE_BURST=0, INBOUND_MESSAGES=4)) as server,
-            Wire(server.port, "/later/small") as wire,
+            RawClient(server.port, "/later/small") as wire,
         ):
             wire.send(data + GOODBYE)
             server.get("/put/small-go")
@@ -52,7 +52,7 @@ class TestReceiving:
     def test_a_flood_is_closed_with_what_the_application_has_left_to_say(self) -> None:
         with (
             ServerProcess(environment=limits(MESSAGE_BURST=10, MESSAGE_RATE=0.001)) as server,
-            Wire(server.port, "/last-words/flood") as wire,
+            RawClient(server.port, "/last-words/flood") as wire,
         ):
             wire.send(frame(b"x") * 1_000)
             words, end = wire.rest(answers=False)
@@ -63,7 +63,7 @@ class TestReceiving:
     def test_an_application_that_leaves_nothing_to_say_is_not_spoken_for(self) -> None:
         with (
             ServerProcess(environment=limits(MESSAGE_BURST=1, MESSAGE_RATE=0.001)) as server,
-            Wire(server.port, "/echo/plain") as wire,
+            RawClient(server.port, "/echo/plain") as wire,
         ):
             wire.send(frame(b"1"))
             assert wire.receive() == Frame(TEXT, b"1")
@@ -75,7 +75,7 @@ class TestSending:
     def test_a_slow_reader_of_large_messages_stays(self) -> None:
         with (
             ServerProcess(environment=limits(SEND_DEADLINE=2, SLOWEST_READ=1_000, SLOW_WINDOW=2)) as server,
-            Wire(server.port, "/choir", receive_buffer=4096) as wire,
+            RawClient(server.port, "/choir", receive_buffer=4096) as wire,
         ):
             total, received = 3_000_000, 0  # each of the messages takes it longer than the deadline
             while received < total:
@@ -87,7 +87,7 @@ class TestSending:
     def test_a_reader_that_crawls_is_closed(self) -> None:
         with (
             ServerProcess(environment=limits(SEND_DEADLINE=60, SLOWEST_READ=1_000_000, SLOW_WINDOW=0.5)) as server,
-            Wire(server.port, "/flood", receive_buffer=4096) as wire,
+            RawClient(server.port, "/flood", receive_buffer=4096) as wire,
         ):
             over = threading.Event()
 
@@ -104,7 +104,7 @@ class TestSending:
     def test_who_reads_on_in_time_sees_why_it_is_closed(self) -> None:
         with (
             ServerProcess(environment=limits(SEND_DEADLINE=0.3)) as server,
-            Wire(server.port, "/stall/woken", receive_buffer=4096) as wire,
+            RawClient(server.port, "/stall/woken", receive_buffer=4096) as wire,
         ):
             server.wait_for("has not read for 0.3 s: closed")
             assert wire.rest()[-1].close_code == 4013
@@ -113,13 +113,13 @@ class TestSending:
     def test_a_large_message_arrives_whole_though_in_pieces(self, character: str) -> None:
         text = character * 300_000
         options = ("--websocket-max-message-size", "0", "--websocket-max-frame-size", "0")
-        with ServerProcess(*options) as server, Wire(server.port, "/echo/pieces") as wire:
+        with ServerProcess(*options) as server, RawClient(server.port, "/echo/pieces") as wire:
             wire.send(frame(text.encode()))
             assert wire.receive() == Frame(TEXT, text.encode())
             assert wire.most_pieces > 1
 
     def test_a_ping_goes_between_the_pieces(self) -> None:
-        with ServerProcess() as server, Wire(server.port, "/stall/between", receive_buffer=4096) as wire:
+        with ServerProcess() as server, RawClient(server.port, "/stall/between", receive_buffer=4096) as wire:
             wire.send(frame(b"there?", PING))
             first = wire.receive()
             while first == Frame(TEXT, MEGABYTE.encode()):

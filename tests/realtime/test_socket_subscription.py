@@ -2,9 +2,10 @@
 
 import pytest
 
-from realtime.frames import Event
-from realtime.messages import Subscribe, WSMethod
 from realtime.socket_subscription import SocketSubscription
+from realtime.wire.event import Event
+from realtime.wire.methods import WSMethod
+from realtime.wire.requests import Subscribe
 
 
 class Sender:

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from realtime.frames import Event
-from realtime.messages import Subscribe, WSMethod
 from realtime.metrics import counts
 from realtime.socket_subscription import SocketSubscription
 from realtime.subscriptions import After
+from realtime.wire.event import Event
+from realtime.wire.methods import WSMethod
+from realtime.wire.requests import Subscribe
 from realtime.writer import Writer
 
 PATIENCE = 20.0  # seconds; only a test that fails waits for so long

@@ -8,7 +8,8 @@ from executions import signals
 from executions.events import GraphExecutionEvent, NodeExecutionEvent, NotificationEvent, NotificationPayload
 from executions.models import Graph, GraphExecution, NodeExecution, Notification
 from executions.services import notify_user, report_execution, report_node
-from realtime.messages import WSMessage, WSMethod
+from realtime.wire.frames import WSMessage
+from realtime.wire.methods import WSMethod
 from tests.database import in_db
 from tests.realtime.clients import Client
 from tests.stories.doors import Door

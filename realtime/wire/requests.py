@@ -9,50 +9,11 @@ from enum import StrEnum
 from typing import Annotated, Any, Final, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, Field, StrictBool, StrictInt, StrictStr, TypeAdapter, ValidationError
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 
-from realtime.close_codes import POLICY_VIOLATION, SERVICE_RESTART, CloseCode
 from realtime.conf import limits
-
-
-class WSMethod(StrEnum):
-    SUBSCRIBE_GRAPH_EXEC = "subscribe_graph_execution"
-    SUBSCRIBE_GRAPH_EXECS = "subscribe_graph_executions"
-    UNSUBSCRIBE = "unsubscribe"
-    GRAPH_EXECUTION_EVENT = "graph_execution_event"
-    NODE_EXECUTION_EVENT = "node_execution_event"
-    NOTIFICATION = "notification"
-    ERROR = "error"
-    HEARTBEAT = "heartbeat"
-    # Additions to the base protocol; who does not ask for numbers never gets one of the last four
-    SUBSCRIBE_NOTIFICATIONS = "subscribe_notifications"
-    SUBSCRIBE_STREAM = "subscribe_stream"
-    NOTIFICATION_READ = "notification_read"
-    NOTIFICATION_DELETED = "notification_deleted"
-    EXECUTION_DELETED = "execution_deleted"
-    NODE_EXECUTION_DELETED = "node_execution_deleted"
-
-
-ADDED_EVENTS: Final = frozenset(
-    {
-        WSMethod.NOTIFICATION_READ,
-        WSMethod.NOTIFICATION_DELETED,
-        WSMethod.EXECUTION_DELETED,
-        WSMethod.NODE_EXECUTION_DELETED,
-    }
-)
-"""Events that only subscriptions with numbers get."""
-
-
-class WSMessage(BaseModel):
-    """The envelope of every frame but the heartbeat's answer. Absent values are null."""
-
-    method: WSMethod
-    data: dict[str, Any] | list[Any] | str | None = None
-    success: bool | None = None
-    channel: str | None = None
-    error: str | None = None
-
+from realtime.wire.frames import WSMessage
+from realtime.wire.methods import WSMethod
 
 # Requests
 
@@ -176,10 +137,6 @@ NOT_FOUND: Final = {
 }
 TOO_MANY_SUBSCRIPTIONS: Final = "Too many subscriptions on this connection"
 INTERNAL_ERROR: Final = "Internal error"
-TOO_MANY_MESSAGES: Final = "Too many messages; come back later"
-TOO_MANY_CONNECTIONS: Final = "Too many connections of this user; come back later"
-TOO_SLOW: Final = "This connection is read too slowly"
-RESTARTING: Final = "The server restarts"
 
 
 class _Envelope(WSMessage):
@@ -208,51 +165,3 @@ def parse_request(text: str) -> Request:
 
 
 # Frames
-
-PONG: Final = '{"method":"heartbeat","data":"pong","success":true}'
-
-
-def pong_frame(id: str | None = None) -> str:
-    """The answer to a heartbeat: exactly three fields, and the request's id where it had one."""
-    return PONG if id is None else _with_field(PONG, "id", id)
-
-
-def answer_frame(
-    method: WSMethod, *, channel: str | None, data: dict[str, Any] | None = None, id: str | None = None
-) -> str:
-    """The answer to a request that was carried out."""
-    text = WSMessage(method=method, data=data, success=True, channel=channel).model_dump_json()
-    return text if id is None else _with_field(text, "id", id)
-
-
-def error_frame(error: str, *, id: str | None = None) -> str:
-    """The answer to a request that was refused, or the reason why the server is about to close."""
-    text = WSMessage(method=WSMethod.ERROR, success=False, error=error).model_dump_json()
-    return text if id is None else _with_field(text, "id", id)
-
-
-LAST_FRAMES: Final = {
-    POLICY_VIOLATION: error_frame(TOO_MANY_MESSAGES),
-    SERVICE_RESTART: error_frame(RESTARTING),
-    int(CloseCode.TOO_SLOW): error_frame(TOO_SLOW),
-}
-"""What the server shall send before it closes by itself, by close code."""
-
-
-def event_frame(method: str, data: str, channel: str | None) -> str:
-    """An event as the base protocol has it. `data` is JSON text, which goes in as it is: the result equals
-    `WSMessage(method=…, data=…, channel=…).model_dump_json()` byte for byte."""
-    return f'{{"method":{_json(method)},"data":{data},"success":null,"channel":{_json(channel)},"error":null}}'
-
-
-def numbered(frame: str, seq: int) -> str:
-    """The frame with its number as the last field."""
-    return _with_field(frame, "seq", seq)
-
-
-def _with_field(frame: str, name: str, value: str | int) -> str:
-    return f'{frame[:-1]},"{name}":{_json(value)}}}'
-
-
-def _json(value: str | int | None) -> str:
-    return to_json(value).decode()

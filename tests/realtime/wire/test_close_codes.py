@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
-from realtime.close_codes import CloseCode
+from realtime.wire.close_codes import CloseCode
 
-PROTOCOL = (Path(__file__).resolve().parents[2] / "docs" / "protocol.md").read_text()
+PROTOCOL = (Path(__file__).resolve().parents[3] / "docs" / "protocol.md").read_text()
 
 
 def test_the_refusals_have_the_numbers_that_clients_know() -> None:

@@ -39,7 +39,7 @@ def frame_head(length: int, opcode: int = TEXT, *, fin: bool = True, rsv: int = 
     return struct.pack("!BBQ", first, mask_bit | 127, length) + mask
 
 
-class Wire:
+class RawClient:
     """One connection, after its opening handshake; `status` is what the server answered to that."""
 
     def __init__(

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from realtime import frames
-from realtime.frames import Event
-from realtime.messages import ADDED_EVENTS, WSMethod, event_frame
+from realtime.wire import event as module
+from realtime.wire.event import Event
+from realtime.wire.frames import event_frame
+from realtime.wire.methods import ADDED_EVENTS, WSMethod
 
 CHANNEL = "U|orders#7"
 
@@ -24,7 +25,7 @@ def test_each_form_is_built_once_and_only_when_it_is_needed(monkeypatch: pytest.
         built.append(args)
         return event_frame(*args)
 
-    monkeypatch.setattr(frames, "event_frame", build)
+    monkeypatch.setattr(module, "event_frame", build)
     event = Event(7, "order_shipped", "{}", CHANNEL)
     assert not built
     assert event.numbered_frame is event.numbered_frame
@@ -41,15 +42,6 @@ def test_an_event_without_its_data_cannot_be_sent() -> None:
 @pytest.mark.parametrize("method", [*WSMethod, "order_shipped"])
 def test_only_the_events_of_part_2_are_for_clients_with_numbers_alone(method: str) -> None:
     assert Event(1, method, "{}", None).is_added == (method in ADDED_EVENTS)
-
-
-def test_the_events_of_part_2_are_those_that_the_base_protocol_does_not_know() -> None:
-    assert set(ADDED_EVENTS) == {
-        "notification_read",
-        "notification_deleted",
-        "execution_deleted",
-        "node_execution_deleted",
-    }
 
 
 @pytest.mark.parametrize(

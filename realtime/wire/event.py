@@ -1,6 +1,7 @@
 """An event on its way to the sockets of this process: each form of its frame is built once, on first need."""
 
-from realtime.messages import ADDED_EVENTS, event_frame, numbered
+from realtime.wire.frames import event_frame, numbered
+from realtime.wire.methods import ADDED_EVENTS
 
 
 class Event:

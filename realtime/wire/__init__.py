@@ -1,0 +1,1 @@
+"""What travels over the socket: requests, frames, methods and close codes."""

@@ -1,0 +1,73 @@
+"""The only place where frames are made (docs/protocol.md)."""
+
+from typing import Any, Final
+
+from pydantic import BaseModel
+from pydantic_core import to_json
+
+from realtime.wire.close_codes import POLICY_VIOLATION, SERVICE_RESTART, CloseCode
+from realtime.wire.methods import WSMethod
+
+
+class WSMessage(BaseModel):
+    """The envelope of every frame but the heartbeat's answer. Absent values are null."""
+
+    method: WSMethod
+    data: dict[str, Any] | list[Any] | str | None = None
+    success: bool | None = None
+    channel: str | None = None
+    error: str | None = None
+
+
+TOO_MANY_MESSAGES: Final = "Too many messages; come back later"
+TOO_MANY_CONNECTIONS: Final = "Too many connections of this user; come back later"
+TOO_SLOW: Final = "This connection is read too slowly"
+RESTARTING: Final = "The server restarts"
+
+PONG: Final = '{"method":"heartbeat","data":"pong","success":true}'
+
+
+def pong_frame(id: str | None = None) -> str:
+    """The answer to a heartbeat: exactly three fields, and the request's id where it had one."""
+    return PONG if id is None else _with_field(PONG, "id", id)
+
+
+def answer_frame(
+    method: WSMethod, *, channel: str | None, data: dict[str, Any] | None = None, id: str | None = None
+) -> str:
+    """The answer to a request that was carried out."""
+    text = WSMessage(method=method, data=data, success=True, channel=channel).model_dump_json()
+    return text if id is None else _with_field(text, "id", id)
+
+
+def error_frame(error: str, *, id: str | None = None) -> str:
+    """The answer to a request that was refused, or the reason why the server is about to close."""
+    text = WSMessage(method=WSMethod.ERROR, success=False, error=error).model_dump_json()
+    return text if id is None else _with_field(text, "id", id)
+
+
+LAST_FRAMES: Final = {
+    POLICY_VIOLATION: error_frame(TOO_MANY_MESSAGES),
+    SERVICE_RESTART: error_frame(RESTARTING),
+    int(CloseCode.TOO_SLOW): error_frame(TOO_SLOW),
+}
+"""What the server shall send before it closes by itself, by close code."""
+
+
+def event_frame(method: str, data: str, channel: str | None) -> str:
+    """An event as the base protocol has it. `data` is JSON text, which goes in as it is: the result equals
+    `WSMessage(method=…, data=…, channel=…).model_dump_json()` byte for byte."""
+    return f'{{"method":{_json(method)},"data":{data},"success":null,"channel":{_json(channel)},"error":null}}'
+
+
+def numbered(frame: str, seq: int) -> str:
+    """The frame with its number as the last field."""
+    return _with_field(frame, "seq", seq)
+
+
+def _with_field(frame: str, name: str, value: str | int) -> str:
+    return f'{frame[:-1]},"{name}":{_json(value)}}}'
+
+
+def _json(value: str | int | None) -> str:
+    return to_json(value).decode()

@@ -1,0 +1,12 @@
+"""Which methods there are, and for whom."""
+
+from realtime.wire.methods import ADDED_EVENTS
+
+
+def test_the_events_of_part_2_are_those_that_the_base_protocol_does_not_know() -> None:
+    assert set(ADDED_EVENTS) == {
+        "notification_read",
+        "notification_deleted",
+        "execution_deleted",
+        "node_execution_deleted",
+    }
