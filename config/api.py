@@ -10,7 +10,7 @@ from executions.api.auth import SessionCookie, WorkerBearer
 from executions.api.parser import JSONParser
 from realtime import api as live
 from realtime.bearer import UserBearer
-from realtime.log import EventTooLarge
+from realtime.log.types import EventTooLarge
 
 DESCRIPTION = """
 Graphs, their executions and notifications. Changes arrive over the WebSocket at `/ws`; this is for what it does not

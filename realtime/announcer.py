@@ -20,7 +20,7 @@ from channels.layers import InMemoryChannelLayer, get_channel_layer
 
 from realtime import streams
 from realtime.conf import limits
-from realtime.log import Numbered
+from realtime.log.types import Numbered
 from realtime.metrics import count
 
 logger = logging.getLogger(__name__)

@@ -24,12 +24,13 @@ from executions.access import find_execution, find_graph
 from executions.api import executions
 from executions.api.errors import Problem, errors, not_found
 from executions.api.schemas import ExecutionFull, full
-from realtime import log, replay, streams
+from realtime import streams
 from realtime.bearer import SocketBearer
 from realtime.conf import limits
+from realtime.log import replay, store
+from realtime.log.consistent_read import one_moment
 from realtime.publish import open_stream
 from realtime.resume import FromCursor, beginning
-from realtime.snapshot import one_moment
 from realtime.tokens import SOCKET_SCOPE, issue_token
 from realtime.wire.requests import Replay, Subscribe
 
@@ -100,7 +101,7 @@ def read_execution(
     open_stream(key)  # numbers what waits, so that the head is near; it makes the stream, which a reader could not
     with one_moment():
         execution = find_execution(request.auth, execution_id)  # type: ignore[attr-defined]
-        stream, _ = log.look_up(key)
+        stream, _ = store.look_up(key)
         if execution is None or stream is None:  # deleted since
             raise not_found("Execution")
         state = full(execution)

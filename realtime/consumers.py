@@ -26,11 +26,11 @@ from realtime.conf import limits
 from realtime.db import in_thread
 from realtime.hub import Hub
 from realtime.live_stream import snapshot_answer
-from realtime.log import OpenStream
+from realtime.log.replay import newest_by_entity
+from realtime.log.types import OpenStream
 from realtime.metrics import count
 from realtime.pending import Pending
 from realtime.permissions import stream_key
-from realtime.replay import newest_by_entity
 from realtime.resume import FromSnapshot, beginning
 from realtime.socket_subscription import SocketSubscription
 from realtime.throttling import Cap, TokenBucket

@@ -22,7 +22,7 @@ from redis.asyncio import Redis
 from realtime import asgi_extension
 from realtime.conf import limits
 from realtime.db import in_thread
-from realtime.log import database
+from realtime.log.store import database
 from realtime.models import Stream
 
 Scope = dict[str, Any]

@@ -15,7 +15,7 @@ from realtime.aio.tasks import detached
 from realtime.db import in_thread
 from realtime.groups import GroupMemberships
 from realtime.live_stream import LiveStream
-from realtime.log import OpenStream
+from realtime.log.types import OpenStream
 from realtime.metrics import count
 from realtime.pages import Pages
 from realtime.publish import open_stream

@@ -10,12 +10,12 @@ from realtime.aio.tasks import detached
 from realtime.audience import Audience
 from realtime.conf import limits
 from realtime.db import in_thread
-from realtime.log import OpenStream
+from realtime.log.replay import newest_by_entity
+from realtime.log.types import OpenStream
 from realtime.metrics import count
 from realtime.ordering import Ordering
 from realtime.pages import Pages
 from realtime.publish import open_stream
-from realtime.replay import newest_by_entity
 from realtime.socket_subscription import SocketSubscription
 from realtime.subscriptions import After, Anew, Each
 from realtime.wire.event import Event

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from realtime.conf import limits
 from realtime.db import in_thread
-from realtime.replay import read_after, read_each
+from realtime.log.replay import read_after, read_each
 from realtime.wire.event import Event
 
 

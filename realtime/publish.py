@@ -27,8 +27,9 @@ from django.db import connections, transaction
 from pydantic import BaseModel
 from pydantic_core import to_json
 
-from realtime import announcer, log, numbering, retention
-from realtime.log import Entry, Numbered, OpenStream, Place
+from realtime import announcer
+from realtime.log import numbering, retention, store
+from realtime.log.types import END, Entry, Numbered, OpenStream, Place
 from realtime.metrics import count
 
 logger = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ def publish(stream: str, method: str, entity: str, data: BaseModel | dict[str, A
     the state that a snapshot shows. `data` becomes JSON: NaN and infinities become null.
     Raises EventTooLarge; ValueError for data that JSON cannot hold, and for ids that are too long.
     """
-    if method == log.END:
+    if method == END:
         raise ValueError(f"{method!r} is no event. To end a stream there is `end_stream`.")
     publish_entries([Entry(method, as_json(data), (Place(stream, entity),))])
 
@@ -60,21 +61,21 @@ def publish_entries(entries: Sequence[Entry], *, commits_next: bool = False) -> 
     commit comes after this; then what one event costs is less by a journey to the database."""
     if not entries:
         return
-    using = log.database()
+    using = store.database()
     commits_next = commits_next or transaction.get_autocommit(using)
     with transaction.atomic(using, savepoint=False):
         numbered, keys = numbering.insert(entries, commits_next=commits_next)
         settlement = _settlement_of_transaction(using)
         settlement.numbered += numbered
         settlement.keys |= keys
-        settlement.has_ended |= any(entry.method == log.END for entry in entries)
+        settlement.has_ended |= any(entry.method == END for entry in entries)
         # Registered with each insert: a hook that was set inside a savepoint goes when that is rolled back.
         transaction.on_commit(settlement, using)
 
 
 def end_stream(stream: str) -> None:
     """Ends a stream in the current transaction: after the commit it is removed wholly, and its subscribers are told."""
-    publish_entries([Entry(log.END, "null", (Place(stream, ""),))])
+    publish_entries([Entry(END, "null", (Place(stream, ""),))])
 
 
 def settle(keys: Iterable[str], *, has_ended: bool = True) -> None:
@@ -85,17 +86,17 @@ def settle(keys: Iterable[str], *, has_ended: bool = True) -> None:
         batch = in_order[start : start + _BATCH]
         for numbered in numbering.number(batch):
             announcer.announce(numbered)
-        for key in log.ended(batch) if has_ended else ():
+        for key in store.ended(batch) if has_ended else ():
             if retention.remove(key):
                 announcer.announce_end(key)
 
 
 def open_stream(key: str) -> OpenStream:
     """Where the stream stands, with everything numbered that was committed before this call; it is made if need be."""
-    stream, is_unsettled = log.look_up(key)
+    stream, is_unsettled = store.look_up(key)
     while stream is None or is_unsettled:
         settle([key])
-        stream, is_unsettled = log.look_up(key)[0], False
+        stream, is_unsettled = store.look_up(key)[0], False
     return stream
 
 

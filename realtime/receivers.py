@@ -29,7 +29,7 @@ from executions.events import (
     UserDeleted,
 )
 from realtime import streams
-from realtime.log import END, Entry, Place
+from realtime.log.types import END, Entry, Place
 from realtime.publish import as_json, publish_entries
 from realtime.wire.methods import WSMethod
 

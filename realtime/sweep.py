@@ -6,9 +6,10 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from realtime import log
 from realtime.conf import limits
 from realtime.db import in_thread
+from realtime.log import store
+from realtime.log.types import OpenStream
 from realtime.metrics import count
 from realtime.publish import settle
 
@@ -55,16 +56,16 @@ async def sweep(hub: "Hub") -> None:
                 live.mend(head)
 
 
-def _look(stream_ids: Sequence[int]) -> list[log.OpenStream]:
+def _look(stream_ids: Sequence[int]) -> list[OpenStream]:
     """The streams as they stand, with all that is numbered: in one turn of a thread, and by one connection."""
     _settle_unnumbered()
-    return log.heads(stream_ids) if stream_ids else []
+    return store.heads(stream_ids) if stream_ids else []
 
 
 def _settle_unnumbered() -> None:
     """Finishes what a writer that died after its commit has left behind. A stream that cannot be numbered must not hold
     up the others."""
-    keys = log.unnumbered(limits.SWEEP_BATCH)
+    keys = store.unnumbered(limits.SWEEP_BATCH)
     if not keys:
         return
     for key in keys:

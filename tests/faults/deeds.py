@@ -16,7 +16,8 @@ from django.utils import timezone
 
 from executions.models import Graph, GraphExecution, NodeExecution
 from executions.services import notify_user, report_node, start_execution
-from realtime import announcer, log, numbering, retention, streams
+from realtime import announcer, streams
+from realtime.log import numbering, retention, store
 from realtime.models import Stream, StreamEvent, new_epoch
 from realtime.tokens import issue_token
 from tests.faults.worker import say
@@ -84,7 +85,7 @@ def write_and_die(execution: str, moment: str) -> None:
     # On its own it would be committed with its number.
     with transaction.atomic() if moment == "before numbering" else nullcontext():
         report_node(GraphExecution(pk=execution), node_id="dying", status="QUEUED")
-    while log.unnumbered(1):  # the sweep of a server was faster, and this one is not needed: once more
+    while store.unnumbered(1):  # the sweep of a server was faster, and this one is not needed: once more
         time.sleep(0.01)
     write_and_die(execution, moment)
 
@@ -121,7 +122,7 @@ def shift_clock(key: str, days: float, last: int) -> int:
 def take_back(key: str, events: int, with_new_epoch: bool) -> int:
     """The stream as a backup had it, `events` earlier; its head. The documented way gives it a new epoch."""
     with transaction.atomic():
-        (stream,) = log.lock([key])
+        (stream,) = store.lock([key])
         stream.head = max(stream.head - events, stream.floor, 1)  # its execution's start stands in two streams
         # Who refers to the data of what goes is taken back, too, as the whole database would be.
         gone = StreamEvent.objects.filter(stream=stream, seq__gt=stream.head)

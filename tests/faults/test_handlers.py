@@ -100,7 +100,7 @@ HANDING_ON: dict[str, tuple[Any, str]] = {
     "putting in order": (live_stream.LiveStream, "receive"),
     "reading the log": (pages, "read_after"),
     "looking for what has no number": (sweep, "_settle_unnumbered"),
-    "looking at the heads": (sweep.log, "heads"),
+    "looking at the heads": (sweep.store, "heads"),
     "filling a subscription": (live_stream.LiveStream, "fill"),
 }
 

@@ -7,9 +7,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from realtime import log
 from realtime.admin import ShortPaginator
-from realtime.log import Entry, Place
+from realtime.log import store
+from realtime.log.types import Entry, Place
 from realtime.models import Stream, StreamEvent
 from realtime.publish import publish, publish_entries
 
@@ -27,7 +27,7 @@ def admin(client: Client, transactional_db: None) -> Client:
 
 def test_streams_and_events_are_listed(admin: Client) -> None:
     publish(KEY, "order_changed", "order", {"n": "<b>"})
-    log.insert([Entry("order_changed", "{}", (Place("u1|orders#8", "order"),))])
+    store.insert([Entry("order_changed", "{}", (Place("u1|orders#8", "order"),))])
     assert KEY in admin.get(reverse(f"{STREAMS}_changelist")).content.decode()
     page = admin.get(reverse(f"{EVENTS}_changelist")).content.decode()
     assert KEY in page

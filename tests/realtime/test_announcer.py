@@ -19,7 +19,7 @@ from pytest_django import Settings
 
 from realtime import announcer, streams
 from realtime.announcer import AnnouncerThread, announce, announce_end
-from realtime.log import LogEvent, Numbered
+from realtime.log.types import LogEvent, Numbered
 from realtime.metrics import counts
 from tests.conftest import address_of_test_database
 from tests.realtime.layers import redis_layer

@@ -12,8 +12,8 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from executions.models import Graph, GraphExecution, NodeExecution
 from executions.services import notify_user, report_execution, report_node, start_execution
+from realtime.log.retention import prune
 from realtime.models import StreamEvent
-from realtime.retention import prune
 from realtime.tokens import SOCKET_SCOPE, BadToken, issue_token, read_token
 from tests.executions.api.conftest import ApiClient, client_of, ok, refused
 

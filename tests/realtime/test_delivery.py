@@ -21,12 +21,12 @@ from django.db import OperationalError
 from django.test import override_settings
 
 from realtime import hub as hub_module
-from realtime import log
 from realtime.announcer import ENDED
 from realtime.consumers import LiveConsumer
 from realtime.hub import Hub
-from realtime.log import LogEvent, OpenStream
-from realtime.replay import Page
+from realtime.log import store
+from realtime.log.replay import Page
+from realtime.log.types import LogEvent, OpenStream
 from realtime.sweep import sweep
 from realtime.wire.methods import WSMethod
 from realtime.wire.requests import BadRequest, Request, StreamTarget, SubscribeStream
@@ -78,7 +78,7 @@ class History:
 
 
 class Database:
-    """Answers what realtime asks of the log, as log.py and replay.py promise."""
+    """Answers what realtime asks of the log, as store.py and replay.py promise."""
 
     def __init__(self) -> None:
         self.stream = History(1)
@@ -346,7 +346,7 @@ class Delivery(RuleBasedStateMachine):
         yield patch("realtime.pages.read_each", self.database.read_each)
         yield patch("realtime.permissions._find", lambda user, data: KEY)
         yield patch("realtime.sweep._settle_unnumbered", lambda: None)
-        yield patch.object(log, "heads", self.database.heads)
+        yield patch.object(store, "heads", self.database.heads)
 
     async def in_thread(self, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         statement = Statement(work, args, kwargs)

@@ -12,7 +12,7 @@ from executions.services import notify_user, report_execution
 from realtime import pages, streams
 from realtime.announcer import announce
 from realtime.hub import hub_of_this_loop, live_hubs
-from realtime.log import LogEvent, Numbered
+from realtime.log.types import LogEvent, Numbered
 from realtime.publish import open_stream, publish
 from realtime.sweep import sweep
 from tests.database import in_db

@@ -12,8 +12,8 @@ from django.utils import timezone
 from executions.services import mark_read, notify_user, report_execution, report_node
 from realtime import live_stream, pages, streams
 from realtime.hub import Hub, hub_of_this_loop
+from realtime.log.retention import prune
 from realtime.models import Stream, StreamEvent
-from realtime.retention import prune
 from realtime.sweep import sweep
 from tests.database import in_db
 from tests.realtime.clients import PATIENCE

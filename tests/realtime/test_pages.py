@@ -9,9 +9,9 @@ from pytest_django import Settings
 
 from realtime import pages as module
 from realtime.db import in_thread
+from realtime.log.replay import Page
 from realtime.pages import EventPage, Pages
 from realtime.publish import open_stream, publish
-from realtime.replay import Page
 from realtime.wire.event import Event
 
 pytestmark = pytest.mark.django_db(transaction=True)

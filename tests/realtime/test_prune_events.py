@@ -9,7 +9,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from realtime import retention
+from realtime.log import retention
 from realtime.management.commands import prune_events
 from realtime.models import StreamEvent
 from realtime.publish import publish

@@ -10,9 +10,10 @@ from django.test.utils import CaptureQueriesContext
 from pydantic import BaseModel
 from pytest_django import DjangoAssertNumQueries
 
-from realtime import announcer, log, numbering
+from realtime import announcer
 from realtime import publish as module
-from realtime.log import END, Entry, Numbered, Place
+from realtime.log import numbering, store
+from realtime.log.types import END, Entry, Numbered, Place
 from realtime.models import Stream, StreamEvent
 from realtime.publish import as_json, end_stream, open_stream, publish, publish_entries, settle
 
@@ -123,7 +124,7 @@ def test_what_is_published_while_a_commit_is_carried_out_is_announced_too(announ
         (KEY, '{"n":2}'),
         (OTHER, '{"n":3}'),
     ]
-    assert not log.unnumbered(10)
+    assert not store.unnumbered(10)
 
 
 def test_two_transactions_are_told_apart(announced: list[Numbered]) -> None:
@@ -197,14 +198,14 @@ def test_a_stream_is_made_when_it_is_first_looked_at() -> None:
 
 def test_what_was_committed_before_the_look_is_counted() -> None:
     open_stream(KEY)
-    log.insert([Entry("order_changed", "{}", (Place(KEY, "order"),))])
+    store.insert([Entry("order_changed", "{}", (Place(KEY, "order"),))])
     assert open_stream(KEY).head == 1
 
 
 def test_a_look_at_an_ended_stream_finds_a_new_one(announced: list[Numbered | str]) -> None:
     publish(KEY, "order_changed", "order", {})
     before = open_stream(KEY)
-    log.insert([Entry(END, "null", (Place(KEY, ""),))])
+    store.insert([Entry(END, "null", (Place(KEY, ""),))])
     after = open_stream(KEY)
     assert after.head == 0
     assert (after.id, after.epoch) != (before.id, before.epoch)

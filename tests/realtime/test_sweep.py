@@ -9,9 +9,10 @@ from channels.layers import get_channel_layer
 from django.db import OperationalError
 
 from executions.services import notify_user, report_execution, report_node
-from realtime import log, publish, streams
+from realtime import publish, streams
 from realtime import sweep as sweep_module
 from realtime.hub import hub_of_this_loop
+from realtime.log import store
 from realtime.models import StreamEvent
 from realtime.sweep import sweep
 from tests.database import in_db
@@ -113,14 +114,14 @@ async def test_sweeps_come_by_themselves_and_one_that_fails_is_followed_by_the_n
     settings.REALTIME = QUICK_SWEEPS
     settings.CHANNEL_LAYERS = layer_named("DropsEverything")
     failures = iter([OperationalError, OperationalError])
-    heads = log.heads
+    heads = store.heads
 
     def fail_twice(ids):
         for failure in failures:
             raise failure
         return heads(ids)
 
-    monkeypatch.setattr(log, "heads", fail_twice)
+    monkeypatch.setattr(store, "heads", fail_twice)
     client = await live_client(user)
     await in_db(notify_user)(user, type="info", event="hey")
     assert (await client.frame())["data"]["event"] == "hey"

@@ -20,6 +20,7 @@ from typing import Any
 
 import django
 
+from realtime.log import types
 from tests.backends import ENVIRONMENT
 from tests.servers import Postgres
 from tests.servers.process import ROOT
@@ -128,26 +129,26 @@ def measure_queries(options: argparse.Namespace) -> None:
 def queries(options: argparse.Namespace) -> Iterator[tuple[str, Callable[[], Any]]]:
     from django.utils import timezone
 
-    from realtime import log, numbering
+    from realtime.log import numbering, store
+    from realtime.log.replay import newest_by_entity, read_after
+    from realtime.log.retention import streams_with_old_events
     from realtime.models import Stream
-    from realtime.replay import newest_by_entity, read_after
-    from realtime.retention import streams_with_old_events
 
     ids = list(Stream.objects.values_list("pk", flat=True)[:10_000])
     stream = Stream.objects.get(pk=ids[len(ids) // 2])
     yield "a page of 100 events", lambda: read_after(stream.pk, stream.head - 100)
     yield "snapshot: newest of each entity", lambda: newest_by_entity(stream.pk, after=0, head=stream.head, limit=200)
-    yield f"heads of {len(ids):,} streams", lambda: log.heads(ids)
-    yield "look up a stream", lambda: log.look_up(stream.key)
-    yield "streams with unnumbered events, none", lambda: log.unnumbered(1_000)
+    yield f"heads of {len(ids):,} streams", lambda: store.heads(ids)
+    yield "look up a stream", lambda: store.look_up(stream.key)
+    yield "streams with unnumbered events, none", lambda: store.unnumbered(1_000)
     limit = timezone.now() - timedelta(days=7)
     yield "streams with old events, all", lambda: streams_with_old_events(limit).count()
     none = timezone.now() - timedelta(days=365)
     yield "streams with old events, none", lambda: streams_with_old_events(none).count()
-    entries = [log.Entry("changed", '"x"', (log.Place(stream.key, "e"),))] * 100
+    entries = [types.Entry("changed", '"x"', (types.Place(stream.key, "e"),))] * 100
 
     def number() -> None:
-        log.insert(entries)
+        store.insert(entries)
         numbering.number([stream.key])
 
     yield "insert and number 100 events", number

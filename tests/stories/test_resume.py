@@ -12,8 +12,8 @@ from django.utils import timezone
 from executions.models import Graph, GraphExecution, Notification
 from executions.services import mark_read, notify_user, report_execution, report_node, start_execution
 from realtime import streams
+from realtime.log.retention import prune
 from realtime.models import Stream
-from realtime.retention import prune
 from tests.database import in_db
 from tests.realtime.clients import Client, Frame
 from tests.stories.doors import Door

@@ -15,7 +15,7 @@ from executions.models import Graph, GraphExecution, NodeExecution, Notification
 from executions.runner import EmbeddedRunner
 from executions.samples import make_text_insight
 from executions.services import report_execution, report_node, start_execution
-from realtime.replay import read_after
+from realtime.log.replay import read_after
 from tests.database import in_db
 from tests.executions.test_admin import act, change_url, form_of
 from tests.realtime.clients import Frame

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from realtime.inspection import Fault, find_unnumbered, inspect_streams
+from realtime.log.integrity import Fault, find_unnumbered, inspect_streams
 from realtime.management.progress import Progress
 from realtime.models import Stream
 

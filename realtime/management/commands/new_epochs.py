@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from realtime.epochs import renew_in_batches
+from realtime.log.epochs import renew_in_batches
 from realtime.management.progress import Progress
 from realtime.models import Stream
 

@@ -9,8 +9,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
+from realtime.log.retention import prune_in_batches, streams_with_old_events
 from realtime.management.progress import Progress
-from realtime.retention import prune_in_batches, streams_with_old_events
 
 UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 _PAGE = 1_000  # ids of streams that are held in memory

@@ -8,12 +8,13 @@ import pytest
 from django.db import transaction
 from pytest_django import Settings
 
-from realtime import announcer, log, numbering
-from realtime.log import Entry, EventTooLarge, Place
+from realtime import announcer
+from realtime.log import numbering, store
+from realtime.log.replay import read_after
+from realtime.log.types import Entry, EventTooLarge, Place
 from realtime.metrics import counts
 from realtime.models import KEY_LENGTH, Stream, StreamEvent
 from realtime.publish import end_stream, open_stream, publish, publish_entries, settle
-from realtime.replay import read_after
 from realtime.sweep import _settle_unnumbered
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -83,7 +84,7 @@ def test_a_savepoint_rolled_back_after_others_does_not_keep_them_from_being_numb
         with pytest.raises(RuntimeError), transaction.atomic():
             publish(KEY, "order_changed", "order", {"n": 2})
             raise RuntimeError
-    assert not log.unnumbered(10)
+    assert not store.unnumbered(10)
 
 
 def test_to_settle_again_changes_nothing() -> None:
@@ -99,8 +100,8 @@ def test_the_streams_are_looked_up_by_their_ids_at_once() -> None:
     publish(KEY, "order_changed", "order", {})
     publish(OTHER, "order_changed", "order", {})
     one, other = open_stream(KEY), open_stream(OTHER)
-    assert sorted(log.heads([one.id, other.id, 10**9])) == sorted([one, other])
-    assert log.heads([]) == []
+    assert sorted(store.heads([one.id, other.id, 10**9])) == sorted([one, other])
+    assert store.heads([]) == []
 
 
 # An event in two streams
@@ -239,7 +240,7 @@ def test_numbering_that_fails_after_the_commit_is_counted_and_raised_to_nobody(
     before = counts().get("numbering_failed", 0)
     publish(KEY, "order_changed", "order", {})
     assert counts()["numbering_failed"] == before + 1
-    assert log.unnumbered(10) == [KEY]
+    assert store.unnumbered(10) == [KEY]
 
 
 def test_the_next_reader_numbers_what_was_left(numbering_fails: pytest.MonkeyPatch) -> None:
@@ -260,7 +261,7 @@ def test_the_sweep_numbers_what_was_left(numbering_fails: pytest.MonkeyPatch) ->
     publish(KEY, "order_changed", "order", {"n": 1})
     numbering_fails.undo()
     _settle_unnumbered()
-    assert log.unnumbered(10) == []
+    assert store.unnumbered(10) == []
     assert Stream.objects.get().head == 1
 
 

@@ -6,7 +6,8 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 
-from realtime.log import END, database, ended, lock, make
+from realtime.log.store import database, ended, lock, make
+from realtime.log.types import END
 from realtime.models import Stream, StreamEvent
 from realtime.wire.methods import ADDED_EVENTS
 

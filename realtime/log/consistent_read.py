@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from django.db import connections, transaction
 
-from realtime.log import database
+from realtime.log.store import database
 
 
 @contextmanager

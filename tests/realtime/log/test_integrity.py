@@ -10,12 +10,12 @@ from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
-from realtime import inspection, log
-from realtime.inspection import find_unnumbered, inspect_streams
-from realtime.log import Entry, Place
+from realtime.log import integrity, store
+from realtime.log.integrity import find_unnumbered, inspect_streams
+from realtime.log.retention import prune
+from realtime.log.types import Entry, Place
 from realtime.models import Stream, StreamEvent
 from realtime.publish import publish, publish_entries, settle
-from realtime.retention import prune
 from tests.realtime.side_by_side import Thread
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -108,7 +108,7 @@ def test_what_a_fault_says_to_do_mends_it(damage: str) -> None:
                 with connection.cursor() as cursor:
                     cursor.execute(sql)
     assert faults() == []
-    assert log.look_up(OTHER)[0] is not None
+    assert store.look_up(OTHER)[0] is not None
     settle([OTHER])
     publish(OTHER, "changed", "z", {})
     assert faults() == []
@@ -133,7 +133,7 @@ def test_a_row_that_is_half_numbered_is_found() -> None:
 
 
 def test_more_streams_than_one_statement_looks_at_are_all_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inspection, "_BATCH", 1)
+    monkeypatch.setattr(integrity, "_BATCH", 1)
     event(3, OTHER).delete()
     assert sorted((count, len(found)) for count, found in inspect_streams()) == [(1, 0), (1, 1)]
 
@@ -142,7 +142,7 @@ def test_more_streams_than_one_statement_looks_at_are_all_looked_at(monkeypatch:
 
 
 def leave_unnumbered(age: timedelta) -> None:
-    log.insert([Entry("changed", "1", (Place(KEY, "a"),))])
+    store.insert([Entry("changed", "1", (Place(KEY, "a"),))])
     StreamEvent.objects.filter(seq=None).update(created_at=timezone.now() - age)
 
 
@@ -161,7 +161,7 @@ def test_what_was_recorded_a_moment_ago_is_no_fault() -> None:
 def test_what_is_numbered_while_one_looks_again_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     """A long transaction commits, and its events, which look old, are numbered."""
     leave_unnumbered(timedelta(minutes=1))
-    monkeypatch.setattr(inspection.time, "sleep", lambda seconds: settle([KEY]))
+    monkeypatch.setattr(integrity.time, "sleep", lambda seconds: settle([KEY]))
     assert find_unnumbered() == []
 
 

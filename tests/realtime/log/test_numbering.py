@@ -6,18 +6,18 @@ import pytest
 from django.db import Error, connection, transaction
 from pytest_django import Settings
 
-from realtime import log, numbering
-from realtime.log import END, Entry, LogEvent, Numbered, Place
+from realtime.log import numbering, store
+from realtime.log.types import END, Entry, LogEvent, Numbered, Place
 from realtime.models import Stream, StreamEvent
 from realtime.publish import open_stream, publish, settle
+from tests.realtime.log.test_store import EXECUTION, GRAPH, KEY, OTHER, both, sent
 from tests.realtime.side_by_side import Thread, held, in_open_transaction, side_by_side, until_released, until_waiting
-from tests.realtime.test_log import EXECUTION, GRAPH, KEY, OTHER, both, sent
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_a_pass_tells_what_it_numbered() -> None:
-    log.insert(
+    store.insert(
         [Entry("order_changed", "{}", (Place(KEY, "order"),)), Entry("order_gone", "[]", (Place(KEY, "order"),))]
     )
     (numbered,) = numbering.number([KEY])
@@ -34,7 +34,7 @@ def test_numbering_inside_a_transaction_that_stays_open_is_refused() -> None:
 def test_a_pass_tells_the_data_of_both_places_unless_it_is_large(settings: Settings) -> None:
     settings.REALTIME = {"MAX_INLINE_BYTES": 20}
     small, large = '{"n":1}', '{"n":"' + "é" * 8 + '"}'
-    log.insert([both(small), both(large)])
+    store.insert([both(small), both(large)])
     for numbered in numbering.number([EXECUTION, GRAPH]):
         assert [event.data for event in numbered.events] == [small, None]
     assert [event[2] for event in sent(GRAPH)] == [event[2] for event in sent(EXECUTION)] == [small, large]
@@ -88,7 +88,7 @@ def test_an_event_of_two_streams_gets_a_number_in_each_and_tells_its_data_unless
 def test_what_may_not_be_committed_for_a_while_waits_for_a_pass() -> None:
     open_stream(KEY)
     assert insert(place(), commits_next=False) == ([], {KEY})
-    assert log.unnumbered(1) == [KEY]
+    assert store.unnumbered(1) == [KEY]
     with transaction.atomic():
         publish(KEY, "order_changed", "order", {})
         assert not history()
@@ -109,7 +109,7 @@ def test_the_end_of_a_stream_gets_no_number() -> None:
 @pytest.mark.postgres
 def test_an_event_does_not_overtake_one_that_waits_for_its_number() -> None:
     open_stream(KEY)
-    log.insert([place(entity="first")])
+    store.insert([place(entity="first")])
     assert insert(place(entity="second")) == ([], {KEY})
     settle([KEY])
     assert history() == [("first", 1), ("second", 2)]
@@ -120,7 +120,7 @@ def test_an_event_whose_stream_is_locked_does_not_wait_for_it() -> None:
     for key in (EXECUTION, GRAPH):
         open_stream(key)
 
-    with in_open_transaction(lambda: log.lock([EXECUTION])):
+    with in_open_transaction(lambda: store.lock([EXECUTION])):
         numbered, waiting = insert(both("{}"))
         assert [each.key for each in numbered] == [GRAPH]
         assert waiting == {EXECUTION}
@@ -144,7 +144,7 @@ def test_a_pass_waits_for_a_number_that_is_not_committed_and_goes_on_from_there(
     open_stream(KEY)
 
     with in_open_transaction(lambda: numbering.insert([place(entity="first")], commits_next=True)):
-        log.insert([place(entity="second")])
+        store.insert([place(entity="second")])
         thread = Thread(numbering.number, [KEY])
         assert until_waiting(thread)
     thread.result()
@@ -170,7 +170,7 @@ def test_a_writer_that_falls_silent_before_its_commit_is_ended_and_the_stream_go
 ) -> None:
     monkeypatch.setattr(numbering, "_SILENCE", "100ms")
     open_stream(KEY)
-    log.insert([place(entity="other")])
+    store.insert([place(entity="other")])
     settle([KEY])
 
     def fall_silent(begun: threading.Event) -> None:
@@ -180,10 +180,10 @@ def test_a_writer_that_falls_silent_before_its_commit_is_ended_and_the_stream_go
             until_released()
 
     with held(fall_silent):
-        log.insert([place(entity="next")])
+        store.insert([place(entity="next")])
         settle([KEY])  # as soon as it is ended
         assert history() == [("other", 1), ("next", 2)]
-    assert log.unnumbered(1) == []
+    assert store.unnumbered(1) == []
 
 
 @pytest.mark.postgres
@@ -260,7 +260,7 @@ def test_a_writer_that_stays_open_holds_up_nobody_and_is_numbered_later() -> Non
 def test_a_pass_that_waited_for_another_one_goes_on_from_its_head() -> None:
     publish(KEY, "order_changed", "order", {"n": 1})
 
-    log.insert([Entry("order_changed", '{"n":2}', (Place(KEY, "order"),))])
+    store.insert([Entry("order_changed", '{"n":2}', (Place(KEY, "order"),))])
     with in_open_transaction(lambda: numbering._by_function("default", [KEY])):
         thread = Thread(publish_many, KEY, 1)
         assert until_waiting(thread)
@@ -272,9 +272,9 @@ def test_a_pass_that_waited_for_another_one_goes_on_from_its_head() -> None:
 def test_a_pass_that_waits_for_a_stream_to_be_made_holds_no_other_one() -> None:
     """Otherwise it could wait for a pass that has made the same one, and waits for the one held."""
     publish(OTHER, "order_changed", "order", {})
-    log.insert([Entry("order_changed", "{}", (Place(key, "order"),)) for key in (KEY, OTHER)])
+    store.insert([Entry("order_changed", "{}", (Place(key, "order"),)) for key in (KEY, OTHER)])
 
-    with in_open_transaction(lambda: log.make([KEY])):
+    with in_open_transaction(lambda: store.make([KEY])):
         thread = Thread(numbering.number, [KEY, OTHER])
         assert until_waiting(thread)
         with transaction.atomic():
@@ -288,10 +288,10 @@ def test_a_pass_that_waits_for_a_stream_to_be_made_holds_no_other_one() -> None:
 def test_a_stream_that_is_removed_while_a_pass_waits_for_it_is_made_again() -> None:
     publish(KEY, "order_changed", "order", {"n": 1})
     epoch = Stream.objects.get().epoch
-    log.insert([Entry("order_changed", '{"n":2}', (Place(KEY, "order"),))])
+    store.insert([Entry("order_changed", '{"n":2}', (Place(KEY, "order"),))])
 
     def remove() -> None:
-        log.lock([KEY])
+        store.lock([KEY])
         StreamEvent.objects.filter(seq__isnull=False).delete()
         Stream.objects.filter(epoch=epoch).delete()
 
@@ -305,7 +305,7 @@ def test_a_stream_that_is_removed_while_a_pass_waits_for_it_is_made_again() -> N
 
 def test_a_long_backlog_is_numbered_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numbering, "_MOST", 3)
-    log.insert([both(f'{{"n":{n}}}') for n in range(1, 9)])
+    store.insert([both(f'{{"n":{n}}}') for n in range(1, 9)])
     parts = numbering.number([EXECUTION, GRAPH])
     for key in (EXECUTION, GRAPH):
         assert [[event.seq for event in part.events] for part in parts if part.key == key] == [

@@ -8,7 +8,8 @@ from django.db.models import Case, F, Max, When
 from django.db.models.functions import Coalesce
 
 from realtime.conf import limits
-from realtime.log import LogEvent, database
+from realtime.log.store import database
+from realtime.log.types import LogEvent
 from realtime.models import StreamEvent
 
 

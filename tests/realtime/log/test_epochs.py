@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from executions.services import report_execution
-from realtime import epochs, streams
-from realtime.epochs import renew_in_batches
+from realtime import streams
 from realtime.hub import hub_of_this_loop
+from realtime.log import epochs
+from realtime.log.epochs import renew_in_batches
 from realtime.models import Stream
 from realtime.publish import publish
 from realtime.sweep import sweep

@@ -9,12 +9,12 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from realtime import log, numbering, retention
-from realtime.log import END, Entry, Place
+from realtime.log import numbering, retention, store
+from realtime.log.replay import newest_by_entity, read_after
+from realtime.log.retention import prune, prune_in_batches, remove, streams_with_old_events
+from realtime.log.types import END, Entry, Place
 from realtime.models import Stream, StreamEvent
 from realtime.publish import end_stream, open_stream, publish, publish_entries, settle
-from realtime.replay import newest_by_entity, read_after
-from realtime.retention import prune, prune_in_batches, remove, streams_with_old_events
 from realtime.wire.methods import WSMethod
 from tests.realtime.side_by_side import Thread, in_open_transaction, side_by_side, until_waiting
 
@@ -49,7 +49,7 @@ def assert_whole(key: str) -> None:
     """Every event above the floor is there, the head's is there, and each has its data. Under the locks, so that what
     others do meanwhile is seen wholly or not at all."""
     with transaction.atomic():
-        log.lock([key, EXECUTION, GRAPH])
+        store.lock([key, EXECUTION, GRAPH])
         it, numbers = stream(key), left(key)
         events = list(StreamEvent.objects.filter(stream=it).select_related("data_of"))
     assert [number for number in numbers if number and number > it.floor] == list(range(it.floor + 1, it.head + 1))
@@ -138,7 +138,7 @@ def test_the_floor_never_falls() -> None:
 
 def test_what_has_no_number_yet_is_left_alone() -> None:
     happen("a")
-    log.insert([Entry("order_changed", "{}", (Place(KEY, "a"),))])
+    store.insert([Entry("order_changed", "{}", (Place(KEY, "a"),))])
     StreamEvent.objects.update(created_at=LONG_AGO)
     assert prune(stream().pk, LIMIT) == 0
     assert open_stream(KEY).head == 2
@@ -274,7 +274,7 @@ def test_what_stays_gets_the_data_of_what_goes() -> None:
 
 
 def test_what_has_no_number_yet_gets_the_data_of_what_goes() -> None:
-    log.insert(both(1, 2))
+    store.insert(both(1, 2))
     settle([EXECUTION])
     age(EXECUTION)
     prune(stream(EXECUTION).pk, LIMIT)
@@ -309,7 +309,7 @@ def test_a_stream_that_was_not_ended_is_not_removed() -> None:
 
 def test_of_two_who_remove_a_stream_one_does() -> None:
     happen("a")
-    log.insert([Entry(END, "null", (Place(KEY, ""),))])
+    store.insert([Entry(END, "null", (Place(KEY, ""),))])
     assert remove(KEY)
     assert not remove(KEY)
     assert not StreamEvent.objects.exists()
@@ -318,8 +318,8 @@ def test_of_two_who_remove_a_stream_one_does() -> None:
 
 def test_another_who_was_faster_leaves_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     happen("a")
-    log.insert([Entry(END, "null", (Place(KEY, ""),))])
-    lock = log.lock
+    store.insert([Entry(END, "null", (Place(KEY, ""),))])
+    lock = store.lock
 
     def lock_too_late(keys: Any) -> list[Stream]:
         monkeypatch.setattr(retention, "lock", lock)
@@ -334,7 +334,7 @@ def test_another_who_was_faster_leaves_nothing_to_do(monkeypatch: pytest.MonkeyP
 
 def test_what_follows_the_end_is_kept_even_if_it_has_a_number() -> None:
     happen("a")
-    log.insert([Entry(END, "null", (Place(KEY, ""),)), Entry("order_changed", '"later"', (Place(KEY, "a"),))])
+    store.insert([Entry(END, "null", (Place(KEY, ""),)), Entry("order_changed", '"later"', (Place(KEY, "a"),))])
     numbering.number([KEY])
     assert left() == [1, 2]
     settle([KEY])
@@ -357,7 +357,7 @@ def test_a_long_stream_is_removed_in_batches_whatever_its_length() -> None:
 @pytest.mark.usefixtures("small_batches")
 def test_a_removal_that_was_stopped_halfway_is_finished_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     publish_entries(both(*range(1, 11)))
-    log.insert([Entry(END, "null", (Place(EXECUTION, ""),)), *both(11)])
+    store.insert([Entry(END, "null", (Place(EXECUTION, ""),)), *both(11)])
     with monkeypatch.context() as stopped:
         delete, batches = retention._delete, iter(range(2))
 
@@ -378,7 +378,7 @@ def test_a_removal_that_was_stopped_halfway_is_finished_by_the_next(monkeypatch:
 
 
 def test_an_end_of_what_was_never_numbered_leaves_other_streams_alone() -> None:
-    log.insert([Entry(END, "null", (Place(KEY, ""),)), *both(1)])
+    store.insert([Entry(END, "null", (Place(KEY, ""),)), *both(1)])
     assert not remove(KEY)
     assert not Stream.objects.exists()
 
@@ -413,9 +413,9 @@ def test_who_copies_data_into_another_stream_waits_for_its_turn_there(shorten: s
     publish_entries(both(1, 2, 3))
     age(EXECUTION)
     if shorten == "remove":
-        log.insert([Entry(END, "null", (Place(EXECUTION, ""),))])
+        store.insert([Entry(END, "null", (Place(EXECUTION, ""),))])
 
-    with in_open_transaction(lambda: log.lock([GRAPH])):
+    with in_open_transaction(lambda: store.lock([GRAPH])):
         thread = Thread(prune, stream(EXECUTION).pk, LIMIT) if shorten == "prune" else Thread(remove, EXECUTION)
         assert until_waiting(thread)
     thread.result()
@@ -455,6 +455,6 @@ def test_streams_that_are_ended_and_begun_at_once_keep_what_the_others_refer_to(
     side_by_side(live, live, live)
     settle([EXECUTION, GRAPH])
     settle([EXECUTION, GRAPH])
-    assert not log.unnumbered(10)
+    assert not store.unnumbered(10)
     assert_whole(GRAPH)
     assert stream(GRAPH).head == 3 * rounds

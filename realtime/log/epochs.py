@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from django.db import transaction
 
-from realtime.log import database, lock
+from realtime.log.store import database, lock
 from realtime.models import Stream, new_epoch
 
 _BATCH = 500  # streams that one transaction holds locked

@@ -20,9 +20,10 @@ from typing import Any
 from django.db import connections, transaction
 from django.utils import timezone
 
-from realtime import log
 from realtime.conf import limits
-from realtime.log import END, Entry, LogEvent, Numbered, database, lock, make
+from realtime.log import store
+from realtime.log.store import database, lock, make
+from realtime.log.types import END, Entry, LogEvent, Numbered
 from realtime.models import Stream, StreamEvent
 
 _MOST = 500  # events of a stream that one transaction numbers, and holds in memory
@@ -33,7 +34,7 @@ Row = tuple[str, str, int | None, str, str | None]
 
 
 def insert(entries: Sequence[Entry], *, commits_next: bool) -> tuple[list[Numbered], set[str]]:
-    """Writes the entries in the current transaction, as `log.insert` does. Returns the numbers that they have got, to
+    """Writes the entries in the current transaction, as `store.insert` does. Returns the numbers that they have got, to
     be announced after the commit, and the keys of the streams in which they wait for a pass.
 
     `commits_next` says that nothing but the commit comes after this. Only then a number is taken along: until the
@@ -42,12 +43,12 @@ def insert(entries: Sequence[Entry], *, commits_next: bool) -> tuple[list[Number
     using = database()
     if commits_next and len(entries) == 1 and entries[0].method != END and connections[using].vendor == "postgresql":
         return _insert_one(using, entries[0])
-    log.insert(entries)
+    store.insert(entries)
     return [], {place.key for entry in entries for place in entry.places}
 
 
 def _insert_one(using: str, entry: Entry) -> tuple[list[Numbered], set[str]]:
-    log.check(entry)
+    store.check(entry)
     keys, entities = zip(*entry.places, strict=True)
     size = len(entry.data.encode())
     with connections[using].cursor() as cursor:

@@ -15,7 +15,7 @@ from django.db.models import Count, Exists, Max, Min, OuterRef
 from django.utils import timezone
 
 from realtime.conf import limits
-from realtime.log import database
+from realtime.log.store import database
 from realtime.models import Stream, StreamEvent
 
 OVERDUE = timedelta(seconds=30)  # since it was recorded; the sweep numbers within seconds

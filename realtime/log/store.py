@@ -8,62 +8,14 @@ one step is enough.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.db import connections, router
 from django.utils import timezone
 
 from realtime.conf import limits
+from realtime.log.types import END, Entry, EventTooLarge, OpenStream
 from realtime.models import ENTITY_LENGTH, KEY_LENGTH, METHOD_LENGTH, Stream, StreamEvent
-
-END = "stream_ended"
-"""The method of the marker that ends a stream. It never gets a number and never reaches a socket."""
-
-
-class EventTooLarge(ValueError):  # noqa: N818 - the name is public API
-    """An event's data is above `REALTIME["MAX_EVENT_BYTES"]`."""
-
-
-class Place(NamedTuple):
-    """Where an event stands: the key of a stream, and the entity that it is about there."""
-
-    key: str
-    entity: str
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One event to be recorded, in one stream or more. `data` is JSON text."""
-
-    method: str
-    data: str
-    places: tuple[Place, ...]
-
-
-class LogEvent(NamedTuple):
-    """An event with its number. `data` is None where it is too large to be handed on with an announcement."""
-
-    seq: int
-    method: str
-    data: str | None
-
-
-class Numbered(NamedTuple):
-    """What one numbering pass did to one stream; the events are contiguous and end at the head."""
-
-    key: str
-    epoch: str
-    events: Sequence[LogEvent]
-
-
-class OpenStream(NamedTuple):
-    """A stream as it stands in the database."""
-
-    id: int
-    epoch: str
-    head: int
-    floor: int
 
 
 def database() -> str:

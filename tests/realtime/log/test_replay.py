@@ -8,11 +8,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from realtime import log
-from realtime.log import Entry, Place
+from realtime.log import store
+from realtime.log.replay import newest_by_entity, read_after, read_each
+from realtime.log.types import Entry, Place
 from realtime.models import Stream, StreamEvent
 from realtime.publish import publish_entries
-from realtime.replay import newest_by_entity, read_after, read_each
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -210,7 +210,7 @@ def test_of_an_empty_stream_there_is_nothing() -> None:
 
 def test_what_has_no_number_yet_is_in_no_answer() -> None:
     id = happen("a")
-    log.insert([Entry("changed", "2", (Place(GRAPH, "b"),))])
+    store.insert([Entry("changed", "2", (Place(GRAPH, "b"),))])
     page = read_after(id, 0)
     assert page
     assert seqs(page.events) == [1]
@@ -225,8 +225,8 @@ def test_readers_find_their_way_by_an_index() -> None:
         for work in (
             lambda: read_after(id, 1_000),
             lambda: read_each(id, [5, 700]),
-            lambda: log.look_up(GRAPH),
-            lambda: log.unnumbered(100),
+            lambda: store.look_up(GRAPH),
+            lambda: store.unnumbered(100),
             lambda: newest_by_entity(id, after=0, head=2_000, limit=60),
         ):
             with CaptureQueriesContext(connection) as statements:

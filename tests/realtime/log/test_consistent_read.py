@@ -4,7 +4,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import DatabaseError, connection, transaction
 
-from realtime.snapshot import one_moment
+from realtime.log.consistent_read import one_moment
 from tests.executions.conftest import (
     InThread,
     in_thread,  # noqa: F401 - a fixture

@@ -1,0 +1,1 @@
+"""The durable, numbered log of every stream."""
