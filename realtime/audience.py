@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from realtime.aio.eager import between_tasks
 from realtime.metrics import count
-from realtime.socket_subscription import Sender, SocketSubscription
+from realtime.subscription.subscription import Sender, SocketSubscription
 from realtime.wire.event import Event
 
 

@@ -31,8 +31,8 @@ from realtime.log.types import OpenStream
 from realtime.metrics import count
 from realtime.pending import Pending
 from realtime.permissions import stream_key
-from realtime.resume import FromSnapshot, beginning
-from realtime.socket_subscription import SocketSubscription
+from realtime.subscription.start_position import FromSnapshot, beginning
+from realtime.subscription.subscription import SocketSubscription
 from realtime.throttling import Cap, TokenBucket
 from realtime.wire.close_codes import CloseCode
 from realtime.wire.frames import (

@@ -19,7 +19,7 @@ from realtime.log.types import OpenStream
 from realtime.metrics import count
 from realtime.pages import Pages
 from realtime.publish import open_stream
-from realtime.socket_subscription import SocketSubscription
+from realtime.subscription.subscription import SocketSubscription
 from realtime.sweep import sweep_forever
 from realtime.wire.event import Event
 

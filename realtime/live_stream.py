@@ -16,8 +16,8 @@ from realtime.metrics import count
 from realtime.ordering import Ordering
 from realtime.pages import Pages
 from realtime.publish import open_stream
-from realtime.socket_subscription import SocketSubscription
-from realtime.subscriptions import After, Anew, Each
+from realtime.subscription.state import After, Anew, Each
+from realtime.subscription.subscription import SocketSubscription
 from realtime.wire.event import Event
 from realtime.wire.frames import answer_frame
 

@@ -16,7 +16,7 @@ from realtime.aio.latch import Latch
 from realtime.asgi_extension import Outlet
 from realtime.conf import limits
 from realtime.metrics import count
-from realtime.socket_subscription import SocketSubscription
+from realtime.subscription.subscription import SocketSubscription
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from pytest_django import Settings
 
 from realtime.audience import Audience
 from realtime.metrics import counts
-from realtime.socket_subscription import SocketSubscription
+from realtime.subscription.subscription import SocketSubscription
 from realtime.wire.event import Event
 from realtime.wire.methods import WSMethod
 from realtime.wire.requests import Subscribe

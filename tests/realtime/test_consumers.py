@@ -10,7 +10,7 @@ from django.db import OperationalError
 from executions.services import notify_user, report_execution, report_node, start_execution
 from realtime import consumers, permissions
 from realtime.hub import hub_of_this_loop
-from realtime.subscriptions import Subscription
+from realtime.subscription.state import Subscription
 from tests.database import in_db
 from tests.realtime.clients import HandshakeRefused, InProcess
 from tests.realtime.traces import channels_open, groups_joined, nothing_is_left

@@ -8,8 +8,8 @@ import pytest
 from pytest_django import Settings
 
 from realtime.metrics import counts
-from realtime.socket_subscription import SocketSubscription
-from realtime.subscriptions import After
+from realtime.subscription.state import After
+from realtime.subscription.subscription import SocketSubscription
 from realtime.wire.event import Event
 from realtime.wire.methods import WSMethod
 from realtime.wire.requests import Subscribe

@@ -1,10 +1,10 @@
-"""What one socket wants of one stream: the rules of subscriptions.py, and the writer that sends."""
+"""What one socket wants of one stream: the rules of state.py, and the writer that sends."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from realtime.conf import limits
-from realtime.subscriptions import Subscription
+from realtime.subscription.state import Subscription
 from realtime.wire.event import Event
 from realtime.wire.methods import WSMethod
 from realtime.wire.requests import Subscribe

@@ -2,7 +2,7 @@
 
 import pytest
 
-from realtime.socket_subscription import SocketSubscription
+from realtime.subscription.subscription import SocketSubscription
 from realtime.wire.event import Event
 from realtime.wire.methods import WSMethod
 from realtime.wire.requests import Subscribe

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from realtime.subscriptions import After, Anew, Each, Subscription
+from realtime.subscription.state import After, Anew, Each, Subscription
 
 hypothesis = pytest.importorskip("hypothesis", reason="pip install -r requirements-dev.txt")
 from hypothesis import strategies as st  # noqa: E402

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import pytest
 from pydantic import ValidationError
 
-from realtime.resume import FromCursor, FromSnapshot, beginning
+from realtime.subscription.start_position import FromCursor, FromSnapshot, beginning
 from realtime.wire.requests import Subscribe, SubscribeNotifications
 
 

@@ -1,0 +1,1 @@
+"""One client's position in one stream: send, skip, or read again."""
