@@ -29,7 +29,7 @@ from realtime.bearer import SocketBearer
 from realtime.conf import limits
 from realtime.log import replay, store
 from realtime.log.consistent_read import one_moment
-from realtime.publish import open_stream
+from realtime.publishing.after_commit import open_stream
 from realtime.subscription.start_position import FromCursor, beginning
 from realtime.tokens import SOCKET_SCOPE, issue_token
 from realtime.wire.requests import Replay, Subscribe

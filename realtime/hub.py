@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
-from realtime import announcer, streams
+from realtime import streams
 from realtime.aio.tasks import detached
 from realtime.db import in_thread
 from realtime.groups import GroupMemberships
@@ -18,7 +18,8 @@ from realtime.live_stream import LiveStream
 from realtime.log.types import OpenStream
 from realtime.metrics import count
 from realtime.pages import Pages
-from realtime.publish import open_stream
+from realtime.publishing import announcer
+from realtime.publishing.after_commit import open_stream
 from realtime.subscription.subscription import SocketSubscription
 from realtime.sweep import sweep_forever
 from realtime.wire.event import Event

@@ -15,7 +15,7 @@ from realtime.log.types import OpenStream
 from realtime.metrics import count
 from realtime.ordering import Ordering
 from realtime.pages import Pages
-from realtime.publish import open_stream
+from realtime.publishing.after_commit import open_stream
 from realtime.subscription.state import After, Anew, Each
 from realtime.subscription.subscription import SocketSubscription
 from realtime.wire.event import Event

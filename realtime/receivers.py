@@ -30,7 +30,7 @@ from executions.events import (
 )
 from realtime import streams
 from realtime.log.types import END, Entry, Place
-from realtime.publish import as_json, publish_entries
+from realtime.publishing.recording import as_json, publish_entries
 from realtime.wire.methods import WSMethod
 
 

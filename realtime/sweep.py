@@ -11,7 +11,7 @@ from realtime.db import in_thread
 from realtime.log import store
 from realtime.log.types import OpenStream
 from realtime.metrics import count
-from realtime.publish import settle
+from realtime.publishing.after_commit import settle
 
 if TYPE_CHECKING:
     from realtime.hub import Hub

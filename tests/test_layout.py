@@ -22,6 +22,7 @@ COMPOSE_ONLY = {
     "executions/urls.py",
     "realtime/apps.py",
     "realtime/log/types.py",
+    "realtime/publish.py",
     "realtime/routing.py",
     "realtime/urls.py",
 }

@@ -11,7 +11,8 @@ from realtime.admin import ShortPaginator
 from realtime.log import store
 from realtime.log.types import Entry, Place
 from realtime.models import Stream, StreamEvent
-from realtime.publish import publish, publish_entries
+from realtime.publish import publish
+from realtime.publishing.recording import publish_entries
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -21,12 +21,12 @@ from django.db import OperationalError
 from django.test import override_settings
 
 from realtime import hub as hub_module
-from realtime.announcer import ENDED
 from realtime.consumers import LiveConsumer
 from realtime.hub import Hub
 from realtime.log import store
 from realtime.log.replay import Page
 from realtime.log.types import LogEvent, OpenStream
+from realtime.publishing.announcer import ENDED
 from realtime.sweep import sweep
 from realtime.wire.methods import WSMethod
 from realtime.wire.requests import BadRequest, Request, StreamTarget, SubscribeStream

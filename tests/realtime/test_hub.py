@@ -10,10 +10,11 @@ from django.db import transaction
 
 from executions.services import notify_user, report_execution
 from realtime import pages, streams
-from realtime.announcer import announce
 from realtime.hub import hub_of_this_loop, live_hubs
 from realtime.log.types import LogEvent, Numbered
-from realtime.publish import open_stream, publish
+from realtime.publish import publish
+from realtime.publishing.after_commit import open_stream
+from realtime.publishing.announcer import announce
 from realtime.sweep import sweep
 from tests.database import in_db
 from tests.realtime.clients import InProcess

@@ -11,7 +11,8 @@ from realtime import pages as module
 from realtime.db import in_thread
 from realtime.log.replay import Page
 from realtime.pages import EventPage, Pages
-from realtime.publish import open_stream, publish
+from realtime.publish import publish
+from realtime.publishing.after_commit import open_stream
 from realtime.wire.event import Event
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -28,7 +28,7 @@ from executions.services import notify_user, start_execution
 from executions.statuses import ExecutionStatus
 from realtime import receivers
 from realtime.models import Stream, StreamEvent
-from realtime.publish import open_stream
+from realtime.publishing.after_commit import open_stream
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -9,11 +9,12 @@ from channels.layers import get_channel_layer
 from django.db import OperationalError
 
 from executions.services import notify_user, report_execution, report_node
-from realtime import publish, streams
+from realtime import streams
 from realtime import sweep as sweep_module
 from realtime.hub import hub_of_this_loop
 from realtime.log import store
 from realtime.models import StreamEvent
+from realtime.publishing import after_commit
 from realtime.sweep import sweep
 from tests.database import in_db
 from tests.realtime.layers import layer_named
@@ -28,7 +29,7 @@ def dies_before_numbering(monkeypatch):
 
     def commit(work, *args, **kwargs):
         with monkeypatch.context() as dead:
-            dead.setattr(publish._Settlement, "__call__", lambda settlement: None)
+            dead.setattr(after_commit.AfterCommit, "__call__", lambda settlement: None)
             return work(*args, **kwargs)
 
     return commit
@@ -61,7 +62,7 @@ async def test_a_stream_that_cannot_be_numbered_does_not_hold_up_the_others(
     client = await live_client(user)
     for each in (other_user, user):
         await in_db(dies_before_numbering)(notify_user, each, type="info", event="hey")
-    settle = publish.settle
+    settle = after_commit.settle
 
     def settle_all_but_one(keys):
         if keys == [streams.notifications(str(other_user.pk))]:

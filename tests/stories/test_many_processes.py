@@ -10,7 +10,7 @@ from executions.models import Graph, GraphExecution
 from executions.services import notify_user, report_node
 from tests.database import in_db
 from tests.realtime.clients import Client, HandshakeRefused, SocketClosed
-from tests.realtime.test_announcer_processes import connections
+from tests.realtime.publishing.test_announcer_processes import connections
 from tests.servers import Nginx, Redis
 from tests.stories.doors import LiveServer, ProxyDoor, ServerDoor, Servers
 from tests.stories.test_base_protocol import watch_graph

@@ -144,14 +144,14 @@ django.setup()
 from django.db import transaction
 from executions.models import GraphExecution
 from executions.services import report_execution
-from realtime import announcer, publish
+from realtime.publishing import after_commit, announcer, recording
 
 def die(*args, **kwargs):
     os.kill(os.getpid(), signal.SIGKILL)
 
 owner, name = {
-    "before the commit": (publish.transaction, "on_commit"),
-    "between commit and numbering": (publish._Settlement, "__call__"),
+    "before the commit": (recording.transaction, "on_commit"),
+    "between commit and numbering": (after_commit.AfterCommit, "__call__"),
     "between numbering and announcing": (announcer, "announce"),
     "between commit and announcing": (announcer, "announce"),
 }[sys.argv[2]]

@@ -15,7 +15,9 @@ from realtime.log.integrity import find_unnumbered, inspect_streams
 from realtime.log.retention import prune
 from realtime.log.types import Entry, Place
 from realtime.models import Stream, StreamEvent
-from realtime.publish import publish, publish_entries, settle
+from realtime.publish import publish
+from realtime.publishing.after_commit import settle
+from realtime.publishing.recording import publish_entries
 from tests.realtime.side_by_side import Thread
 
 pytestmark = pytest.mark.django_db(transaction=True)

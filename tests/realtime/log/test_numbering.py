@@ -9,7 +9,8 @@ from pytest_django import Settings
 from realtime.log import numbering, store
 from realtime.log.types import END, Entry, LogEvent, Numbered, Place
 from realtime.models import Stream, StreamEvent
-from realtime.publish import open_stream, publish, settle
+from realtime.publish import publish
+from realtime.publishing.after_commit import open_stream, settle
 from tests.realtime.log.test_store import EXECUTION, GRAPH, KEY, OTHER, both, sent
 from tests.realtime.side_by_side import Thread, held, in_open_transaction, side_by_side, until_released, until_waiting
 

@@ -12,7 +12,7 @@ from realtime.log import store
 from realtime.log.replay import newest_by_entity, read_after, read_each
 from realtime.log.types import Entry, Place
 from realtime.models import Stream, StreamEvent
-from realtime.publish import publish_entries
+from realtime.publishing.recording import publish_entries
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -14,7 +14,9 @@ from realtime.log.replay import newest_by_entity, read_after
 from realtime.log.retention import prune, prune_in_batches, remove, streams_with_old_events
 from realtime.log.types import END, Entry, Place
 from realtime.models import Stream, StreamEvent
-from realtime.publish import end_stream, open_stream, publish, publish_entries, settle
+from realtime.publish import end_stream, publish
+from realtime.publishing.after_commit import open_stream, settle
+from realtime.publishing.recording import publish_entries
 from realtime.wire.methods import WSMethod
 from tests.realtime.side_by_side import Thread, in_open_transaction, side_by_side, until_waiting
 

@@ -8,13 +8,15 @@ import pytest
 from django.db import transaction
 from pytest_django import Settings
 
-from realtime import announcer
 from realtime.log import numbering, store
 from realtime.log.replay import read_after
 from realtime.log.types import Entry, EventTooLarge, Place
 from realtime.metrics import counts
 from realtime.models import KEY_LENGTH, Stream, StreamEvent
-from realtime.publish import end_stream, open_stream, publish, publish_entries, settle
+from realtime.publish import end_stream, publish
+from realtime.publishing import announcer
+from realtime.publishing.after_commit import open_stream, settle
+from realtime.publishing.recording import publish_entries
 from realtime.sweep import _settle_unnumbered
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from executions.events import GraphExecutionEvent, NodeExecutionEvent, NotificationPayload
 from executions.statuses import ExecutionStatus
-from realtime.publish import as_json
+from realtime.publishing.recording import as_json
 from realtime.wire.frames import PONG, WSMessage, answer_frame, error_frame, event_frame, numbered, pong_frame
 from realtime.wire.methods import WSMethod
 from realtime.wire.requests import (

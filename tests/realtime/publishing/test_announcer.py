@@ -17,10 +17,11 @@ import redis as redis_client
 from channels.layers import InMemoryChannelLayer
 from pytest_django import Settings
 
-from realtime import announcer, streams
-from realtime.announcer import AnnouncerThread, announce, announce_end
+from realtime import streams
 from realtime.log.types import LogEvent, Numbered
 from realtime.metrics import counts
+from realtime.publishing import announcer
+from realtime.publishing.announcer import AnnouncerThread, announce, announce_end
 from tests.conftest import address_of_test_database
 from tests.realtime.layers import redis_layer
 from tests.servers import Redis
@@ -439,9 +440,9 @@ SETUP = """
 import os, sys
 import django
 django.setup()
-from realtime import announcer
-from realtime.announcer import announce
-from realtime.log import LogEvent, Numbered
+from realtime.publishing import announcer
+from realtime.publishing.announcer import announce
+from realtime.log.types import LogEvent, Numbered
 def order(number):
     return Numbered("u1|orders#7", "epoch", [LogEvent(number, "order_changed", "{}")])
 """
@@ -470,7 +471,10 @@ def run(script: str, redis: Redis, deadline: float = 50) -> str:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_process_that_publishes_and_ends_at_once_is_heard(redis_server: Redis, arriving: Subscriber) -> None:
-    run("from realtime.publish import publish; publish('u1|orders#7', 'order_changed', 'order', {})", redis_server)
+    run(
+        "from realtime.publish import publish; publish('u1|orders#7', 'order_changed', 'order', {})",
+        redis_server,
+    )
     message = arriving.next()
     assert (message["key"], message["first"], message["events"]) == (KEY, 1, [[1, "order_changed", "{}"]])
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 import redis as redis_client
 
-from tests.realtime.test_announcer import SETUP, Subscriber, arriving
+from tests.realtime.publishing.test_announcer import SETUP, Subscriber, arriving
 from tests.servers import Redis
 from tests.servers.process import ROOT
 

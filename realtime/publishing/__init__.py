@@ -1,0 +1,1 @@
+"""From a recorded event to its announcement."""

@@ -1,0 +1,127 @@
+"""Publishing, as an app of the project does it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+from pydantic import BaseModel
+from pytest_django import DjangoAssertNumQueries
+
+from realtime.log.types import END, Numbered
+from realtime.models import Stream, StreamEvent
+from realtime.publish import publish
+from realtime.publishing.after_commit import open_stream
+from realtime.publishing.recording import as_json, publish_entries
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+KEY, OTHER = "u1|orders#7", "u1|orders#8"
+
+
+class Order(BaseModel):
+    id: int
+    price: float = 1.0
+
+
+# Data
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (None, "null"),
+        ({}, "{}"),
+        ([], "[]"),
+        ([1, "é", None, True], '[1,"é",null,true]'),
+        ({"a": float("nan"), "b": float("inf"), "c": -0.0}, '{"a":null,"b":null,"c":-0.0}'),
+        ({"a": "\0"}, '{"a":"\\u0000"}'),
+        (Order(id=7), '{"id":7,"price":1.0}'),
+    ],
+)
+def test_data_becomes_json(data: Any, text: str) -> None:
+    publish(KEY, "order_changed", "order", data)
+    assert StreamEvent.objects.get().data == as_json(data) == text
+
+
+def circle() -> list[Any]:
+    ring: list[Any] = []
+    ring.append(ring)
+    return ring
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param({"a": object()}, id="an object"),
+        pytest.param({"a": "\ud800"}, id="a lone surrogate"),
+        pytest.param({"\ud800": 1}, id="a lone surrogate as a key"),
+        pytest.param(circle(), id="what holds itself"),
+    ],
+)
+def test_data_that_json_cannot_hold_is_a_value_error_and_leaves_nothing(data: Any) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        publish(KEY, "order_changed", "order", data)
+    assert not StreamEvent.objects.exists()
+
+
+def test_the_marker_of_the_end_is_no_event() -> None:
+    publish(KEY, "order_changed", "order", {})
+    with pytest.raises(ValueError, match="end_stream"):
+        publish(KEY, END, "order", {})
+    assert open_stream(KEY).head == 1
+
+
+def test_nothing_to_publish_does_nothing(
+    announced: list[Numbered], django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    with django_assert_num_queries(0):
+        publish_entries([])
+    assert not announced
+
+
+def verbs_of(work: Callable[[], None]) -> list[str]:
+    """The first words of the statements of `work`, less those that begin and end a transaction."""
+    with CaptureQueriesContext(connection) as statements:
+        work()
+    words = [statement["sql"].split()[0] for statement in statements]
+    return [word for word in words if word not in ("BEGIN", "COMMIT")]
+
+
+def test_an_event_on_its_own_costs_one_statement_on_postgresql() -> None:
+    def record() -> None:
+        publish(KEY, "order_changed", "order", {})
+
+    record()
+    number = [] if connection.vendor == "postgresql" else ["SELECT", "UPDATE", "UPDATE"]
+    assert verbs_of(record) == ["SELECT" if connection.vendor == "postgresql" else "INSERT", *number]
+
+
+def test_an_event_of_a_transaction_costs_one_statement_in_it_and_on_postgresql_one_after_it() -> None:
+    @transaction.atomic
+    def record() -> None:
+        publish(KEY, "order_changed", "order", {})
+
+    record()
+    number = ["SELECT"] if connection.vendor == "postgresql" else ["SELECT", "UPDATE", "UPDATE"]
+    assert verbs_of(record) == ["INSERT", *number]
+
+
+@dataclass
+class Shop:
+    """The example of the documentation."""
+
+    user_id: int = 1
+    pk: int = 7
+
+
+def test_the_example_of_the_documentation_works() -> None:
+    from realtime import streams
+
+    order = Shop()
+    with transaction.atomic():
+        stream = streams.own("orders", str(order.user_id), str(order.pk))
+        publish(stream, "order_shipped", "order", {"id": order.pk})
+    assert StreamEvent.objects.get().stream == Stream.objects.get(key="1|orders#7")
