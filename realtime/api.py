@@ -25,13 +25,13 @@ from executions.api import executions
 from executions.api.errors import Problem, errors, not_found
 from executions.api.schemas import ExecutionFull, full
 from realtime import streams
+from realtime.auth.jwt import SOCKET_SCOPE, issue_token
 from realtime.bearer import SocketBearer
 from realtime.conf import limits
 from realtime.log import replay, store
 from realtime.log.consistent_read import one_moment
 from realtime.publishing.after_commit import open_stream
 from realtime.subscription.start_position import FromCursor, beginning
-from realtime.tokens import SOCKET_SCOPE, issue_token
 from realtime.wire.requests import Replay, Subscribe
 
 MAX_SEQ = 2**63 - 1

@@ -9,8 +9,8 @@ from django.http import HttpRequest
 from ninja.security import HttpBearer
 
 from executions.api.errors import unauthorized
+from realtime.auth.jwt import API_SCOPE, SOCKET_SCOPE, BadToken, NoSubject, read_claims
 from realtime.conf import limits
-from realtime.tokens import API_SCOPE, SOCKET_SCOPE, BadToken, NoSubject, read_claims
 
 _HINT = "Get a new token. A worker's token and a token for sockets do not act as a user here."
 

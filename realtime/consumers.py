@@ -21,7 +21,8 @@ from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 
 from realtime import asgi_extension, streams
-from realtime.auth import SUBPROTOCOL, ForeignOrigin, Refused, authenticate, offers_bearer
+from realtime.auth.handshake import SUBPROTOCOL, ForeignOrigin, Refused, authenticate, offers_bearer
+from realtime.auth.stream_access import stream_key
 from realtime.conf import limits
 from realtime.db import in_thread
 from realtime.hub import Hub
@@ -30,7 +31,6 @@ from realtime.log.replay import newest_by_entity
 from realtime.log.types import OpenStream
 from realtime.metrics import count
 from realtime.pending import Pending
-from realtime.permissions import stream_key
 from realtime.subscription.start_position import FromSnapshot, beginning
 from realtime.subscription.subscription import SocketSubscription
 from realtime.throttling import Cap, TokenBucket

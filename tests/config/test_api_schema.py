@@ -10,7 +10,7 @@ from django.core.wsgi import get_wsgi_application
 
 from executions.models import Graph, GraphExecution, NodeExecution, Notification
 from executions.worker_tokens import create_token
-from realtime.tokens import SOCKET_SCOPE, issue_token
+from realtime.auth.jwt import SOCKET_SCOPE, issue_token
 
 schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed")
 hypothesis = pytest.importorskip("hypothesis")

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from executions.models import WorkerToken
 from executions.worker_tokens import NameInUse, create_token, find_token, revoke_token
-from realtime.tokens import BadToken, read_token
+from realtime.auth.jwt import BadToken, read_token
 
 pytestmark = pytest.mark.django_db
 

@@ -17,10 +17,10 @@ from django.utils import timezone
 from executions.models import Graph, GraphExecution, NodeExecution
 from executions.services import notify_user, report_node, start_execution
 from realtime import streams
+from realtime.auth.jwt import issue_token
 from realtime.log import numbering, retention, store
 from realtime.models import Stream, StreamEvent, new_epoch
 from realtime.publishing import announcer
-from realtime.tokens import issue_token
 from tests.faults.worker import say
 
 

@@ -12,9 +12,9 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from executions.models import Graph, GraphExecution, NodeExecution
 from executions.services import notify_user, report_execution, report_node, start_execution
+from realtime.auth.jwt import SOCKET_SCOPE, BadToken, issue_token, read_token
 from realtime.log.retention import prune
 from realtime.models import StreamEvent
-from realtime.tokens import SOCKET_SCOPE, BadToken, issue_token, read_token
 from tests.executions.api.conftest import ApiClient, client_of, ok, refused
 
 

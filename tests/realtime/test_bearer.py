@@ -8,7 +8,7 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
 
-from realtime.tokens import issue_token, read_token
+from realtime.auth.jwt import issue_token, read_token
 from tests.executions.api.conftest import ApiClient, ok, refused
 
 HOUR = timedelta(hours=1)

@@ -344,7 +344,7 @@ class Delivery(RuleBasedStateMachine):
             yield patch(f"realtime.{module}.newest_by_entity", self.database.newest_by_entity)
         yield patch("realtime.pages.read_after", self.database.read_after)
         yield patch("realtime.pages.read_each", self.database.read_each)
-        yield patch("realtime.permissions._find", lambda user, data: KEY)
+        yield patch("realtime.auth.stream_access._find", lambda user, data: KEY)
         yield patch("realtime.sweep._settle_unnumbered", lambda: None)
         yield patch.object(store, "heads", self.database.heads)
 

@@ -21,7 +21,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client as Browser
 
-from realtime.tokens import issue_token
+from realtime.auth.jwt import issue_token
 from tests.conftest import address_of_test_database
 from tests.database import in_db
 from tests.realtime import traces

@@ -13,7 +13,7 @@ from executions.api.errors import Problem, as_problem
 from executions.api.worker_schemas import Batch
 from executions.statuses import ExecutionStatus, IllegalTransition
 from executions.storable import UnstorableValue
-from realtime.tokens import issue_token
+from realtime.auth.jwt import issue_token
 from tests.executions.api.conftest import ApiClient, ok, refused
 
 GRAPH = {"name": "Text", "nodes": [{"id": "split", "block_id": "text.sentences"}]}

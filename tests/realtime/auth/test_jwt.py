@@ -11,7 +11,7 @@ import pytest
 from django.conf import settings as django_settings
 from pytest_django import Settings
 
-from realtime.tokens import BadToken, NoSubject, issue_token, read_token
+from realtime.auth.jwt import BadToken, NoSubject, issue_token, read_token
 
 HOUR = timedelta(hours=1)
 OTHER_KEY = "another-key-which-is-long-enough-for-all-of-these-algorithms-too"

@@ -14,9 +14,9 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from pytest_django import Settings
 
-from realtime import auth
-from realtime.auth import ForeignOrigin, Refused, offers_bearer
-from realtime.tokens import issue_token
+from realtime.auth import handshake
+from realtime.auth.handshake import ForeignOrigin, Refused, offers_bearer
+from realtime.auth.jwt import issue_token
 from realtime.wire.close_codes import CloseCode
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -47,7 +47,7 @@ def scope(
 
 
 def authenticate(of: dict[str, Any]) -> Any:
-    return async_to_sync(auth.authenticate)(of)
+    return async_to_sync(handshake.authenticate)(of)
 
 
 def token_of(user: User) -> str:
@@ -396,21 +396,21 @@ def test_an_inactive_user_in_the_scope_is_refused(user: User) -> None:
 
 
 @pytest.fixture
-def readings(monkeypatch: pytest.MonkeyPatch) -> list[auth.Credentials]:
+def readings(monkeypatch: pytest.MonkeyPatch) -> list[handshake.Credentials]:
     """The credentials for which the database was asked."""
-    asked: list[auth.Credentials] = []
-    real = auth._user_of
+    asked: list[handshake.Credentials] = []
+    real = handshake._user_of
 
-    def counted(credentials: auth.Credentials) -> Any:
+    def counted(credentials: handshake.Credentials) -> Any:
         asked.append(credentials)
         return real(credentials)
 
-    monkeypatch.setattr(auth, "_user_of", counted)
+    monkeypatch.setattr(handshake, "_user_of", counted)
     return asked
 
 
 async def at_once(*scopes: dict[str, Any]) -> list[Any]:
-    return await asyncio.gather(*map(auth.authenticate, scopes), return_exceptions=True)
+    return await asyncio.gather(*map(handshake.authenticate, scopes), return_exceptions=True)
 
 
 async def test_who_comes_with_the_same_credentials_shares_the_reading(user: User, readings: list[Any]) -> None:

@@ -18,9 +18,9 @@ from django.http import HttpRequest, parse_cookie
 from django.http.request import split_domain_port, validate_host
 
 from realtime.aio.single_flight import SharedReads
+from realtime.auth.jwt import BadToken, NoSubject, read_token
 from realtime.conf import limits
 from realtime.db import in_thread
-from realtime.tokens import BadToken, NoSubject, read_token
 from realtime.wire.close_codes import CloseCode
 
 Scope = dict[str, Any]

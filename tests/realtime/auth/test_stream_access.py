@@ -10,8 +10,8 @@ from django.contrib.auth.models import AnonymousUser, Permission, User
 from pytest_django import Settings
 
 from executions.models import Graph, GraphExecution
-from realtime import permissions
-from realtime.permissions import stream_key
+from realtime.auth import stream_access
+from realtime.auth.stream_access import stream_key
 from realtime.wire.methods import WSMethod
 from realtime.wire.requests import (
     BadRequest,
@@ -148,13 +148,13 @@ async def test_only_the_same_user_and_the_same_stream_share_a_reading(
     user: User, execution: GraphExecution, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[int, Subscribe]] = []
-    real = permissions._find
+    real = stream_access._find
 
     def counted(user: User, data: Subscribe) -> str | None:
         asked.append((id(user), data))
         return real(user, data)
 
-    monkeypatch.setattr(permissions, "_find", counted)
+    monkeypatch.setattr(stream_access, "_find", counted)
     again = await User.objects.aget(pk=user.pk)  # may have other rights by now
     execution_wish, graph_wish = (
         SubscribeGraphExec(graph_exec_id=str(execution.pk)),

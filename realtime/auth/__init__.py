@@ -1,0 +1,1 @@
+"""How a connection proves who it is, and what it may watch."""
