@@ -24,13 +24,14 @@ from realtime import asgi_extension, streams
 from realtime.auth.handshake import SUBPROTOCOL, ForeignOrigin, Refused, authenticate, offers_bearer
 from realtime.auth.stream_access import stream_key
 from realtime.conf import limits
+from realtime.connection.request_queue import Pending
+from realtime.connection.writer import Writer
 from realtime.db import in_thread
 from realtime.hub import Hub
 from realtime.live_stream import snapshot_answer
 from realtime.log.replay import newest_by_entity
 from realtime.log.types import OpenStream
 from realtime.metrics import count
-from realtime.pending import Pending
 from realtime.subscription.start_position import FromSnapshot, beginning
 from realtime.subscription.subscription import SocketSubscription
 from realtime.throttling import Cap, TokenBucket
@@ -54,7 +55,6 @@ from realtime.wire.requests import (
     Subscribe,
     parse_request,
 )
-from realtime.writer import Writer
 
 logger = logging.getLogger(__name__)
 

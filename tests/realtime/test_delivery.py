@@ -21,6 +21,7 @@ from django.db import OperationalError
 from django.test import override_settings
 
 from realtime import hub as hub_module
+from realtime.connection.writer import Writer
 from realtime.consumers import LiveConsumer
 from realtime.hub import Hub
 from realtime.log import store
@@ -30,7 +31,6 @@ from realtime.publishing.announcer import ENDED
 from realtime.sweep import sweep
 from realtime.wire.methods import WSMethod
 from realtime.wire.requests import BadRequest, Request, StreamTarget, SubscribeStream
-from realtime.writer import Writer
 
 hypothesis = pytest.importorskip("hypothesis", reason="pip install -r requirements-dev.txt")
 from hypothesis import settings as hypothesis_settings  # noqa: E402

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
+from realtime.connection.writer import Writer
 from realtime.metrics import counts
 from realtime.subscription.state import After
 from realtime.subscription.subscription import SocketSubscription
 from realtime.wire.event import Event
 from realtime.wire.methods import WSMethod
 from realtime.wire.requests import Subscribe
-from realtime.writer import Writer
 
 PATIENCE = 20.0  # seconds; only a test that fails waits for so long
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from realtime.pending import Pending
+from realtime.connection.request_queue import Pending
 
 
 class Desk:

@@ -1,0 +1,1 @@
+"""One socket's requests, and its one sender."""
