@@ -4,7 +4,7 @@
     subscribe_graph_execution    joins graph_exec.<user>.<execution>
     subscribe_graph_executions   joins graph_execs.<user>.<graph>
     unsubscribe                  leaves
-    a group message              becomes a WSMessage for each subscription (hub.py, live_stream.py, writer.py)
+    a group message              becomes a WSMessage for each subscription (hub.py, watched_stream.py, writer.py)
 
 The groups are joined by the process, once for all its sockets: a channel a socket would cost a Redis subscription each,
 and would make connecting fail while Redis is down.
@@ -27,8 +27,8 @@ from realtime.conf import limits
 from realtime.connection.request_queue import Pending
 from realtime.connection.writer import Writer
 from realtime.db import in_thread
-from realtime.hub import Hub
-from realtime.live_stream import snapshot_answer
+from realtime.hub import registry
+from realtime.hub.watched_stream import snapshot_answer
 from realtime.log.replay import newest_by_entity
 from realtime.log.types import OpenStream
 from realtime.metrics import count
@@ -136,7 +136,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             await self._close_because(TOO_MANY_CONNECTIONS, CloseCode.TOO_MANY)
             return
         self._counted_as = str(self.user.pk)
-        self.hub = Hub.acquire()
+        self.hub = registry.acquire()
         request = Request(WSMethod.SUBSCRIBE_NOTIFICATIONS, None, Subscribe())
         notifications = self._listener(streams.notifications(str(self.user.pk)), request)
         self.subscriptions[notifications.key] = notifications
@@ -171,7 +171,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             logger.warning("The clean-up of a socket failed: %r", error)
         finally:
             self.subscriptions.clear()
-            await hub.release()
+            await registry.release(hub)
 
     # What the client sends
 

@@ -6,7 +6,7 @@ from django.contrib.admin.views.decorators import staff_member_required
 from django.http import HttpRequest, JsonResponse
 
 from realtime import asgi_extension
-from realtime.hub import live_hubs
+from realtime.hub.registry import live_hubs
 from realtime.metrics import counts
 
 

@@ -9,7 +9,7 @@ from collections import Counter
 from django.http import HttpRequest, JsonResponse
 from django.urls import include, path
 
-from realtime.hub import hub_of_this_loop, live_hubs
+from realtime.hub.registry import hub_of_this_loop, live_hubs
 from realtime.metrics import counts
 
 

@@ -7,7 +7,8 @@ from django.contrib.auth.models import User
 
 from executions.models import GraphExecution
 from executions.services import report_node
-from realtime import consumers, live_stream, pages, sweep
+from realtime import consumers
+from realtime.hub import page_cache, sweep, watched_stream
 from tests.database import in_db
 from tests.realtime.clients import HandshakeRefused, InProcess
 from tests.realtime.conftest import ConnectClient, Counted, counted, execution, graph, live_client, user
@@ -49,7 +50,7 @@ ASKING: dict[str, tuple[Any, str]] = {
     "parsing": (consumers, "parse_request"),
     "access": (consumers, "stream_key"),
     "the resume": (consumers, "beginning"),
-    "opening the stream": (live_stream, "open_stream"),
+    "opening the stream": (watched_stream, "open_stream"),
     "the answer": (consumers, "snapshot_answer"),
 }
 
@@ -97,11 +98,11 @@ async def test_an_exception_while_somebody_connects_refuses_him_and_nobody_else(
 
 
 HANDING_ON: dict[str, tuple[Any, str]] = {
-    "putting in order": (live_stream.LiveStream, "receive"),
-    "reading the log": (pages, "read_after"),
+    "putting in order": (watched_stream.LiveStream, "receive"),
+    "reading the log": (page_cache, "read_after"),
     "looking for what has no number": (sweep, "_settle_unnumbered"),
     "looking at the heads": (sweep.store, "heads"),
-    "filling a subscription": (live_stream.LiveStream, "fill"),
+    "filling a subscription": (watched_stream.LiveStream, "fill"),
 }
 
 
@@ -137,8 +138,8 @@ async def test_one_read_that_fails_for_a_reader_fails_for_no_other(
 ) -> None:
     settings.REALTIME = {"SWEEP_INTERVAL": 0.05}
     await in_db(report_node)(execution, node_id="n", status="QUEUED")
-    once = Once(pages.read_each)
-    monkeypatch.setattr(pages, "read_each", lambda *args: once(*args))
+    once = Once(page_cache.read_each)
+    monkeypatch.setattr(page_cache, "read_each", lambda *args: once(*args))
     clients = [await live_client(user) for _ in range(3)]
     for client in clients:
         await client.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk), "replay": "latest"})

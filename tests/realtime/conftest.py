@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 
 from executions.models import Graph, GraphExecution
 from executions.services import start_execution
-from realtime.hub import hub_of_this_loop
+from realtime.hub import registry
 from realtime.metrics import counts
 from tests.realtime.clients import InProcess
 
@@ -54,9 +54,9 @@ async def live_client(transactional_db: None) -> AsyncIterator[ConnectClient]:
     for client in clients:
         if not client.communicator.future.done():
             await client.disconnect()
-    hub = hub_of_this_loop()
+    hub = registry.hub_of_this_loop()
     if hub:
-        await hub.stop()
+        await registry.stop(hub)
 
 
 class Counted:

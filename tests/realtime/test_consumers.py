@@ -10,7 +10,7 @@ from django.db import OperationalError
 from executions.services import notify_user, report_execution, report_node, start_execution
 from realtime import consumers
 from realtime.auth import stream_access
-from realtime.hub import hub_of_this_loop
+from realtime.hub.registry import hub_of_this_loop
 from realtime.subscription.state import Subscription
 from tests.database import in_db
 from tests.realtime.clients import HandshakeRefused, InProcess
@@ -117,7 +117,7 @@ async def test_a_socket_that_goes_while_it_subscribes_again_leaves_nothing_to_th
     for _ in range(2):
         await goes.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk)})
     reads = asyncio.Event()
-    monkeypatch.setattr("realtime.live_stream.in_thread", lambda *_: _forever(reads))
+    monkeypatch.setattr("realtime.hub.watched_stream.in_thread", lambda *_: _forever(reads))
     await goes.send("subscribe_graph_execution", {"graph_exec_id": str(execution.pk), "replay": "none"})
     await reads.wait()
     await how(goes)
@@ -135,7 +135,7 @@ async def _forever(has_begun: asyncio.Event) -> None:
 
 async def test_a_socket_that_goes_while_it_connects_leaves_everything(user, monkeypatch):
     reads = asyncio.Event()
-    monkeypatch.setattr("realtime.live_stream.in_thread", lambda *_: _forever(reads))
+    monkeypatch.setattr("realtime.hub.watched_stream.in_thread", lambda *_: _forever(reads))
     client = InProcess(user=user)
     await client.communicator.send_input({"type": "websocket.connect"})
     client.communicator.future  # noqa: B018 - starts the application
@@ -156,7 +156,7 @@ async def test_a_socket_whose_stream_cannot_be_opened_is_refused_and_leaves_noth
     def fail(key):
         raise OperationalError
 
-    monkeypatch.setattr("realtime.live_stream.open_stream", fail)
+    monkeypatch.setattr("realtime.hub.watched_stream.open_stream", fail)
     client = InProcess(user=user)
     with pytest.raises(HandshakeRefused):
         await client.connect()
@@ -216,7 +216,7 @@ async def test_a_subscribe_that_fails_leaves_what_was_subscribed_before(live_cli
     def fail(*args, **kwargs):
         raise OperationalError
 
-    for name in ("realtime.live_stream.open_stream", "realtime.consumers.newest_by_entity"):
+    for name in ("realtime.hub.watched_stream.open_stream", "realtime.consumers.newest_by_entity"):
         with monkeypatch.context() as broken:
             broken.setattr(name, fail)
             answer = await client.ask(

@@ -20,15 +20,15 @@ import pytest
 from django.db import OperationalError
 from django.test import override_settings
 
-from realtime import hub as hub_module
 from realtime.connection.writer import Writer
 from realtime.consumers import LiveConsumer
-from realtime.hub import Hub
+from realtime.hub import hub as hub_module
+from realtime.hub.hub import Hub
+from realtime.hub.sweep import sweep
 from realtime.log import store
 from realtime.log.replay import Page
 from realtime.log.types import LogEvent, OpenStream
 from realtime.publishing.announcer import ENDED
-from realtime.sweep import sweep
 from realtime.wire.methods import WSMethod
 from realtime.wire.requests import BadRequest, Request, StreamTarget, SubscribeStream
 
@@ -336,16 +336,23 @@ class Delivery(RuleBasedStateMachine):
     def _patches(self) -> Iterator[Any]:
         yield override_settings(REALTIME=LIMITS)
         yield patch.object(hub_module, "GroupMemberships", NoGroups)
-        for module in ("consumers", "hub", "live_stream", "pages", "permissions", "sweep"):
+        for module in (
+            "auth.stream_access",
+            "consumers",
+            "hub.hub",
+            "hub.page_cache",
+            "hub.sweep",
+            "hub.watched_stream",
+        ):
             yield patch(f"realtime.{module}.in_thread", self.in_thread)
-        for module in ("hub", "live_stream"):
+        for module in ("hub.hub", "hub.watched_stream"):
             yield patch(f"realtime.{module}.open_stream", self.database.open_stream)
-        for module in ("consumers", "live_stream"):
+        for module in ("consumers", "hub.watched_stream"):
             yield patch(f"realtime.{module}.newest_by_entity", self.database.newest_by_entity)
-        yield patch("realtime.pages.read_after", self.database.read_after)
-        yield patch("realtime.pages.read_each", self.database.read_each)
+        yield patch("realtime.hub.page_cache.read_after", self.database.read_after)
+        yield patch("realtime.hub.page_cache.read_each", self.database.read_each)
         yield patch("realtime.auth.stream_access._find", lambda user, data: KEY)
-        yield patch("realtime.sweep._settle_unnumbered", lambda: None)
+        yield patch("realtime.hub.sweep._settle_unnumbered", lambda: None)
         yield patch.object(store, "heads", self.database.heads)
 
     async def in_thread(self, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

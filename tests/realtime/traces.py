@@ -5,7 +5,7 @@ from typing import Any
 
 from channels.layers import InMemoryChannelLayer, get_channel_layer
 
-from realtime.hub import hub_of_this_loop
+from realtime.hub.registry import hub_of_this_loop
 from tests.realtime.clients import PATIENCE
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from realtime.hub import hub_of_this_loop
+from realtime.hub import registry
 from tests.realtime.conftest import counted, execution, graph, live_client, other_user, user
 from tests.realtime.layers import redis_layer
 from tests.servers import Nginx, NotInstalledError, Redis
@@ -32,8 +32,8 @@ async def door(
         door: doors.Door = doors.AsgiDoor()
         yield door
         await door.leave()
-        if hub := hub_of_this_loop():
-            await hub.stop()
+        if hub := registry.hub_of_this_loop():
+            await registry.stop(hub)
     else:
         server = servers.get(request.param)
         before = len(server.output)

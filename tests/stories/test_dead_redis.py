@@ -9,7 +9,7 @@ from pytest_django import Settings
 
 from executions.models import Graph, GraphExecution
 from executions.services import notify_user, report_node, start_execution
-from realtime.hub import hub_of_this_loop
+from realtime.hub.registry import hub_of_this_loop
 from tests.database import in_db
 from tests.realtime.clients import Client
 from tests.realtime.conftest import ConnectClient
@@ -74,8 +74,8 @@ class Watcher:
         """Returns when events come again though nothing sweeps. One that is announced too early comes with the next."""
         hub = hub_of_this_loop()
         assert hub
-        assert hub._sweeping
-        hub._sweeping.cancel()
+        assert hub.sweeping
+        hub.sweeping.cancel()
         is_there = asyncio.create_task(self.client.frame())
         while not is_there.done():
             self.seq += 1

@@ -11,9 +11,9 @@ from pytest_django import Settings
 from executions.models import GraphExecution
 from executions.services import report_node
 from realtime import streams
-from realtime.hub import hub_of_this_loop
+from realtime.hub.registry import hub_of_this_loop
+from realtime.hub.sweep import sweep
 from realtime.publishing import announcer
-from realtime.sweep import sweep
 from tests.database import in_db
 from tests.realtime.clients import Client
 from tests.realtime.conftest import ConnectClient, Counted

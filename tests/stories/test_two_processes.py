@@ -17,9 +17,9 @@ from django.test import Client as Browser
 
 from executions.models import Graph, GraphExecution
 from executions.services import notify_user, report_execution, report_node
-from realtime.hub import hub_of_this_loop
+from realtime.hub.registry import hub_of_this_loop
+from realtime.hub.sweep import sweep
 from realtime.models import StreamEvent
-from realtime.sweep import sweep
 from tests.conftest import address_of_test_database
 from tests.database import in_db
 from tests.realtime.clients import PATIENCE, Client

@@ -6,12 +6,12 @@ import pytest
 
 from executions.services import report_execution
 from realtime import streams
-from realtime.hub import hub_of_this_loop
+from realtime.hub.registry import hub_of_this_loop
+from realtime.hub.sweep import sweep
 from realtime.log import epochs
 from realtime.log.epochs import renew_in_batches
 from realtime.models import Stream
 from realtime.publish import publish
-from realtime.sweep import sweep
 from tests.database import in_db
 from tests.realtime.side_by_side import Thread
 

@@ -8,6 +8,7 @@ import pytest
 from django.db import transaction
 from pytest_django import Settings
 
+from realtime.hub.sweep import _settle_unnumbered
 from realtime.log import numbering, store
 from realtime.log.replay import read_after
 from realtime.log.types import Entry, EventTooLarge, Place
@@ -17,7 +18,6 @@ from realtime.publish import end_stream, publish
 from realtime.publishing import announcer
 from realtime.publishing.after_commit import open_stream, settle
 from realtime.publishing.recording import publish_entries
-from realtime.sweep import _settle_unnumbered
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

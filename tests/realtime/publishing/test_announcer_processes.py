@@ -214,10 +214,10 @@ for number in range(200):
 def test_a_child_of_a_process_with_sockets_announces_and_its_parent_hears_it(redis_server: Redis) -> None:
     script = """
 import asyncio
-from realtime.hub import Hub
+from realtime.hub import registry
 from realtime import streams
 async def main():
-    hub = Hub.acquire()
+    hub = registry.acquire()
     heard = asyncio.Queue()
     hub.groups._on_message = heard.put_nowait
     while not hub.groups._joined:
@@ -233,7 +233,7 @@ async def main():
     assert (await heard.get())["first"] == 2
     announce(order(3))
     assert (await heard.get())["first"] == 3
-    await hub.release()
+    await registry.release(hub)
 asyncio.run(main())
 """
     with program(script, redis_server) as server:

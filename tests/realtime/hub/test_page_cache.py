@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 from pytest_django import Settings
 
-from realtime import pages as module
 from realtime.db import in_thread
+from realtime.hub import page_cache as module
+from realtime.hub.page_cache import EventPage, Pages
 from realtime.log.replay import Page
-from realtime.pages import EventPage, Pages
 from realtime.publish import publish
 from realtime.publishing.after_commit import open_stream
 from realtime.wire.event import Event

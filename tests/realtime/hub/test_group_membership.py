@@ -9,8 +9,8 @@ import pytest
 from channels.layers import BaseChannelLayer, InMemoryChannelLayer, channel_layers
 from pytest_django import Settings
 
-from realtime import groups as module
-from realtime.groups import GroupMemberships
+from realtime.hub import group_membership as module
+from realtime.hub.group_membership import GroupMemberships
 from realtime.metrics import counts
 from tests.realtime.layers import redis_layer
 from tests.servers import Redis

@@ -10,12 +10,12 @@ from django.db import OperationalError
 
 from executions.services import notify_user, report_execution, report_node
 from realtime import streams
-from realtime import sweep as sweep_module
-from realtime.hub import hub_of_this_loop
+from realtime.hub import sweep as sweep_module
+from realtime.hub.registry import hub_of_this_loop
+from realtime.hub.sweep import sweep
 from realtime.log import store
 from realtime.models import StreamEvent
 from realtime.publishing import after_commit
-from realtime.sweep import sweep
 from tests.database import in_db
 from tests.realtime.layers import layer_named
 

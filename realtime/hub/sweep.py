@@ -4,22 +4,19 @@ of what was handed on. Updates arrive by it even if no layer message ever does."
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from realtime.conf import limits
 from realtime.db import in_thread
+from realtime.hub.hub import Hub
 from realtime.log import store
 from realtime.log.types import OpenStream
 from realtime.metrics import count
 from realtime.publishing.after_commit import settle
 
-if TYPE_CHECKING:
-    from realtime.hub import Hub
-
 logger = logging.getLogger(__name__)
 
 
-async def sweep_forever(hub: "Hub") -> None:
+async def sweep_forever(hub: Hub) -> None:
     """Runs until it is cancelled; a sweep that fails is logged, and the next one comes."""
     while True:
         await asyncio.sleep(limits.SWEEP_INTERVAL)
@@ -30,7 +27,7 @@ async def sweep_forever(hub: "Hub") -> None:
             logger.warning("A sweep failed (%r); the next one is in %.1f s", error, limits.SWEEP_INTERVAL)
 
 
-async def sweep(hub: "Hub") -> None:
+async def sweep(hub: Hub) -> None:
     """One look at everything that the hub's sockets watch."""
     hub.pages.clear()
     watched = {live.stream.id: live for live in hub.streams.values() if live.stream is not None}

@@ -10,11 +10,13 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from executions.services import mark_read, notify_user, report_execution, report_node
-from realtime import live_stream, pages, streams
-from realtime.hub import Hub, hub_of_this_loop
+from realtime import streams
+from realtime.hub import page_cache, watched_stream
+from realtime.hub.hub import Hub
+from realtime.hub.registry import hub_of_this_loop
+from realtime.hub.sweep import sweep
 from realtime.log.retention import prune
 from realtime.models import Stream, StreamEvent
-from realtime.sweep import sweep
 from tests.database import in_db
 from tests.realtime.clients import PATIENCE
 from tests.realtime.layers import layer_named
@@ -63,7 +65,7 @@ def held_read(monkeypatch):
     class Held:
         started, go = threading.Event(), threading.Event()
 
-    read_after = pages.read_after
+    read_after = page_cache.read_after
 
     def read_and_wait(*args):
         page = read_after(*args)
@@ -72,7 +74,7 @@ def held_read(monkeypatch):
             assert Held.go.wait(60)
         return page
 
-    monkeypatch.setattr(pages, "read_after", read_and_wait)
+    monkeypatch.setattr(page_cache, "read_after", read_and_wait)
     yield Held
     Held.go.set()
 
@@ -131,7 +133,7 @@ async def test_a_gap_that_cannot_be_read_is_read_after_the_next_sweep(
         raise OperationalError
 
     with monkeypatch.context() as broken:
-        broken.setattr(pages, "read_after", fail)
+        broken.setattr(page_cache, "read_after", fail)
         await sweep(hub_of_this_loop())
         await asyncio.wait({hub_of_this_loop().streams[key]._mending}, timeout=PATIENCE)
     assert counted["errors"] == 1
@@ -213,7 +215,7 @@ async def test_a_database_that_fails_while_another_history_begins_leaves_no_read
     clients = [await live_client(user) for _ in range(3)]
     for client in clients:
         await client.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk), "after": 6})
-    newest_by_entity = live_stream.newest_by_entity
+    newest_by_entity = watched_stream.newest_by_entity
     failures = iter([OperationalError] * 5)
 
     def fail_at_first(*args, **kwargs):
@@ -221,7 +223,7 @@ async def test_a_database_that_fails_while_another_history_begins_leaves_no_read
             raise failure
         return newest_by_entity(*args, **kwargs)
 
-    monkeypatch.setattr(live_stream, "newest_by_entity", fail_at_first)
+    monkeypatch.setattr(watched_stream, "newest_by_entity", fail_at_first)
     await in_db(go_back)(key, 2, epoch="another")
     for client in clients:
         answer, *snapshot = await client.frames(3)

@@ -1,5 +1,4 @@
-"""The hub of one process (one per event loop, from the first socket to the last): which streams its sockets watch, and
-what each of them has got so far.
+"""The hub of one process: which streams its sockets watch, and what each of them has got so far.
 
 A group message is a hint. Events that come in order are handed to the stream's subscriptions; a hole is read from the
 log, once for all of them; and the sweep compares with the log whatever no hint told of.
@@ -8,68 +7,36 @@ log, once for all of them; and the sweep compares with the log whatever no hint 
 import asyncio
 from collections.abc import Callable
 from typing import Any, ClassVar
-from weakref import WeakKeyDictionary
 
 from realtime import streams
-from realtime.aio.tasks import detached
 from realtime.db import in_thread
-from realtime.groups import GroupMemberships
-from realtime.live_stream import LiveStream
+from realtime.hub.group_membership import GroupMemberships
+from realtime.hub.page_cache import Pages
+from realtime.hub.watched_stream import LiveStream
 from realtime.log.types import OpenStream
 from realtime.metrics import count
-from realtime.pages import Pages
 from realtime.publishing import announcer
 from realtime.publishing.after_commit import open_stream
 from realtime.subscription.subscription import SocketSubscription
-from realtime.sweep import sweep_forever
 from realtime.wire.event import Event
-
-_hubs: "WeakKeyDictionary[asyncio.AbstractEventLoop, Hub]" = WeakKeyDictionary()
 
 
 class Hub:
-    """Use `acquire` when a socket comes and `release` when it goes."""
+    """What the sockets of one event loop watch. The registry makes it, starts it and stops it."""
 
     def __init__(self) -> None:
         self.sockets = 0
         self.streams: dict[str, LiveStream] = {}
         self.pages = Pages()
         self.groups = GroupMemberships(self._on_message)
-        self._sweeping: asyncio.Task[None] | None = None
+        self.sweeping: asyncio.Task[None] | None = None  # the registry starts it
 
-    # From the first socket to the last
-
-    @classmethod
-    def acquire(cls) -> "Hub":
-        """The hub of the running loop, started if this is its first socket."""
-        loop = asyncio.get_running_loop()
-        hub = _hubs.get(loop)
-        if hub is None:
-            hub = _hubs[loop] = cls()
-            hub._start(loop)
-        hub.sockets += 1
-        return hub
-
-    async def release(self) -> None:
-        """A socket has gone; the last one stops the hub."""
-        self.sockets -= 1
-        if not self.sockets:
-            await self.stop()
-
-    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
-        announcer.attach(loop)
+    def start(self) -> None:
+        """Begins to listen to the channel layer."""
         self.groups.start()
-        self._sweeping = detached(sweep_forever(self))
 
     async def stop(self) -> None:
-        """Leaves all groups and ends all tasks; a socket that comes now gets another hub."""
-        loop = asyncio.get_running_loop()
-        if _hubs.get(loop) is self:
-            del _hubs[loop]
-            announcer.detach(loop)
-        if self._sweeping:
-            self._sweeping.cancel()
-            await asyncio.wait({self._sweeping})
+        """Closes all streams and leaves all groups."""
         for live in list(self.streams.values()):
             live.close()
         self.streams.clear()
@@ -182,13 +149,3 @@ def _read(message: dict[str, Any], channel: str | None) -> tuple[str, int, list[
     if not (isinstance(epoch, str) and isinstance(last, int)):
         raise TypeError
     return epoch, last, events
-
-
-def hub_of_this_loop() -> Hub | None:
-    """For tests and for what shows figures; None where no socket is connected."""
-    return _hubs.get(asyncio.get_running_loop())
-
-
-def live_hubs() -> list[Hub]:
-    """All hubs of this process, whatever thread asks."""
-    return list(_hubs.values())

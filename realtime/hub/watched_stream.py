@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from realtime import streams
 from realtime.aio.single_flight import SharedRead
 from realtime.aio.tasks import detached
-from realtime.audience import Audience
 from realtime.conf import limits
 from realtime.db import in_thread
+from realtime.hub.fanout import Audience
+from realtime.hub.page_cache import Pages
+from realtime.hub.reorder_buffer import Ordering
 from realtime.log.replay import newest_by_entity
 from realtime.log.types import OpenStream
 from realtime.metrics import count
-from realtime.ordering import Ordering
-from realtime.pages import Pages
 from realtime.publishing.after_commit import open_stream
 from realtime.subscription.state import After, Anew, Each
 from realtime.subscription.subscription import SocketSubscription

@@ -9,7 +9,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from realtime.audience import Audience
+from realtime.hub.fanout import Audience
 from realtime.metrics import counts
 from realtime.subscription.subscription import SocketSubscription
 from realtime.wire.event import Event

@@ -9,13 +9,14 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from executions.services import notify_user, report_execution
-from realtime import pages, streams
-from realtime.hub import hub_of_this_loop, live_hubs
+from realtime import streams
+from realtime.hub import page_cache
+from realtime.hub.registry import hub_of_this_loop
+from realtime.hub.sweep import sweep
 from realtime.log.types import LogEvent, Numbered
 from realtime.publish import publish
 from realtime.publishing.after_commit import open_stream
 from realtime.publishing.announcer import announce
-from realtime.sweep import sweep
 from tests.database import in_db
 from tests.realtime.clients import InProcess
 from tests.realtime.layers import layer_named
@@ -24,7 +25,7 @@ from tests.realtime.traces import groups_joined, nothing_is_left
 NEVER = 3_600.0  # seconds
 QUICK_SWEEPS = {"SWEEP_INTERVAL": 0.02, "SWEEP_GRACE": 0.02}
 NO_SWEEPS = {"SWEEP_INTERVAL": NEVER}
-ORDERS = {"STREAM_ACCESS": {"orders": "tests.realtime.test_hub.owner_of_order"}}
+ORDERS = {"STREAM_ACCESS": {"orders": "tests.realtime.hub.test_hub.owner_of_order"}}
 
 
 def owner_of_order(user: User, id: str) -> int:
@@ -49,47 +50,6 @@ async def seqs(client: InProcess, count: int) -> list[int]:
 
 def up_to(last: int) -> list[int]:
     return list(range(1, last + 1))
-
-
-# One a loop, from the first socket to the last
-
-
-async def test_a_loop_has_a_hub_from_its_first_socket_to_its_last(live_client, user):
-    assert hub_of_this_loop() is None
-    first = await live_client(user)
-    hub = hub_of_this_loop()
-    second = await live_client(user)
-    assert hub_of_this_loop() is hub
-    assert live_hubs() == [hub]
-    await first.disconnect()
-    assert hub_of_this_loop() is hub
-    await second.disconnect()
-    assert hub_of_this_loop() is None
-    assert live_hubs() == []
-
-
-async def test_a_socket_that_comes_while_the_last_one_goes_gets_a_hub_that_works(live_client, user):
-    for _ in range(5):
-        goes = await live_client(user)
-        _, comes = await asyncio.gather(goes.disconnect(), live_client(user))
-        await in_db(notify_user)(user, type="info", event="hey")
-        assert (await comes.frame())["data"]["event"] == "hey"
-        await comes.disconnect()
-    await nothing_is_left()
-
-
-def test_a_loop_that_ends_with_its_sockets_open_costs_the_next_loop_nothing(user):
-    """Like a program's test that forgets to disconnect."""
-
-    async def connect_and_forget():
-        client = InProcess(user=user)
-        await client.connect()
-        await in_db(notify_user)(user, type="info", event="hey")
-        assert (await client.frame())["data"]["event"] == "hey"
-
-    for _ in range(3):
-        asyncio.run(connect_and_forget())
-    assert live_hubs() == []
 
 
 # What a layer may do
@@ -314,8 +274,8 @@ async def test_a_reconnect_storm_reads_a_page_once_and_not_once_a_socket(live_cl
     settings.REALTIME = ORDERS | NO_SWEEPS
     await in_db(change_order)(user, 250)
     reads = []
-    read_after = pages.read_after
-    monkeypatch.setattr(pages, "read_after", lambda *args: reads.append(args) or read_after(*args))
+    read_after = page_cache.read_after
+    monkeypatch.setattr(page_cache, "read_after", lambda *args: reads.append(args) or read_after(*args))
     clients = [await live_client(user) for _ in range(30)]
     await asyncio.gather(*map(watch_order, clients))
     for client in clients:

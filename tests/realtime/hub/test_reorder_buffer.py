@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from realtime.ordering import Ordering
+from realtime.hub.reorder_buffer import Ordering
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def test_a_jump_does_not_make_it_forget_what_it_has_heard_of() -> None:
 
 
 def test_only_so_many_events_are_kept_while_one_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("realtime.ordering._MOST_AHEAD", 3)
+    monkeypatch.setattr("realtime.hub.reorder_buffer._MOST_AHEAD", 3)
     ordering: Ordering[Event] = Ordering(0)
     ordering.receive(events(2, 3, 4, 5, 6))
     assert seqs(ordering.receive(events(1))) == [1, 2, 3, 4]
@@ -88,12 +88,12 @@ def test_only_so_many_events_are_kept_while_one_is_missing(monkeypatch: pytest.M
 
 
 def test_the_missing_event_is_taken_however_many_wait_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("realtime.ordering._MOST_AHEAD", 2)
+    monkeypatch.setattr("realtime.hub.reorder_buffer._MOST_AHEAD", 2)
     ordering: Ordering[Event] = Ordering(0)
     assert ordering.receive(events(3, 4)) == []
     assert seqs(ordering.receive(events(1, 2))) == [1, 2, 3, 4]
 
 
 def test_one_announcement_in_order_is_handed_on_however_long_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("realtime.ordering._MOST_AHEAD", 2)
+    monkeypatch.setattr("realtime.hub.reorder_buffer._MOST_AHEAD", 2)
     assert seqs(Ordering[Event](0).receive(events(*range(1, 11)))) == list(range(1, 11))

@@ -1,0 +1,53 @@
+"""The hub of each event loop. It starts with the first socket and stops with the last, so a test needs no set-up."""
+
+import asyncio
+from weakref import WeakKeyDictionary
+
+from realtime.aio.tasks import detached
+from realtime.hub.hub import Hub
+from realtime.hub.sweep import sweep_forever
+from realtime.publishing import announcer
+
+_hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
+
+
+def acquire() -> Hub:
+    """The hub of the running loop, for one more socket. The first socket starts it."""
+    loop = asyncio.get_running_loop()
+    hub = _hubs.get(loop)
+    if hub is None:
+        hub = _hubs[loop] = Hub()
+        announcer.attach(loop)
+        hub.start()
+        hub.sweeping = detached(sweep_forever(hub))
+    hub.sockets += 1
+    return hub
+
+
+async def release(hub: Hub) -> None:
+    """A socket has gone. The last one stops the hub."""
+    hub.sockets -= 1
+    if not hub.sockets:
+        await stop(hub)
+
+
+async def stop(hub: Hub) -> None:
+    """Ends all tasks of the hub. A socket that comes now gets another hub."""
+    loop = asyncio.get_running_loop()
+    if _hubs.get(loop) is hub:
+        del _hubs[loop]
+        announcer.detach(loop)
+    if hub.sweeping:
+        hub.sweeping.cancel()
+        await asyncio.wait({hub.sweeping})
+    await hub.stop()
+
+
+def hub_of_this_loop() -> Hub | None:
+    """For tests and for what shows figures; None where no socket is connected."""
+    return _hubs.get(asyncio.get_running_loop())
+
+
+def live_hubs() -> list[Hub]:
+    """All hubs of this process. Any thread may ask."""
+    return list(_hubs.values())

@@ -1,0 +1,47 @@
+"""One hub a loop, from the first socket to the last."""
+
+import asyncio
+
+from executions.services import notify_user
+from realtime.hub.registry import hub_of_this_loop, live_hubs
+from tests.database import in_db
+from tests.realtime.clients import InProcess
+from tests.realtime.traces import nothing_is_left
+
+
+async def test_a_loop_has_a_hub_from_its_first_socket_to_its_last(live_client, user):
+    assert hub_of_this_loop() is None
+    first = await live_client(user)
+    hub = hub_of_this_loop()
+    second = await live_client(user)
+    assert hub_of_this_loop() is hub
+    assert live_hubs() == [hub]
+    await first.disconnect()
+    assert hub_of_this_loop() is hub
+    await second.disconnect()
+    assert hub_of_this_loop() is None
+    assert live_hubs() == []
+
+
+async def test_a_socket_that_comes_while_the_last_one_goes_gets_a_hub_that_works(live_client, user):
+    for _ in range(5):
+        goes = await live_client(user)
+        _, comes = await asyncio.gather(goes.disconnect(), live_client(user))
+        await in_db(notify_user)(user, type="info", event="hey")
+        assert (await comes.frame())["data"]["event"] == "hey"
+        await comes.disconnect()
+    await nothing_is_left()
+
+
+def test_a_loop_that_ends_with_its_sockets_open_costs_the_next_loop_nothing(user):
+    """Like a program's test that forgets to disconnect."""
+
+    async def connect_and_forget():
+        client = InProcess(user=user)
+        await client.connect()
+        await in_db(notify_user)(user, type="info", event="hey")
+        assert (await client.frame())["data"]["event"] == "hey"
+
+    for _ in range(3):
+        asyncio.run(connect_and_forget())
+    assert live_hubs() == []
