@@ -1,6 +1,6 @@
 """What the server and the application of one process know of each other; `server.py` is never imported for it.
 
-A socket's scope has `scope["extensions"][EXTENSION]` where `realtime/server.py` serves it: a dict, in which the
+A socket's scope has `scope["extensions"][EXTENSION]` where `realtime/server` serves it: a dict, in which the
 application may leave under `LAST_FRAMES` what the server shall send before it closes by itself, by close code; under
 `OUTLET` it finds a cheaper way to send (`Outlet`, below). So the server speaks no application's language, and an
 application can tell what bounds its connection.
@@ -52,7 +52,7 @@ def hand_over(scope: dict[str, Any], frames: Mapping[int, str]) -> bool:
     if not _is_said:
         _is_said = True
         logger.warning(
-            "Sockets are served by another server than realtime/server.py: without its bounds on memory and slow "
+            "Sockets are served by another server than realtime/server: without its bounds on memory and slow "
             "clients, its caps, close codes and clean stop. Cure: python -m realtime.server config.asgi:application "
             '(docs/operations.md, "The server")'
         )

@@ -45,14 +45,14 @@ class Limits:
     BUFFER_EVENTS: int = 100
     BUFFER_BYTES: int = 256 * 1024
 
-    # How slowly a client may read (realtime/server.py)
+    # How slowly a client may read (realtime/server)
     SEND_PIECE_BYTES: int = 64 * 1024  # of a large message that are in memory for one socket: as Twisted's buffer
     SEND_DEADLINE: float = 30.0  # a client that takes no byte for so long is gone
     SLOWEST_READ: int = 1024  # bytes a second: below it for a SLOW_WINDOW, a client will never catch up
     SLOW_WINDOW: float = 60.0  # so that one bad minute in a tunnel is no reason yet
     SLOW_READ: int = 50_000  # bytes a second: a ping waits behind what is unread, for as long as such a client needs
 
-    # How many, and for how long (realtime/server.py; the cap of a user holds under every server). 0 is no cap
+    # How many, and for how long (realtime/server; the cap of a user holds under every server). 0 is no cap
     MAX_CONNECTIONS: int = 10_000  # open sockets of a process, some 50 KB each; the next one gets 503
     MAX_ADDRESS_CONNECTIONS: int = 1_000  # of one address, behind which a whole company may be
     MAX_USER_CONNECTIONS: int = 100  # of one user in a process: many tabs, and a script that forgets to close

@@ -74,7 +74,7 @@ def test_ctrl_c_while_python_runs_an_exec_is_a_clean_end() -> None:
 import django
 django.setup()
 from django.core.management import call_command
-from realtime import server
+from realtime.server import server
 server.serve = lambda *arguments, **options: exec("raise KeyboardInterrupt")
 call_command("serve", port=PORT)
 """.replace("PORT", str(free_port()))

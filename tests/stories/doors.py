@@ -1,7 +1,7 @@
 """The ways in to a socket. One suite is run through each of them.
 
     asgi       the ASGI application, in the test's own loop
-    runwire    realtime/server.py, as its own process
+    runwire    realtime/server, as its own process
     daphne     stock Daphne
     uvicorn    uvicorn, where it is installed
 

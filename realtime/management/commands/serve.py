@@ -29,7 +29,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, host: str, port: int, **options: Any) -> None:
         # Importing the server decides on Twisted's reactor for the whole process.
-        from realtime.server import CannotListen, serve
+        from realtime.server.server import CannotListen, serve
 
         check_is_free(host, port)
         runner = EmbeddedRunner()

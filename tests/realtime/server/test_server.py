@@ -1,15 +1,11 @@
-import json
 import signal
 import socket
 import ssl
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from urllib.error import HTTPError
 
 import pytest
@@ -18,25 +14,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
-from daphne.cli import CommandLineInterface
 
-from realtime import server as server_module
 from realtime.conf import DEFAULTS as LIMITS
-from realtime.server import CLI, LiveServer
 from tests.realtime.asgi_apps import MEGABYTE
 from tests.realtime.raw_client import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Frame, RawClient, frame, frame_head
-from tests.realtime.server_process import PATIENCE, ROOT, ServerProcess, limits
+from tests.realtime.server_process import PATIENCE, ServerProcess, limits
 
 pytestmark = pytest.mark.once
 
 SECRET = "token=SECRET-in-the-query"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ServerProcess]:
-    """With the limits as they are."""
-    with ServerProcess() as process:
-        yield process
 
 
 @pytest.fixture(scope="module")
@@ -65,85 +51,12 @@ def stalled(server: ServerProcess, path: str) -> RawClient:
     return RawClient(server.port, path, receive_buffer=4096)
 
 
-class TestTheCommandLine:
-    def test_every_option_of_daphne_is_there_and_only_the_named_defaults_differ(self) -> None:
-        def options(cli: CommandLineInterface) -> dict[str, Any]:
-            return {action.dest: action.default for action in cli.parser._actions}
-
-        ours, daphnes = options(CLI()), options(CommandLineInterface())
-        assert ours.keys() == daphnes.keys()
-        assert {name for name in ours if ours[name] != daphnes[name]} == server_module.DEFAULTS.keys()
-
-    def test_the_help_says_what_differs_from_daphne(self) -> None:
-        help_text = CLI().parser.format_help()
-        assert "python -m realtime.server" in help_text
-        for option in (
-            "--websocket_timeout is -1",
-            "MAX_MESSAGE_BYTES",
-            "SEND_DEADLINE",
-            "1009, 1007, 1002",
-            "MAX_ADDRESS_CONNECTIONS",
-        ):
-            assert option in help_text
-
-    def test_a_ping_is_answered_or_the_client_gone_before_the_next_ping(self) -> None:
-        defaults = server_module.DEFAULTS
-        assert defaults["ping_timeout"] < defaults["ping_interval"]  # type: ignore[operator]
-
-    def test_a_slow_login_is_not_cut_by_the_handshake_timeout(self) -> None:
-        server = LiveServer(application=None, endpoints=["tcp:0"])
-        assert server.websocket_connect_timeout > LIMITS.AUTH_TIMEOUT
-        assert server.websocket_handshake_timeout > LIMITS.AUTH_TIMEOUT
-
-    def test_a_busy_port_is_one_line_and_exit_code_1(self, server: ServerProcess) -> None:
-        command = [sys.executable, "-m", "realtime.server", "tests.realtime.asgi_apps:application", "-v", "0"]
-        finished = subprocess.run(
-            [*command, "-p", str(server.port)],
-            cwd=ROOT,
-            env=server.environment,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-        )
-        assert finished.returncode == 1
-        assert finished.stdout == ""
-        assert finished.stderr.splitlines() == [
-            f"Port {server.port} on 127.0.0.1 is in use. Choose another port with -p, or address with -b."
-        ]
-
-    def test_an_address_of_somebody_else_is_one_line_and_exit_code_1(self, server: ServerProcess) -> None:
-        command = [sys.executable, "-m", "realtime.server", "tests.realtime.asgi_apps:application", "-v", "0"]
-        finished = subprocess.run(
-            [*command, "-b", "192.0.2.1", "-p", "0"],
-            cwd=ROOT,
-            env=server.environment,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-        )
-        assert finished.returncode == 1
-        assert len(finished.stderr.splitlines()) == 1
-        assert "192.0.2.1" in finished.stderr
-
-    def test_the_root_path_and_the_name_of_the_server_are_daphnes(self) -> None:
-        with ServerProcess("--root-path", "/live", "--server-name", "runwire") as server:
-            assert json.loads(server.get("/scope"))["root_path"] == "'/live'"
-            with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/", timeout=PATIENCE) as response:
-                assert response.headers["Server"] == "runwire"
-            with RawClient(server.port, "/echo/-") as wire:
-                assert "Server: runwire" in wire.head
-
-    def test_the_verbosity_of_the_server_holds_whatever_the_applications_logging_says(self) -> None:
-        with ServerProcess(environment={"TEST_ROOT_LEVEL": "ERROR"}):
-            pass  # it has said where it listens
-
-
 class TestServingFromAnotherProgram:
     PROGRAM = """
 import os
 import django
 django.setup()
-from realtime.server import CannotListen, serve
+from realtime.server.server import CannotListen, serve
 from tests.realtime.asgi_apps import application
 host, port = "127.0.0.1", int(os.environ["TEST_PORT"])
 try:

@@ -4,25 +4,24 @@
 
 What differs, and why; every number is a limit in conf.py:
 
-- `await send()` waits while a client does not read (send_gate.py); one that stops reading, or crawls, is closed
-  (reader_progress.py). Daphne keeps everything in memory, without bound.
+- `await send()` waits while a client does not read (flow_control.py); one that stops reading, or crawls, is closed
+  (slow_reader.py). Daphne keeps everything in memory, without bound.
 - A client that sends faster than its consumer takes is not read meanwhile (inbound_queue.py), and one that floods is
   closed with 1008 (throttling.py). A message has at most MAX_MESSAGE_BYTES; what is sent is not limited by that.
 - Clients learn why they are refused: 1009 too large, 1007 not UTF-8, 1002 a protocol error. Daphne cuts the connection.
-- Connections of the process and of one address are capped (503); the head of a request has a deadline (server_http.py).
-- SIGTERM and SIGINT close each socket with 1012, and wait for consumers and pages to end (drain.py).
+- Connections of the process and of one address are capped (503); the head of a request has a deadline (http.py).
+- SIGTERM and SIGINT close each socket with 1012, and wait for consumers and pages to end (shutdown.py).
 - The query string, which may hold a token, is in no log.
 - A day is not the end of a socket, and a ping is answered before the next one leaves.
 - A port in use is one line, and exit code 1.
 
-Everything is a subclass or a factory's attribute; tests/realtime/test_server_hooks.py names what each of them stands
-on in Daphne, autobahn and Twisted. Importing `daphne.server` installs the asyncio reactor of Twisted for the process,
-so nothing else in the project imports it or this module, except the command that serves.
+Everything is a subclass or a factory's attribute; tests/realtime/server/test_server_hooks.py names what each of them
+stands on in Daphne, autobahn and Twisted. Importing `daphne.server` installs the asyncio reactor of Twisted for the
+process, so nothing else in the project imports it or this module, except the command that serves.
 """
 
 # mypy: disable-error-code="no-untyped-call"
 
-import argparse
 import asyncio
 import errno
 import gc
@@ -32,7 +31,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from daphne.cli import CommandLineInterface
+import daphne.server  # noqa: F401 - first, since it installs the reactor
 from daphne.endpoints import build_endpoint_description_strings
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
@@ -41,17 +40,17 @@ from twisted.internet.error import CannotListenError
 from twisted.python.failure import Failure
 
 from realtime import asgi_extension
-from realtime.built_frames import BuiltFrames
 from realtime.conf import limits
-from realtime.drain import Drain
-from realtime.inbound_queue import InboundQueue, Message
 from realtime.metrics import count
-from realtime.server_http import LiveHTTPFactory
-from realtime.server_rounds import RoundsServer
-from realtime.server_socket import LiveProtocol, figures, with_options_of
+from realtime.server.frame_cache import BuiltFrames
+from realtime.server.http import LiveHTTPFactory
+from realtime.server.inbound_queue import InboundQueue, Message
+from realtime.server.rounds import RoundsServer
+from realtime.server.shutdown import Drain
+from realtime.server.websocket import LiveProtocol, figures, with_options_of
 from realtime.throttling import ServerCaps
 
-logger = logging.getLogger("realtime.server")  # by name: run as a program, this module is `__main__`
+logger = logging.getLogger("realtime.server")
 
 DEFAULTS: dict[str, int | None] = {
     "websocket_timeout": -1,  # Daphne cuts a socket after a day, with 1000, as if somebody had meant it
@@ -65,25 +64,6 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 BACKLOG = 4096  # connections that wait to be accepted; of Twisted's 50 the rest of a crowd tries again seconds later
 GC_THRESHOLDS = (100_000, 50, 100)  # a full collection looks at every object of every socket, and finds next to nothing
 CLOSE_TIMEOUT = 3  # seconds for the client's part of a closing handshake; autobahn's timers come up to one too early
-
-HELP = """what differs from Daphne:
-  --websocket_timeout is {websocket_timeout} by default, --websocket_connect_timeout {websocket_connect_timeout},
-  --ping-interval {ping_interval}, --ping-timeout {ping_timeout} (keep it below the interval).
-  --websocket-max-message-size and --websocket-max-frame-size are REALTIME["MAX_MESSAGE_BYTES"]
-  of the settings (64 KiB) by default, and limit what comes in, not what goes out.
-  Frames too large, not UTF-8 or against the protocol are answered with the close codes 1009, 1007, 1002.
-  Query strings, which may hold a token, are in no log.
-
-what it bounds, by REALTIME of the settings (realtime/conf.py has the defaults and the reasons):
-  A client that does not read makes send() wait. One that takes no byte for SEND_DEADLINE, or fewer than SLOWEST_READ
-  a second for SLOW_WINDOW, is closed (4013). Large messages leave in pieces of SEND_PIECE_BYTES.
-  A client that sends faster than it is served is not read beyond INBOUND_MESSAGES and INBOUND_BYTES.
-  More than MESSAGE_RATE a second, after a burst of MESSAGE_BURST, is closed (1008).
-  The head of a request must come within FIRST_REQUEST_DEADLINE.
-  MAX_CONNECTIONS sockets a process and MAX_ADDRESS_CONNECTIONS an address; the next one is refused (503).
-  SIGTERM closes all sockets within DRAIN_SPREAD (1012), ends after DRAIN_TIMEOUT; a second one ends it.""".format(
-    **DEFAULTS
-)
 
 
 class CannotListen(Exception):  # noqa: N818 - it names what happened, and its text is for people
@@ -230,26 +210,6 @@ class LiveServer(RoundsServer):
         super().log_action(protocol, action, {**details, "path": path})
 
 
-class CLI(CommandLineInterface):
-    """`python -m realtime.server`: Daphne's command line, its defaults, and its exit codes."""
-
-    description = "Runwire's HTTP/WebSocket server: Daphne with back-pressure and real close codes"
-    server_class = LiveServer
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.parser.prog = "python -m realtime.server"
-        self.parser.epilog = HELP
-        self.parser.formatter_class = argparse.RawDescriptionHelpFormatter
-        self.parser.set_defaults(**DEFAULTS)
-
-    def run(self, args: Sequence[str]) -> None:
-        try:
-            super().run(args)
-        except CannotListen as refusal:
-            self.parser.exit(1, f"{refusal} Choose another port with -p, or address with -b.\n")
-
-
 def serve(application: Any, host: str, port: int, *, on_ready: Callable[[], None] | None = None) -> None:
     """Serve an ASGI application until Ctrl-C or SIGTERM, then return. Raises CannotListen. Once in a process.
 
@@ -257,7 +217,3 @@ def serve(application: Any, host: str, port: int, *, on_ready: Callable[[], None
     """
     endpoints = build_endpoint_description_strings(host=host, port=port)
     LiveServer(application=application, endpoints=endpoints, ready_callable=on_ready, verbosity=0).run()
-
-
-if __name__ == "__main__":
-    CLI.entrypoint()

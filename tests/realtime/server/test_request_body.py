@@ -8,7 +8,7 @@ import pytest
 from daphne.http_protocol import WebRequest
 
 from realtime.conf import DEFAULTS
-from realtime.request_body import BoundedRequest
+from realtime.server.request_body import BoundedRequest
 from tests.conftest import StartWebServer
 from tests.servers import WebServer
 

@@ -1,6 +1,6 @@
 """With a clock that is a number."""
 
-from realtime.reader_progress import Pace, Progress
+from realtime.server.slow_reader import Pace, Progress
 
 PACE = Pace(stall=30, slowest=1_024, window=60)
 

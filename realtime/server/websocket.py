@@ -1,7 +1,7 @@
 """One WebSocket of the server: what is sent waits for the client, what is received for the application.
 
-Twisted, autobahn and Daphne call the methods in mixedCase; tests/realtime/test_server_hooks.py names what is lost when
-an upgrade moves one of them.
+Twisted, autobahn and Daphne call the methods in mixedCase; tests/realtime/server/test_server_hooks.py names what is
+lost when an upgrade moves one of them.
 """
 
 # ruff: noqa: N802, N803, N806 - Twisted and autobahn name their hooks and arguments
@@ -21,12 +21,12 @@ from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
 
 from realtime.conf import limits
-from realtime.inbound_queue import InboundQueue, Message
 from realtime.metrics import count
-from realtime.reader_progress import Pace
-from realtime.send_gate import SendGate
-from realtime.server_outlet import Outlet
-from realtime.server_ping import PatientProtocol
+from realtime.server.direct_writer import Outlet
+from realtime.server.flow_control import SendGate
+from realtime.server.inbound_queue import InboundQueue, Message
+from realtime.server.keepalive import PatientProtocol
+from realtime.server.slow_reader import Pace
 from realtime.throttling import TokenBucket
 from realtime.wire.close_codes import POLICY_VIOLATION, CloseCode
 

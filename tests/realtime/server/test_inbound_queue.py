@@ -1,7 +1,7 @@
 import asyncio
 from typing import Any
 
-from realtime.inbound_queue import InboundQueue
+from realtime.server.inbound_queue import InboundQueue
 
 OPENED, GONE = {"type": "websocket.connect"}, {"type": "websocket.disconnect", "code": 1006}
 

@@ -11,9 +11,9 @@ import daphne.server
 import pytest
 from twisted.internet.task import Clock
 
-from realtime import server_ping, server_rounds
-from realtime.server_ping import PatientProtocol
-from realtime.server_rounds import RoundsServer
+from realtime.server import keepalive, rounds
+from realtime.server.keepalive import PatientProtocol
+from realtime.server.rounds import RoundsServer
 
 OPENED = 1_000.0  # on the clock of these tests, in seconds
 
@@ -30,7 +30,7 @@ class Socket(PatientProtocol):
         self.client_addr, self.path = ["192.0.2.1", 1], "/ws"
 
     def check_timeouts(self) -> None:
-        self.looks.append(server_rounds.time.time() - OPENED)
+        self.looks.append(rounds.time.time() - OPENED)
 
 
 class Connections(dict[Any, dict[str, Any]]):
@@ -46,10 +46,10 @@ class Connections(dict[Any, dict[str, Any]]):
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(server_rounds, "reactor", clock)
+    monkeypatch.setattr(rounds, "reactor", clock)
     monkeypatch.setattr(daphne.server, "reactor", clock)
     times = SimpleNamespace(time=lambda: OPENED + clock.seconds(), time_ns=lambda: 0)
-    monkeypatch.setattr(server_rounds, "time", times)
+    monkeypatch.setattr(rounds, "time", times)
     return clock
 
 
@@ -89,7 +89,7 @@ def test_one_that_is_to_answer_is_looked_at_when_it_should_have(server: RoundsSe
 def test_one_that_was_sent_a_ping_is_looked_at_when_the_next_one_or_the_answer_is_due(
     server: RoundsServer, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server_ping, "time", server_rounds.time)
+    monkeypatch.setattr(keepalive, "time", rounds.time)
     socket = Socket(server)
     socket.autoPingPendingSeq, socket.autoPingTimeout = 0, 30.0
     pings: list[bytes] = []

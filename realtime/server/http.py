@@ -15,7 +15,7 @@ from twisted.web.http import HTTPChannel, Request
 from realtime import asgi_extension
 from realtime.conf import limits
 from realtime.metrics import count
-from realtime.request_body import BoundedRequest
+from realtime.server.request_body import BoundedRequest
 
 logger = logging.getLogger("realtime.server")
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from realtime import asgi_extension
 from realtime.conf import limits
-from realtime.server_socket import LiveProtocol
+from realtime.server.websocket import LiveProtocol
 from realtime.wire.close_codes import SERVICE_RESTART
 
 logger = logging.getLogger("realtime.server")

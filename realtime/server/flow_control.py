@@ -10,7 +10,7 @@ is full (above 64 KiB) and when it has drained. The gate is that producer:
         transport.write(...)
 
 What is promised: senders pass in the order in which they came; a closed gate opens, or its client still reads, or it
-is given up (reader_progress.py); once the connection is closing or gone, nobody waits. So whoever comes through looks
+is given up (slow_reader.py); once the connection is closing or gone, nobody waits. So whoever comes through looks
 again whether there is still somebody to send to. Knows no sockets; everything happens in the thread of one event loop.
 """
 
@@ -20,7 +20,7 @@ import asyncio
 from collections.abc import Callable
 
 from realtime.aio.latch import Latch
-from realtime.reader_progress import Pace, Progress
+from realtime.server.slow_reader import Pace, Progress
 
 
 class SendGate:

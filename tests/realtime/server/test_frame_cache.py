@@ -1,6 +1,6 @@
 """The frames that were built a moment ago."""
 
-from realtime.built_frames import MOST_BYTES, BuiltFrames, Content
+from realtime.server.frame_cache import MOST_BYTES, BuiltFrames, Content
 
 
 class Builder:

@@ -15,7 +15,7 @@ from weakref import ref
 from daphne.server import Server
 from twisted.internet import reactor
 
-from realtime.server_ping import PatientProtocol
+from realtime.server.keepalive import PatientProtocol
 
 _REAPING, _LOOKING = 1, 2  # seconds between rounds, as in Daphne
 

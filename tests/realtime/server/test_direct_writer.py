@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from realtime.server_outlet import Outlet
+from realtime.server.direct_writer import Outlet
 
 PIECE = 400_000
 

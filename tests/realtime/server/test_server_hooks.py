@@ -15,10 +15,11 @@ from twisted.internet.tcp import Connection
 from twisted.web.http import HTTPChannel
 from twisted.web.http import HTTPFactory as TwistedHTTPFactory
 
-from realtime.server import CLI, LiveServer
-from realtime.server_http import LiveChannel, LiveHTTPFactory, LiveRequest
-from realtime.server_ping import PatientProtocol
-from realtime.server_socket import LiveProtocol, with_options_of
+from realtime.server.cli import CLI
+from realtime.server.http import LiveChannel, LiveHTTPFactory, LiveRequest
+from realtime.server.keepalive import PatientProtocol
+from realtime.server.server import LiveServer
+from realtime.server.websocket import LiveProtocol, with_options_of
 
 
 @pytest.mark.parametrize(

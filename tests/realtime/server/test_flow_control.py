@@ -4,8 +4,8 @@ from itertools import count
 
 import pytest
 
-from realtime.reader_progress import Pace
-from realtime.send_gate import SendGate
+from realtime.server.flow_control import SendGate
+from realtime.server.slow_reader import Pace
 
 NEVER = 3600.0
 

@@ -49,7 +49,7 @@ class PatientProtocol(WebSocketProtocol):
         """Sends a whole frame, behind everything that was sent."""
         self.sendData(frame)
 
-    def check_timeouts(self) -> None:  # server_rounds.py calls it when `next_look` has come
+    def check_timeouts(self) -> None:  # rounds.py calls it when `next_look` has come
         super().check_timeouts()
         if self.autoPingPending:
             self._check_pong(time.time())
