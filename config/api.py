@@ -8,8 +8,9 @@ from ninja import NinjaAPI
 from executions.api import errors, executions, graphs, notifications, worker
 from executions.api.auth import SessionCookie, WorkerBearer
 from executions.api.parser import JSONParser
-from realtime import api as live
-from realtime.bearer import UserBearer
+from realtime.bridge import api as bridge
+from realtime.http.api import make_router
+from realtime.http.bearer import UserBearer
 from realtime.log.types import EventTooLarge
 
 DESCRIPTION = """
@@ -37,10 +38,12 @@ api = NinjaAPI(
     docs_decorator=csp_update({"img-src": [SELF, "data:"]}),
 )
 errors.install(api)
+bridge.add_read_execution(executions.router)
 api.add_router("/graphs", graphs.router)
 api.add_router("/executions", executions.router)
 api.add_router("/notifications", notifications.router)
-api.add_router("", live.router)
+api.add_router("", bridge.router)
+api.add_router("", make_router(errors.errors))
 api.add_router("/worker", worker.router, auth=WorkerBearer())
 
 

@@ -8,7 +8,7 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 http_application = get_asgi_application()
 
-from realtime.health import HealthPages  # noqa: E402 - Django must be set up before the consumers load
+from realtime.http.health import HealthPages  # noqa: E402 - Django must be set up before the consumers load
 from realtime.routing import websocket_application  # noqa: E402
 
 application = ProtocolTypeRouter({"http": HealthPages(http_application), "websocket": websocket_application})

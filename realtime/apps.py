@@ -1,6 +1,6 @@
 """Connects realtime to what it listens to."""
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.core.signals import got_request_exception
 
 
@@ -8,7 +8,11 @@ class RealtimeConfig(AppConfig):
     name = "realtime"
 
     def ready(self) -> None:
-        from realtime import checks, db, receivers  # noqa: F401 - importing the checks registers them
+        from realtime import checks, db  # noqa: F401 - importing the checks registers them
 
-        receivers.connect()
+        if apps.is_installed("executions"):
+            from realtime.bridge import access, receivers
+
+            access.connect()
+            receivers.connect()
         got_request_exception.connect(db.on_request_exception)

@@ -2,6 +2,6 @@
 
 from django.urls import path
 
-from realtime.views import status
+from realtime.http.views import status
 
 urlpatterns = [path("status", status, name="realtime-status")]

@@ -1,5 +1,5 @@
 """Who comes in: a person with a session cookie, or a worker with its token. A person's bearer token is read by
-realtime, which makes it (`realtime.bearer`)."""
+realtime, which makes it (`realtime.http.bearer`)."""
 
 from typing import Any
 

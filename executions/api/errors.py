@@ -156,7 +156,15 @@ def _of_ninja(error: HttpError) -> Problem:
         return problem
     if isinstance(error, AuthenticationError):
         return unauthorized("Authentication required", "Send a session cookie, or Authorization: Bearer TOKEN.")
-    return Problem(error.status_code, "bad_request", str(error), hint=SEE_DOCS)
+    # An error of another app may carry more than Ninja's own.
+    return Problem(
+        error.status_code,
+        getattr(error, "code", "bad_request"),
+        str(error),
+        path=getattr(error, "path", None),
+        hint=getattr(error, "hint", SEE_DOCS),
+        headers=getattr(error, "headers", None),
+    )
 
 
 def _of_request(error: NinjaValidationError) -> Problem:

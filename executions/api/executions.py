@@ -1,4 +1,4 @@
-"""Executions: started, listed, stopped. One with where its stream stands is read through `realtime.api`."""
+"""Executions: started, listed, stopped. One with where its stream stands is read through `realtime.http.api`."""
 
 from typing import Annotated, Any
 from uuid import UUID

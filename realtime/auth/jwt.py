@@ -2,7 +2,7 @@
 
     scope     what it is for
     none      sockets and the HTTP API, as its user: what an identity provider makes
-    socket    sockets only: short-lived, asked for by a page (`realtime.api`)
+    socket    sockets only: short-lived, asked for by a page (`realtime.http.api`)
     api       the HTTP API only
     worker    neither: workers show tokens of another form (`executions.worker_tokens`)
 

@@ -1,14 +1,18 @@
-"""Who may watch which stream. Reads the database; the rules for executions and graphs are those of `executions.access`.
+"""Who may watch which stream. Reads the database.
+
+A registry has one function for each kind of subscribe. It gets the user and what the subscribe says, and returns the
+key of the stream, or None where there is no such stream for this user. `bridge/access.py` registers those of
+executions.
 
 Another app says who may watch its streams with `REALTIME["STREAM_ACCESS"] = {kind: "path.to.function"}`; the function
 gets the user and the id, and returns the id of the user whose stream it is, or None.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from django.utils.module_loading import import_string
 
-from executions import access
 from realtime import streams
 from realtime.aio.single_flight import SharedReads
 from realtime.conf import limits
@@ -18,13 +22,20 @@ from realtime.wire.requests import (
     BadRequest,
     Request,
     Subscribe,
-    SubscribeGraphExec,
-    SubscribeGraphExecs,
+    SubscribeNotifications,
     SubscribeStream,
 )
 
+S = TypeVar("S", bound=Subscribe)
+
 _WISHES = set(Subscribe.model_fields)  # of a subscribe, whatever it means
 _reads: SharedReads[str | None] = SharedReads()
+_functions: dict[type[Subscribe], Callable[[Any, Any], str | None]] = {}
+
+
+def register(data: type[S], find_key: Callable[[Any, S], str | None]) -> None:
+    """From now on `find_key` decides about subscribes of this class."""
+    _functions[data] = find_key
 
 
 async def stream_key(user: Any, request: Request) -> str:
@@ -40,17 +51,19 @@ async def stream_key(user: Any, request: Request) -> str:
 
 
 def _find(user: Any, data: Subscribe) -> str | None:
-    key = None
-    if isinstance(data, SubscribeGraphExec):
-        execution = access.find_execution(user, data.graph_exec_id, only=("user",))
-        key = streams.graph_exec(str(execution.user_id), str(execution.pk)) if execution else None
-    elif isinstance(data, SubscribeGraphExecs):
-        graph = access.find_graph(user, data.graph_id, only=("id",))
-        key = streams.graph_execs(str(user.pk), str(graph.pk)) if graph else None
-    elif isinstance(data, SubscribeStream):
-        path = limits.STREAM_ACCESS.get(data.kind)
-        owner_id = import_string(path)(user, data.id) if path else None
-        key = streams.own(data.kind, str(owner_id), data.id) if owner_id is not None else None
-    else:
-        key = streams.notifications(str(user.pk))
-    return key
+    find_key = _functions.get(type(data))
+    return find_key(user, data) if find_key else None
+
+
+def _key_of_stream(user: Any, data: SubscribeStream) -> str | None:
+    path = limits.STREAM_ACCESS.get(data.kind)
+    owner_id = import_string(path)(user, data.id) if path else None
+    return streams.own(data.kind, str(owner_id), data.id) if owner_id is not None else None
+
+
+def _key_of_notifications(user: Any, data: SubscribeNotifications) -> str:
+    return streams.notifications(str(user.pk))
+
+
+register(SubscribeStream, _key_of_stream)
+register(SubscribeNotifications, _key_of_notifications)

@@ -12,7 +12,7 @@ from realtime.log.replay import read_after, read_each
 from realtime.wire.event import Event
 
 
-class EventPage(NamedTuple):
+class CachedPage(NamedTuple):
     """A page of the log as events that share their frames. Below the floor there are holes between them."""
 
     epoch: str
@@ -32,22 +32,22 @@ class Pages:
     nothing in it is older than SWEEP_INTERVAL."""
 
     def __init__(self) -> None:
-        self._recent: dict[int, list[EventPage]] = defaultdict(list)
+        self._recent: dict[int, list[CachedPage]] = defaultdict(list)
         self._recent_bytes = 0
-        self._reads: dict[int, dict[int, asyncio.Future[EventPage | None]]] = defaultdict(dict)
+        self._reads: dict[int, dict[int, asyncio.Future[CachedPage | None]]] = defaultdict(dict)
 
     def clear(self) -> None:
         self._recent.clear()
         self._recent_bytes = 0
 
-    async def read(self, stream_id: int, after: int, *, epoch: str, channel: str | None) -> EventPage | None:
+    async def read(self, stream_id: int, after: int, *, epoch: str, channel: str | None) -> CachedPage | None:
         """The events that follow `after`, with the stream as it stood; None where the stream is gone. A page that holds
         `after` + 1 may be shared; where there is none, the answer is of a read that began after this call."""
         for page in self._recent.get(stream_id, ()):
             if page.epoch == epoch and page.holds(after + 1):
                 return page
         older = set(self._reads.get(stream_id, {}).values())
-        tried: set[asyncio.Future[EventPage | None]] = set()
+        tried: set[asyncio.Future[CachedPage | None]] = set()
         while under_way := self._read_under_way(stream_id, after, tried):
             start, read = under_way
             tried.add(read)
@@ -57,8 +57,8 @@ class Pages:
         return await self._share(stream_id, after, channel)
 
     def _read_under_way(
-        self, stream_id: int, after: int, tried: "set[asyncio.Future[EventPage | None]]"
-    ) -> "tuple[int, asyncio.Future[EventPage | None]] | None":
+        self, stream_id: int, after: int, tried: "set[asyncio.Future[CachedPage | None]]"
+    ) -> "tuple[int, asyncio.Future[CachedPage | None]] | None":
         """One that may bring what follows `after`, and where it started."""
         for start, read in self._reads.get(stream_id, {}).items():
             if read not in tried and start <= after < start + limits.PAGE_EVENTS:
@@ -69,7 +69,7 @@ class Pages:
         """The events with these numbers, or a beginning of them."""
         return [Event(seq, method, data, channel) for seq, method, data in await in_thread(read_each, stream_id, seqs)]
 
-    async def _share(self, stream_id: int, after: int, channel: str | None) -> EventPage | None:
+    async def _share(self, stream_id: int, after: int, channel: str | None) -> CachedPage | None:
         reads = self._reads[stream_id]
         read = asyncio.ensure_future(self._read(stream_id, after, channel))
         read.add_done_callback(lambda done: done.cancelled() or done.exception())  # all who wanted it may have gone
@@ -89,9 +89,9 @@ class Pages:
                 self._recent[stream_id].append(page)
         return page
 
-    async def _read(self, stream_id: int, after: int, channel: str | None) -> EventPage | None:
+    async def _read(self, stream_id: int, after: int, channel: str | None) -> CachedPage | None:
         page = await in_thread(read_after, stream_id, after)
         if page is None:
             return None
         events = [Event(seq, method, data, channel) for seq, method, data in page.events]
-        return EventPage(page.epoch, page.head, page.floor, after, events)
+        return CachedPage(page.epoch, page.head, page.floor, after, events)

@@ -9,7 +9,7 @@ from django.db import OperationalError
 
 from executions.services import notify_user, report_execution, report_node, start_execution
 from realtime import consumers
-from realtime.auth import stream_access
+from realtime.bridge import access
 from realtime.hub.registry import hub_of_this_loop
 from realtime.subscription.state import Subscription
 from tests.database import in_db
@@ -23,13 +23,13 @@ NOT_A_ROW = "00000000-0000-0000-0000-000000000000"
 def frozen_database(monkeypatch):
     """Whoever asks whether an execution may be watched waits, until the test sets the event."""
     event = threading.Event()
-    find_execution = stream_access.access.find_execution
+    find_execution = access.access.find_execution
 
     def wait_and_find(*args, **kwargs):
         assert event.wait(60)
         return find_execution(*args, **kwargs)
 
-    monkeypatch.setattr(stream_access.access, "find_execution", wait_and_find)
+    monkeypatch.setattr(access.access, "find_execution", wait_and_find)
     yield event
     event.set()
 

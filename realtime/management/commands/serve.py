@@ -10,13 +10,10 @@ import socket
 from typing import Any
 
 from channels.routing import get_default_application
+from django.apps import apps
 from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
-
-from executions.runner import EmbeddedRunner
-from executions.samples import DEMO_ACCOUNTS
 
 
 class Command(BaseCommand):
@@ -32,10 +29,11 @@ class Command(BaseCommand):
         from realtime.server.server import CannotListen, serve
 
         check_is_free(host, port)
-        runner = EmbeddedRunner()
+        runner = embedded_runner()
 
         def on_ready() -> None:
-            runner.start()
+            if runner:
+                runner.start()
             self.stdout.write(welcome(host, port))
             self.stdout.flush()
 
@@ -49,9 +47,19 @@ class Command(BaseCommand):
         except CannotListen as refusal:
             raise CommandError(str(refusal)) from None
         finally:
-            runner.stop()
+            if runner:
+                runner.stop()
         connections.close_all()  # now, since a pool has a word to say of a query that was interrupted
         self.stdout.write("Stopped.")
+
+
+def embedded_runner() -> Any:
+    """What runs graphs beside the server; None in a project without executions."""
+    if not apps.is_installed("executions"):
+        return None
+    from realtime.bridge.embedded import EmbeddedRunner
+
+    return EmbeddedRunner()
 
 
 def check_is_free(host: str, port: int) -> None:
@@ -78,9 +86,9 @@ def welcome(host: str, port: int) -> str:
     """Where to go, and who to log in as."""
     shown = "127.0.0.1" if host in ("0.0.0.0", "::", "") else f"[{host}]" if ":" in host else host  # noqa: S104
     lines = [f"Runwire is at http://{shown}:{port}/  (stop it with Ctrl-C)"]
-    if settings.DEBUG:
-        there = get_user_model()._default_manager.filter(username__in=DEMO_ACCOUNTS).values_list("username", flat=True)
-        accounts = [f"{name} / {password}" for name, password in DEMO_ACCOUNTS.items() if name in set(there)]
-        if accounts:
+    if settings.DEBUG and apps.is_installed("executions"):
+        from realtime.bridge.embedded import demo_accounts
+
+        if accounts := demo_accounts():
             lines.append(f"Log in as {' or as '.join(accounts)}.")
     return "\n".join(lines)

@@ -9,7 +9,7 @@ from pytest_django import Settings
 
 from realtime.db import in_thread
 from realtime.hub import page_cache as module
-from realtime.hub.page_cache import EventPage, Pages
+from realtime.hub.page_cache import CachedPage, Pages
 from realtime.log.replay import Page
 from realtime.publish import publish
 from realtime.publishing.after_commit import open_stream
@@ -58,7 +58,7 @@ async def stream_with(count: int) -> tuple[int, str]:
     return stream.id, stream.epoch
 
 
-def seqs(page: EventPage | None) -> list[int]:
+def seqs(page: CachedPage | None) -> list[int]:
     assert page
     return [event.seq for event in page.events]
 
@@ -68,8 +68,8 @@ async def begun(reads: Reads, count: int) -> None:
         await asyncio.sleep(0.001)
 
 
-def page(*numbers: int, epoch: str = "e") -> EventPage:
-    return EventPage(epoch, 99, 0, 0, [Event(number, "changed", "{}", None) for number in numbers])
+def page(*numbers: int, epoch: str = "e") -> CachedPage:
+    return CachedPage(epoch, 99, 0, 0, [Event(number, "changed", "{}", None) for number in numbers])
 
 
 def test_a_page_holds_the_events_that_are_in_it_and_no_others() -> None:

@@ -11,8 +11,9 @@ from channels.testing import HttpCommunicator
 from pytest_django import Settings
 
 from config.asgi import application
-from realtime import asgi_extension, health
-from realtime.health import HealthPages
+from realtime import asgi_extension
+from realtime.http import health
+from realtime.http.health import HealthPages
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

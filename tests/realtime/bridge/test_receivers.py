@@ -26,7 +26,7 @@ from executions.events import (
 from executions.models import Graph
 from executions.services import notify_user, start_execution
 from executions.statuses import ExecutionStatus
-from realtime import receivers
+from realtime.bridge import receivers
 from realtime.models import Stream, StreamEvent
 from realtime.publishing.after_commit import open_stream
 

@@ -8,9 +8,9 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from ninja.security import HttpBearer
 
-from executions.api.errors import unauthorized
 from realtime.auth.jwt import API_SCOPE, SOCKET_SCOPE, BadToken, NoSubject, read_claims
 from realtime.conf import limits
+from realtime.http.problem import HttpProblem
 
 _HINT = "Get a new token. A worker's token and a token for sockets do not act as a user here."
 
@@ -26,7 +26,7 @@ class UserBearer(HttpBearer):
             return None
         user = super().__call__(request)
         if user is None:
-            raise unauthorized("The header Authorization must be `Bearer TOKEN`.", _HINT)
+            raise _unauthorized("The header Authorization must be `Bearer TOKEN`.", _HINT)
         return user
 
     def authenticate(self, request: HttpRequest, token: str) -> Any:
@@ -36,7 +36,7 @@ class UserBearer(HttpBearer):
         except (BadToken, NoSubject, ValueError, OverflowError, ValidationError):
             user = None
         if user is None:
-            raise unauthorized("Invalid or expired token", _HINT)
+            raise _unauthorized("Invalid or expired token", _HINT)
         self.accept(request, claims)
         return user
 
@@ -52,9 +52,13 @@ class SocketBearer(UserBearer):
     def accept(self, request: HttpRequest, claims: dict[str, Any]) -> None:
         auth_time = claims.get("auth_time")
         if not isinstance(auth_time, int) or _age(auth_time) > limits.SOCKET_TOKEN_RENEWAL:
-            raise unauthorized("This token cannot be renewed any more.", "Log in again.")
+            raise _unauthorized("This token cannot be renewed any more.", "Log in again.")
         request.auth_time = auth_time  # type: ignore[attr-defined]
 
 
 def _age(moment: int) -> float:
     return datetime.now(UTC).timestamp() - moment
+
+
+def _unauthorized(message: str, hint: str) -> HttpProblem:
+    return HttpProblem(401, "unauthorized", message, hint=hint, headers={"WWW-Authenticate": "Bearer"})

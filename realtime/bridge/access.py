@@ -1,0 +1,24 @@
+"""Who may watch executions and graphs: the rules are those of `executions.access`."""
+
+from typing import Any
+
+from executions import access
+from realtime import streams
+from realtime.auth import stream_access
+from realtime.wire.requests import SubscribeGraphExec, SubscribeGraphExecs
+
+
+def connect() -> None:
+    """Tells the registry which function decides about which subscribe."""
+    stream_access.register(SubscribeGraphExec, key_of_graph_exec)
+    stream_access.register(SubscribeGraphExecs, key_of_graph_execs)
+
+
+def key_of_graph_exec(user: Any, data: SubscribeGraphExec) -> str | None:
+    execution = access.find_execution(user, data.graph_exec_id, only=("user",))
+    return streams.graph_exec(str(execution.user_id), str(execution.pk)) if execution else None
+
+
+def key_of_graph_execs(user: Any, data: SubscribeGraphExecs) -> str | None:
+    graph = access.find_graph(user, data.graph_id, only=("id",))
+    return streams.graph_execs(str(user.pk), str(graph.pk)) if graph else None

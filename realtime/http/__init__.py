@@ -1,0 +1,1 @@
+"""Streams over HTTP, and what load balancers and staff ask."""

@@ -1,0 +1,26 @@
+"""Where a stream stands, its history, and tokens for the socket, over HTTP."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+
+from realtime.auth.jwt import SOCKET_SCOPE, BadToken, issue_token, read_token
+from tests.executions.api.conftest import ApiClient, ok, refused
+
+
+def test_a_page_gets_a_token_for_the_socket_and_renews_it(person: ApiClient, user: User) -> None:
+    got = ok(person.post("/socket-token"))
+    assert read_token(got["token"]) == str(user.pk)
+    page = ApiClient(token=got["token"])
+    assert read_token(ok(page.post("/socket-token/refresh"))["token"]) == str(user.pk)
+    refused(page.get("/executions"), 401)
+    with pytest.raises(BadToken):
+        read_token(got["token"], "api")
+
+
+def test_a_token_for_the_socket_is_not_renewed_for_ever(user: User) -> None:
+    old = issue_token(user.pk, timedelta(hours=1), scope=SOCKET_SCOPE, auth_time=1)
+    refused(ApiClient(token=old).post("/socket-token/refresh"), 401)
+    never = issue_token(user.pk, timedelta(hours=1))
+    refused(ApiClient(token=never).post("/socket-token/refresh"), 401)
