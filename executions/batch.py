@@ -24,6 +24,7 @@ from executions.access import as_uuid
 from executions.events import GraphExecutionEvent
 from executions.locks import key_of, lock_executions, lock_nodes
 from executions.models import GraphExecution, NodeExecution
+from executions.recording.change import ends_in_commit
 from executions.reported import (
     ExecutionHasEnded,
     ExecutionReport,
@@ -37,7 +38,6 @@ from executions.reported import (
     UnknownNode,
 )
 from executions.statuses import ENDED, ExecutionStatus, check_transition
-from executions.transactions import ends_in_commit
 
 
 def record(reports: Sequence[Report], *, as_batch: bool = True) -> list[GraphExecution | NodeExecution]:

@@ -32,7 +32,7 @@ from executions import batch
 from executions.access import as_uuid
 from executions.conf import limits
 from executions.models import Graph, GraphExecution, NodeExecution, Notification
-from executions.querysets import RecordedQuerySet, TooManyEvents
+from executions.recording.queryset import RecordedQuerySet, TooManyEvents
 from executions.reported import (
     ExecutionHasEnded,
     ExecutionReport,

@@ -13,9 +13,9 @@ from executions import signals
 from executions.events import GraphDeleted
 from executions.fields import CharField, JSONField, TextField
 from executions.graphs import parse_graph
-from executions.models.recorded import Kept
-from executions.querysets import GraphQuerySet
-from executions.transactions import Refused
+from executions.recording.change import Refused
+from executions.recording.model import Kept
+from executions.recording.queryset import GraphQuerySet
 from executions.validation import sentences
 
 _DEFINITION = ("nodes", "links")

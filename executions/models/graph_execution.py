@@ -9,9 +9,9 @@ from executions import signals
 from executions.events import GraphExecutionDeleted, GraphExecutionEvent
 from executions.fields import CharField, JSONField
 from executions.models.graph import Graph
-from executions.models.recorded import HasStatus, is_a_status
+from executions.recording.model import HasStatus, is_a_status
+from executions.recording.status_times import StatusTimes
 from executions.statuses import ExecutionStatus
-from executions.times import StatusTimes
 
 # Both hold for every row. PostgreSQL likes to walk a short index on the age alone and to throw away what it does not
 # want, since it cannot know that all runs of one user, or of one graph, may be old; then it reads all newer ones.

@@ -11,8 +11,8 @@ from executions import signals
 from executions.events import NodeExecutionDeleted, NodeExecutionEvent
 from executions.fields import CharField, JSONField
 from executions.models.graph_execution import GraphExecution
-from executions.models.recorded import HasStatus, is_a_status
-from executions.times import StatusTimes
+from executions.recording.model import HasStatus, is_a_status
+from executions.recording.status_times import StatusTimes
 
 
 class NodeExecution(HasStatus):

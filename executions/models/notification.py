@@ -11,7 +11,7 @@ from django.utils import timezone
 from executions import signals
 from executions.events import NotificationDeleted, NotificationEvent, NotificationPayload, NotificationRead
 from executions.fields import CharField, JSONField, TextField
-from executions.models.recorded import Recorded
+from executions.recording.model import Recorded
 
 
 class Notification(Recorded):

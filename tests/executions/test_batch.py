@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from executions.models import Graph, GraphExecution, NodeExecution
-from executions.querysets import TooManyEvents
+from executions.recording.queryset import TooManyEvents
 from executions.reported import (
     ExecutionHasEnded,
     ExecutionReport,

@@ -15,7 +15,7 @@ from django.db.models.functions import Concat
 from django.utils import timezone
 
 from executions.models import Graph, GraphExecution, NodeExecution, Notification
-from executions.querysets import TooManyEvents
+from executions.recording.queryset import TooManyEvents
 from executions.statuses import IllegalTransition
 from executions.storable import UnstorableValue
 from tests.executions.conftest import NODES, CannotHearError, Heard, InThread, Statements, until_one_waits
@@ -57,7 +57,7 @@ def test_update_tells_each_row_once_in_one_signal(executions: list[GraphExecutio
 def test_the_order_is_that_of_the_primary_keys_whatever_the_querysets_own(
     executions: list[GraphExecution], heard: Heard, monkeypatch: pytest.MonkeyPatch, rows: Any
 ) -> None:
-    monkeypatch.setattr("executions.querysets._CHUNK", 2)
+    monkeypatch.setattr("executions.recording.queryset._CHUNK", 2)
     rows.all().update(status="RUNNING")
     assert [event.id for event in heard.events] == [str(row.pk) for row in executions]
 
@@ -195,7 +195,7 @@ def test_an_update_asks_a_few_statements_however_many_rows(
 def test_rows_are_read_again_in_chunks(
     executions: list[GraphExecution], heard: Heard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("executions.querysets._CHUNK", 4)
+    monkeypatch.setattr("executions.recording.queryset._CHUNK", 4)
     assert ALL.update(status="RUNNING") == 6
     assert len(heard) == 1
     assert heard.events == events_of(executions)

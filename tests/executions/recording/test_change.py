@@ -4,7 +4,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection, transaction
 
-from executions.transactions import Refused, one_change
+from executions.recording.change import Refused, one_change
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

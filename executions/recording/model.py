@@ -5,7 +5,7 @@
        └─ HasStatus   … whose status follows the table, and whose times follow its status
 
 A subclass names its signals, the fields that its events hold, and how a row becomes an event. Single writes are here,
-bulk writes in `executions.querysets`, deletions in `executions.deletions`.
+bulk writes in `executions.recording.queryset`, deletions in `executions.deletions`.
 """
 
 import uuid
@@ -23,10 +23,10 @@ from pydantic import BaseModel
 from pydantic import ValidationError as PydanticError
 
 from executions.fields import CharField, JSONField
-from executions.querysets import RecordedQuerySet, constant_status
+from executions.recording.change import Refused, one_change
+from executions.recording.queryset import RecordedQuerySet, constant_status
+from executions.recording.status_times import StatusTimes
 from executions.statuses import ExecutionStatus, IllegalTransition, check_transition, may_precede
-from executions.times import StatusTimes
-from executions.transactions import Refused, one_change
 from executions.validation import sentences
 
 

@@ -14,12 +14,12 @@ from django.db import NotSupportedError, models
 from django.utils import timezone
 
 from executions.conf import limits
+from executions.recording.change import Refused, one_change
 from executions.statuses import ExecutionStatus, IllegalTransition, check_transition
-from executions.transactions import Refused, one_change
 
 if TYPE_CHECKING:
-    from executions.models.recorded import Recorded
-    from executions.times import StatusTimes
+    from executions.recording.model import Recorded
+    from executions.recording.status_times import StatusTimes
 
 _CHUNK = 1_000  # rows in one query
 

@@ -7,8 +7,8 @@ import pytest
 from django.utils import timezone
 
 from executions.models import GraphExecution, NodeExecution
+from executions.recording.status_times import StatusTimes
 from executions.statuses import ENDED, ExecutionStatus
-from executions.times import StatusTimes
 
 EARLIER, NOW = datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 2, tzinfo=UTC)
 TIMES = StatusTimes(queued="queue_time", running="start_time", ended="end_time")
