@@ -28,12 +28,12 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from executions import batch
 from executions.access import as_uuid
 from executions.conf import limits
 from executions.models import Graph, GraphExecution, NodeExecution, Notification
 from executions.recording.queryset import RecordedQuerySet, TooManyEvents
-from executions.reported import (
+from executions.reporting import recorder
+from executions.reporting.reports import (
     ExecutionHasEnded,
     ExecutionReport,
     NodeHasEnded,
@@ -113,7 +113,7 @@ def report_node(
     report with an id creates it. Raises ExecutionHasEnded, IllegalTransition, and NodeMismatch for an id that belongs
     to another node or execution.
     """
-    row: NodeExecution = batch.record_one(
+    row: NodeExecution = recorder.record_one(
         NodeReport(
             execution,
             node_id=node_id,
@@ -139,7 +139,7 @@ def append_node_outputs(
 
     Raises UnknownNode, NodeMismatch, NodeHasEnded and ExecutionHasEnded.
     """
-    row: NodeExecution = batch.record_one(
+    row: NodeExecution = recorder.record_one(
         NodeOutputs(execution, node_id=node_id, outputs=outputs, node_exec_id=node_exec_id)
     )
     return row
@@ -168,7 +168,7 @@ def finish_execution(
     error: str | None = None,
 ) -> GraphExecution:
     """The end that a run comes to by itself: COMPLETED or FAILED. `error` becomes part of the stats."""
-    batch.check_finish(ExecutionStatus(status))
+    recorder.check_finish(ExecutionStatus(status))
     return _report(ExecutionReport(execution, status=status, outputs=outputs, stats=stats, error=error))
 
 
@@ -186,7 +186,7 @@ def report_all(reports: Sequence[Report]) -> list[GraphExecution | NodeExecution
     """
     if len(reports) > (limit := limits.MAX_BULK_EVENTS):
         raise TooManyEvents("report_all", limit)
-    return batch.record(reports)
+    return recorder.record(reports)
 
 
 def requeue_execution(execution: GraphExecution) -> GraphExecution:
@@ -222,7 +222,7 @@ def mark_read(user: Any, ids: Iterable[UUID | str] | None = None) -> int:
 
 
 def _report(report: ExecutionReport) -> GraphExecution:
-    row: GraphExecution = batch.record_one(report)
+    row: GraphExecution = recorder.record_one(report)
     return row
 
 

@@ -8,12 +8,12 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db.models import Q
 
-from executions import reported
 from executions.api.errors import not_found
 from executions.api.schemas import SUMMARY
 from executions.api.worker_schemas import ExecutionReport, NewExecution, NodeOutputs, NodeReport
-from executions.batch import record_one
 from executions.models import GraphExecution, WorkerToken
+from executions.reporting import reports
+from executions.reporting.recorder import record_one
 
 Sent = ExecutionReport | NodeReport | NodeOutputs
 
@@ -23,14 +23,14 @@ def record(execution: GraphExecution, data: Sent) -> Any:
     return record_one(as_report(execution, data))
 
 
-def as_report(execution: GraphExecution, data: Sent) -> reported.Report:
+def as_report(execution: GraphExecution, data: Sent) -> reports.Report:
     """What a worker has sent, as `executions.services` takes it."""
     if isinstance(data, ExecutionReport):
-        return reported.ExecutionReport(
+        return reports.ExecutionReport(
             execution, status=data.status, outputs=data.outputs, stats=data.stats, error=data.error
         )
     if isinstance(data, NodeReport):
-        return reported.NodeReport(
+        return reports.NodeReport(
             execution,
             node_id=data.node_id,
             block_id=data.block_id,
@@ -39,7 +39,7 @@ def as_report(execution: GraphExecution, data: Sent) -> reported.Report:
             output_data=data.output_data,
             node_exec_id=data.node_exec_id,
         )
-    return reported.NodeOutputs(execution, node_id=data.node_id, outputs=data.outputs, node_exec_id=data.node_exec_id)
+    return reports.NodeOutputs(execution, node_id=data.node_id, outputs=data.outputs, node_exec_id=data.node_exec_id)
 
 
 def find_user(data: NewExecution) -> Any:

@@ -8,9 +8,9 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from executions.locks import key_of, lock_executions, lock_nodes
 from executions.models import Graph, GraphExecution, NodeExecution
-from executions.reported import ExecutionReport, NodeOutputs, NodeReport, Report
+from executions.reporting.locks import key_of, lock_executions, lock_nodes
+from executions.reporting.reports import ExecutionReport, NodeOutputs, NodeReport, Report
 
 pytestmark = pytest.mark.django_db
 

@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 
 from executions.models import Graph, GraphExecution, NodeExecution
 from executions.recording.queryset import TooManyEvents
-from executions.reported import (
+from executions.reporting.reports import (
     ExecutionHasEnded,
     ExecutionReport,
     NodeHasEnded,

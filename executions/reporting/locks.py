@@ -12,7 +12,7 @@ from django.db.models.expressions import RawSQL
 
 from executions.access import as_uuid
 from executions.models import GraphExecution, NodeExecution
-from executions.reported import ExecutionReport, Report
+from executions.reporting.reports import ExecutionReport, Report
 from executions.statuses import ENDED, ExecutionStatus
 from executions.storable import is_text
 

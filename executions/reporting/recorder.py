@@ -19,13 +19,14 @@ from django.core.exceptions import ObjectDoesNotExist
 from django.db import router, transaction
 from pydantic import BaseModel
 
-from executions import rows, signals
+from executions import signals
 from executions.access import as_uuid
 from executions.events import GraphExecutionEvent
-from executions.locks import key_of, lock_executions, lock_nodes
 from executions.models import GraphExecution, NodeExecution
 from executions.recording.change import ends_in_commit
-from executions.reported import (
+from executions.reporting import bulk_sql
+from executions.reporting.locks import key_of, lock_executions, lock_nodes
+from executions.reporting.reports import (
     ExecutionHasEnded,
     ExecutionReport,
     NodeHasEnded,
@@ -96,9 +97,9 @@ class _Batch:
         return self._append(execution, report)
 
     def write(self) -> None:
-        rows.update(self._changed[GraphExecution].values(), self._names[GraphExecution], self._using)
-        rows.insert(self._new.values(), self._using)
-        rows.update(self._changed[NodeExecution].values(), self._names[NodeExecution], self._using)
+        bulk_sql.update(self._changed[GraphExecution].values(), self._names[GraphExecution], self._using)
+        bulk_sql.insert(self._new.values(), self._using)
+        bulk_sql.update(self._changed[NodeExecution].values(), self._names[NodeExecution], self._using)
 
     def tell(self, as_batch: bool, commits: bool) -> None:
         told = {"commits_next": commits and len(self._events) == 1}

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from executions.models import GraphExecution
-from executions.reported import ExecutionHasEnded, ExecutionReport, NodeOutputs, NodeReport, ReportRefused
+from executions.reporting.reports import ExecutionHasEnded, ExecutionReport, NodeOutputs, NodeReport, ReportRefused
 
 
 def test_a_report_is_a_value_whose_fields_are_named() -> None:

@@ -9,8 +9,8 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from executions import rows
 from executions.models import Graph, GraphExecution, NodeExecution
+from executions.reporting import bulk_sql
 from tests.executions.conftest import Heard, Statements
 
 pytestmark = pytest.mark.django_db
@@ -47,7 +47,7 @@ def test_every_value_is_kept_as_a_save_keeps_it(graph: Graph) -> None:
             )
         )
     executions.append(made(graph, started_at=now, ended_at=now.replace(microsecond=0), lease_seconds=5, preset_id=None))
-    rows.insert(executions, "default")
+    bulk_sql.insert(executions, "default")
     for each in executions:
         assert each._state.adding is False
         stored = GraphExecution.objects.get(pk=each.pk)
@@ -57,7 +57,7 @@ def test_every_value_is_kept_as_a_save_keeps_it(graph: Graph) -> None:
     saved = made(graph, inputs={"a": {"b": [1]}}, stats=None)
     saved.save()
     saved.pk = uuid4()
-    rows.insert([saved], "default")
+    bulk_sql.insert([saved], "default")
     assert GraphExecution.objects.filter(inputs__a__b=[1], stats__isnull=True, user=graph.owner).count() == 2
 
 
@@ -65,7 +65,7 @@ def test_only_the_named_fields_of_the_rows_are_written(graph: Graph, user: User)
     one, two, other = (GraphExecution.objects.create(graph=graph, user=user, runner="r") for _ in range(3))
     for number, each in enumerate((one, two, other)):
         each.outputs, each.runner, each.started_at = {"n": [number]}, "not written", timezone.now()
-    rows.update([one, two], ["outputs", "started_at"], "default")
+    bulk_sql.update([one, two], ["outputs", "started_at"], "default")
     for each in (one, two):
         stored = GraphExecution.objects.get(pk=each.pk)
         assert (stored.outputs, stored.started_at, stored.runner) == (each.outputs, each.started_at, "r")
@@ -78,10 +78,10 @@ def test_however_many_rows_it_is_one_statement_and_no_signal(
 ) -> None:
     nodes = [NodeExecution(graph_execution=execution, node_id=str(number)) for number in range(2_000)]
     with statements:
-        rows.insert(nodes, "default")
+        bulk_sql.insert(nodes, "default")
         for each in nodes:
             each.output_data = {"x": [each.node_id]}
-        rows.update(nodes, ["output_data"], "default")
+        bulk_sql.update(nodes, ["output_data"], "default")
     assert statements.verbs == ["INSERT", "UPDATE"]
     assert all(node.output_data == {"x": [node.node_id]} for node in NodeExecution.objects.all())
     assert heard == []
@@ -89,16 +89,16 @@ def test_however_many_rows_it_is_one_statement_and_no_signal(
 
 def test_no_rows_are_no_statement(statements: Statements) -> None:
     with statements:
-        rows.insert([], "default")
-        rows.update([], ["status"], "default")
+        bulk_sql.insert([], "default")
+        bulk_sql.update([], ["status"], "default")
     assert statements.verbs == []
 
 
 def test_what_the_database_forbids_it_refuses(execution: GraphExecution) -> None:
     node = NodeExecution(graph_execution=execution, node_id="a")
-    rows.insert([node], "default")
+    bulk_sql.insert([node], "default")
     for wrong in (node, NodeExecution(graph_execution=execution, node_id="a", status="DONE")):
         with pytest.raises(IntegrityError), transaction.atomic():
-            rows.insert([wrong], "default")
+            bulk_sql.insert([wrong], "default")
     assert connection.is_usable()
     assert NodeExecution.objects.count() == 1

@@ -1,0 +1,1 @@
+"""How one report or a thousand are recorded."""
