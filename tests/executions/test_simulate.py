@@ -12,9 +12,9 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
-from executions import simulated
 from executions.management.commands import simulate as simulate_module
 from executions.models import Graph, GraphExecution, NodeExecution
+from executions.simulation import fixtures
 from executions.worker_tokens import create_token
 from tests.conftest import StartWebServer, address_of_test_database
 from tests.servers.process import free_port
@@ -77,7 +77,7 @@ def test_an_account_of_somebody_else_is_not_used() -> None:
 
 def test_a_graph_that_is_gone_is_told(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
     def make_graph(*args: Any) -> Graph:
-        graph = simulated.make_graph(*args)
+        graph = fixtures.make_graph(*args)
         Graph.objects.all().delete()
         return graph
 
@@ -167,7 +167,7 @@ def test_a_server_with_another_database_is_told(
     server = web_server()
 
     def make_graph(*args: Any) -> Graph:
-        graph = simulated.make_graph(*args)
+        graph = fixtures.make_graph(*args)
         Graph.objects.all().delete()
         return graph
 

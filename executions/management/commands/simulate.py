@@ -13,11 +13,11 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
 from executions.models import Graph
-from executions.reporters import HttpReporter, Reporter, ServiceReporter
-from executions.simulated import clean_up, make_accounts, make_graph
-from executions.simulation import MAX_NODES, MAX_PAYLOAD, Plan, Shape
-from executions.simulator import Progress, Simulator
-from executions.worker_client import Refused, Unusable, WorkerClient
+from executions.simulation.fixtures import clean_up, make_accounts, make_graph
+from executions.simulation.reporters import HttpReporter, Reporter, ServiceReporter
+from executions.simulation.simulator import Progress, Simulator
+from executions.simulation.timeline import MAX_NODES, MAX_PAYLOAD, Plan, Shape
+from executions.simulation.worker_client import Refused, Unusable, WorkerClient
 
 
 def _number(kind: type[int] | type[float], least: float, most: float) -> Callable[[str], float]:

@@ -15,9 +15,9 @@ from executions.services import (
     start_execution,
     terminate_execution,
 )
-from executions.simulated import RUNNER
+from executions.simulation.fixtures import RUNNER
+from executions.simulation.worker_client import Refused, WorkerClient
 from executions.statuses import IllegalTransition
-from executions.worker_client import Refused, WorkerClient
 
 
 class Gone(Exception):  # noqa: N818 - it is no fault

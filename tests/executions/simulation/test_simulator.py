@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 import pytest
 from django.contrib.auth.models import User
 
-from executions import simulator as simulator_module
 from executions.models import Graph, GraphExecution, NodeExecution
 from executions.services import terminate_execution
 from executions.signals import graph_execution_changed
-from executions.simulated import RUNNER, make_graph
-from executions.simulation import FAILURE, Plan
-from executions.simulator import Simulator
+from executions.simulation import simulator as simulator_module
+from executions.simulation.fixtures import RUNNER, make_graph
+from executions.simulation.simulator import Simulator
+from executions.simulation.timeline import FAILURE, Plan
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

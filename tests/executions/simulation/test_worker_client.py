@@ -8,9 +8,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from django.contrib.auth.models import User
 
-from executions import worker_client
 from executions.models import Graph, GraphExecution
-from executions.worker_client import Refused, Unusable, WorkerClient
+from executions.simulation import worker_client
+from executions.simulation.worker_client import Refused, Unusable, WorkerClient
 from executions.worker_tokens import create_token, revoke_token
 from tests.conftest import StartWebServer
 from tests.servers.process import free_port

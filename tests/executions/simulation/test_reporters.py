@@ -8,10 +8,10 @@ import pytest
 from django.contrib.auth.models import User
 
 from executions.models import Graph, GraphExecution, NodeExecution
-from executions.reporters import Gone, HttpReporter, Reporter, ServiceReporter
 from executions.services import terminate_execution
-from executions.simulated import clean_up, make_graph
-from executions.worker_client import Refused, WorkerClient
+from executions.simulation.fixtures import clean_up, make_graph
+from executions.simulation.reporters import Gone, HttpReporter, Reporter, ServiceReporter
+from executions.simulation.worker_client import Refused, WorkerClient
 from executions.worker_tokens import create_token
 from tests.conftest import StartWebServer
 

@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from executions.simulation import Plan, Shape, graph_of, payload, timeline
+from executions.simulation.timeline import Plan, Shape, graph_of, payload, timeline
 
 hypothesis = pytest.importorskip("hypothesis", reason="pip install -r requirements-dev.txt")
 from hypothesis import given  # noqa: E402

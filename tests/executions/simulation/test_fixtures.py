@@ -5,7 +5,7 @@ from django.contrib.auth.models import User
 
 from executions.models import Graph, GraphExecution, Notification
 from executions.services import start_execution
-from executions.simulated import RUNNER, clean_up, make_accounts, make_graph
+from executions.simulation.fixtures import RUNNER, clean_up, make_accounts, make_graph
 
 pytestmark = pytest.mark.django_db
 

@@ -7,8 +7,8 @@
     simulator.close()
 
 A few threads take what is due next from one list, and report it: through the services, or as a worker over HTTP
-(`executions.reporters`). Where what they report to cannot keep up, reports come late and none is left out; `progress`
-says how late.
+(`executions.simulation.reporters`). Where what they report to cannot keep up, reports come late and none is left out;
+`progress` says how late.
 """
 
 import heapq
@@ -23,8 +23,8 @@ from typing import Any
 
 from executions.graphs import GraphDefinition
 from executions.models import Graph
-from executions.reporters import Gone, Reporter, ServiceReporter
-from executions.simulation import BLOCK, FAILURE, INPUT, OUTPUT, Moment, Plan, payload, timeline
+from executions.simulation.reporters import Gone, Reporter, ServiceReporter
+from executions.simulation.timeline import BLOCK, FAILURE, INPUT, OUTPUT, Moment, Plan, payload, timeline
 
 logger = logging.getLogger(__name__)
 

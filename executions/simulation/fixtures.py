@@ -7,7 +7,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from executions.models import Graph, GraphExecution
-from executions.simulation import Shape, graph_of
+from executions.simulation.timeline import Shape, graph_of
 
 RUNNER = "simulation"
 DESCRIPTION = "Made by `manage.py simulate`; its --cleanup takes it away again."
