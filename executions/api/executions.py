@@ -21,11 +21,11 @@ from executions.api.schemas import (
     Moment,
     NodePage,
 )
+from executions.blocks.run_inputs import run_fields
 from executions.graphs import parse_graph
 from executions.leases import EMBEDDED, WORKER
 from executions.models import Graph, GraphExecution, NodeExecution
 from executions.statuses import ENDED, ExecutionStatus
-from executions.topology import run_fields
 
 router = Router(tags=["executions"])
 

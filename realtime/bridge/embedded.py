@@ -2,7 +2,7 @@
 
 from django.contrib.auth import get_user_model
 
-from executions.runner import EmbeddedRunner
+from executions.runner.runner import EmbeddedRunner
 from executions.samples import DEMO_ACCOUNTS
 
 __all__ = ["EmbeddedRunner", "demo_accounts"]

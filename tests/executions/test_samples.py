@@ -7,10 +7,10 @@ from django.contrib.auth.models import User
 from pytest_django import Settings
 
 from executions.blocks.registry import find_block
+from executions.blocks.run_inputs import run_fields
 from executions.blocks.text import MAX_TEXT_BYTES
 from executions.models import Graph
 from executions.samples import SAMPLES, Sample, default_text, example_of, make_sample, make_text_insight
-from executions.topology import run_fields
 
 
 @pytest.mark.parametrize(("sample", "takes"), [*zip(SAMPLES, ("text", "folder", "csv"), strict=True)])

@@ -12,7 +12,7 @@ from pytest_django import Settings
 
 from executions import services, signals
 from executions.models import Graph, GraphExecution, NodeExecution, Notification
-from executions.runner import EmbeddedRunner
+from executions.runner.runner import EmbeddedRunner
 from executions.samples import make_text_insight
 from executions.services import report_execution, report_node, start_execution
 from realtime.log.replay import read_after

@@ -3,7 +3,7 @@
 import time
 
 from executions.events import GraphExecutionEvent
-from executions.worker import Outcome
+from executions.runner.block_process import Outcome
 
 MAX_ERRORS = 3  # of which `stats.error` tells; the nodes tell of all
 

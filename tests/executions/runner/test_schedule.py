@@ -7,7 +7,7 @@ import pytest
 from executions.blocks import registry
 from executions.blocks.registry import BlockError
 from executions.graphs import GraphDefinition, Node, parse_graph
-from executions.topology import Topology, run_fields
+from executions.runner.schedule import Topology
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -151,15 +151,3 @@ def test_the_outputs_of_a_run_are_those_of_its_last_nodes() -> None:
     topology.completed(b, {"value": [2]})
 
     assert topology.outputs() == {"value": [2, 3], "note": ["c"]}
-
-
-def test_the_inputs_that_a_run_takes_are_the_fields_of_its_first_nodes() -> None:
-    definition = graph(
-        {"a": ("test.one", {"note": "n"}), "b": "test.each", "unknown": "no.such.block"}, "a.value → b.values"
-    )
-
-    fields = run_fields(definition)
-
-    assert list(fields) == ["value", "note"]
-    assert fields["value"].is_required
-    assert (fields["note"].is_required, fields["note"].default) == (False, "n")

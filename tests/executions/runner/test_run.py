@@ -11,17 +11,17 @@ from django.contrib.auth.models import User
 from django.db import OperationalError
 from pytest_django import Settings
 
-from executions import run as run_module
 from executions.blocks import registry
 from executions.blocks.table import EXAMPLE
 from executions.leases import claim_next
 from executions.models import Graph, GraphExecution, NodeExecution
-from executions.run import Run
+from executions.runner import run as run_module
+from executions.runner.process_pool import Workers
+from executions.runner.run import Run
 from executions.samples import CODEBASE_CENSUS, CSV_PROFILE, Sample, make_sample, make_text_insight
 from executions.services import report_execution, requeue_execution, start_execution, terminate_execution
 from executions.signals import graph_execution_changed, node_execution_changed
 from executions.statuses import ExecutionStatus
-from executions.workers import Workers
 from tests.executions.gates import new_gate, until_killed
 
 pytestmark = pytest.mark.django_db(transaction=True)

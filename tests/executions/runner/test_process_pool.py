@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from executions.worker import MAX_ERROR_LENGTH, Outcome
-from executions.workers import Task, Workers
+from executions.runner.block_process import MAX_ERROR_LENGTH, Outcome
+from executions.runner.process_pool import Task, Workers
 from tests.executions.gates import new_gate, until_killed
 
 BLOCKS = ("tests.executions.sample_blocks",)
@@ -171,7 +171,7 @@ def test_blocks_that_cannot_be_loaded_are_an_error_of_the_node() -> None:
 def test_the_processes_end_with_the_server_even_if_it_is_killed() -> None:
     server = """
 import threading
-from executions.workers import Task, Workers
+from executions.runner.process_pool import Task, Workers
 from tests.executions.gates import new_gate, until_killed
 if __name__ == "__main__":
     workers = Workers(2, block_modules=("tests.executions.sample_blocks",), start_timeout=60)

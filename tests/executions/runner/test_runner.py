@@ -16,7 +16,7 @@ from pytest_django import Settings
 from executions.events import GraphExecutionEvent
 from executions.leases import claim_next
 from executions.models import Graph, GraphExecution
-from executions.runner import EmbeddedRunner
+from executions.runner.runner import EmbeddedRunner
 from executions.services import report_execution, start_execution, terminate_execution
 from executions.signals import graph_execution_changed
 from executions.statuses import ENDED

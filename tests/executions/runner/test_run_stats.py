@@ -1,7 +1,7 @@
 """What a run cost, added up."""
 
-from executions.stats import MAX_ERRORS, RunStats
-from executions.worker import Outcome
+from executions.runner.block_process import Outcome
+from executions.runner.run_stats import MAX_ERRORS, RunStats
 
 
 def test_a_run_without_nodes_cost_nothing_but_its_time() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from executions.worker import Worker
+from executions.runner.block_process import Worker
 
 BLOCKS = ("tests.executions.sample_blocks",)
 

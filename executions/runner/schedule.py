@@ -7,11 +7,10 @@ that its block has a field for. A node behind a failed one is never ready.
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import replace
 from graphlib import TopologicalSorter
 from typing import Any
 
-from executions.blocks.registry import Block, BlockError, Field, Outputs, find_block
+from executions.blocks.registry import Block, BlockError, Outputs
 from executions.graphs import GraphDefinition, Link, Node
 
 
@@ -82,17 +81,3 @@ class Topology:
                 for name, values in self._outputs.get(node_id, {}).items():
                     joined[name] = [*joined.get(name, []), *values]
         return joined
-
-
-def run_fields(definition: GraphDefinition) -> dict[str, Field]:
-    """The inputs that a run of this graph takes, by name: the fields of the nodes that no link leads to. What to ask in
-    a form. Blocks that do not exist take none."""
-    led_to = {link.sink_id for link in definition.links}
-    fields: dict[str, Field] = {}
-    for node in definition.nodes:
-        block = None if node.id in led_to else find_block(node.block_id)
-        for name, field in (block.fields if block else {}).items():
-            if name in node.input_default:
-                field = replace(field, is_required=False, default=node.input_default[name])
-            fields.setdefault(name, field)
-    return fields

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from executions.worker import Outcome, Worker
+from executions.runner.block_process import Outcome, Worker
 
 logger = logging.getLogger(__name__)
 

@@ -5,8 +5,8 @@
     behind a failed node   TERMINATED with {"error": ["Not run, since "…" failed."]}
     the run   COMPLETED with the outputs of its last nodes, or FAILED with `stats.error`
 
-Branches that do not hang on a failed node run to their end. The work is done by the processes of `workers.py`; their
-news comes to the mailbox of this run's one thread, which records it, so that a run's events have one order.
+Branches that do not hang on a failed node run to their end. The work is done by the processes of `process_pool.py`;
+their news comes to the mailbox of this run's one thread, which records it, so that a run's events have one order.
 
 Every record is made under a lock on the run's row, and only while the row says that the run is RUNNING and ours. So a
 run that somebody else terminated, in this process or another, gets no more records from us, and is left; so is one
@@ -25,17 +25,18 @@ from django.db import InterfaceError, OperationalError, close_old_connections, t
 from pydantic import ValidationError
 
 from executions.blocks.registry import BlockError, find_block
+from executions.blocks.run_inputs import run_fields
 from executions.conf import limits
 from executions.graphs import GraphDefinition, Node
 from executions.leases import give_back, is_own, lock_own
 from executions.models import GraphExecution, NodeExecution
+from executions.runner.block_process import Outcome
+from executions.runner.process_pool import Task, Workers
+from executions.runner.run_stats import RunStats
+from executions.runner.schedule import Topology
 from executions.services import NodeReport, finish_execution, report_all, report_node
-from executions.stats import RunStats
 from executions.statuses import ExecutionStatus, IllegalTransition
-from executions.topology import Topology, run_fields
 from executions.validation import sentences
-from executions.worker import Outcome
-from executions.workers import Task, Workers
 
 logger = logging.getLogger(__name__)
 R = TypeVar("R")

@@ -26,10 +26,10 @@ from executions.blocks import registry
 from executions.conf import limits
 from executions.events import GraphExecutionEvent
 from executions.leases import claim_next, fail_expired, renew
-from executions.run import Run
+from executions.runner.process_pool import Workers
+from executions.runner.run import Run
 from executions.signals import graph_execution_changed
 from executions.statuses import ExecutionStatus
-from executions.workers import Workers
 
 logger = logging.getLogger(__name__)
 

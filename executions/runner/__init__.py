@@ -1,0 +1,1 @@
+"""The embedded runner: it carries out executions beside the server."""

@@ -1,0 +1,16 @@
+"""What a run of a graph asks a person for."""
+
+from executions.blocks.run_inputs import run_fields
+from tests.executions.runner.test_schedule import graph
+
+
+def test_the_inputs_that_a_run_takes_are_the_fields_of_its_first_nodes() -> None:
+    definition = graph(
+        {"a": ("test.one", {"note": "n"}), "b": "test.each", "unknown": "no.such.block"}, "a.value → b.values"
+    )
+
+    fields = run_fields(definition)
+
+    assert list(fields) == ["value", "note"]
+    assert fields["value"].is_required
+    assert (fields["note"].is_required, fields["note"].default) == (False, "n")
