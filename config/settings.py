@@ -184,7 +184,7 @@ USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # The memory that uploads take is bounded while they are read. A form's other fields are bounded by Django, at 2.5 MB.
-FILE_UPLOAD_HANDLERS = ["executions.uploads.BoundedUploadHandler"]
+FILE_UPLOAD_HANDLERS = ["executions.web.uploads.BoundedUploadHandler"]
 
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"

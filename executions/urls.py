@@ -3,7 +3,7 @@
 from django.contrib.auth.views import LogoutView
 from django.urls import path
 
-from executions import views
+from executions.web import views
 
 urlpatterns = [
     path("login/", views.LoginPage.as_view(), name="login"),

@@ -1,15 +1,15 @@
-"""How templates say what `executions.display` knows, and what every page shows of the person's notifications."""
+"""How templates say what `executions.web.formatting` knows, and what every page shows of the person's notifications."""
 
 from typing import Any
 
 from django import template
 
-from executions import display
 from executions.models import Notification
+from executions.web import formatting
 
 register = template.Library()
-register.filter(display.lasted)
-register.filter(display.label)
+register.filter(formatting.lasted)
+register.filter(formatting.label)
 
 MAX_LISTED = 20
 

@@ -7,7 +7,7 @@ import pytest
 
 from executions.blocks import project_files
 from executions.blocks.registry import BlockError, Outputs, find_block
-from executions.reports import render
+from executions.web.markdown_report import render
 
 SOURCES = {
     "app/models.py": '"""Models."""\n\nimport json\nfrom django.db import models\nfrom app import other\n'

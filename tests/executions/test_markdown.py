@@ -3,7 +3,7 @@
 import pytest
 
 from executions.blocks.markdown import MAX_CELL, escaped, table
-from executions.reports import render
+from executions.web.markdown_report import render
 
 hypothesis = pytest.importorskip("hypothesis", reason="pip install -r requirements-dev.txt")
 from hypothesis import given  # noqa: E402

@@ -6,7 +6,7 @@ import pytest
 
 from executions.blocks.registry import Outputs, find_block
 from executions.blocks.table import EXAMPLE, MAX_CSV_BYTES
-from executions.reports import render
+from executions.web.markdown_report import render
 
 
 def run(block_id: str, **data: Any) -> Outputs:

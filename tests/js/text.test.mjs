@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { duration, label, momentOf, values } from "../../executions/static/executions/text.js";
 
-// The same as in tests/executions/test_display.py: server and browser must agree.
+// The same as in tests/executions/web/test_formatting.py: server and browser must agree.
 test("a duration is said as people say it", () => {
   const said = [-1, 0, 85, 999, 1_000, 1_240, 59_900, 60_000, 185_000, 3_599_000, 3_600_000, 7_500_000, 360_000_000];
   assert.deepEqual(said.map(duration), [

@@ -1,4 +1,4 @@
-/** What people read of a run: executions/display.py says the same on the server. Pure. */
+/** What people read of a run: executions/web/formatting.py says the same on the server. Pure. */
 
 export const ENDED = new Set(["COMPLETED", "FAILED", "TERMINATED"]);
 

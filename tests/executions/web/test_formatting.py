@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from executions.display import Value, duration, label, lasted, values
+from executions.web.formatting import Value, duration, label, lasted, values
 
 
 @pytest.mark.parametrize(

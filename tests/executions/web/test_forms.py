@@ -9,9 +9,9 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from executions.blocks.table import EXAMPLE
 from executions.blocks.text import MAX_TEXT_BYTES
-from executions.forms import StartForm
 from executions.models import Graph
 from executions.samples import CODEBASE_CENSUS, SAMPLES, default_text, make_sample, make_text_insight
+from executions.web.forms import StartForm
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from executions.reports import render
+from executions.web.markdown_report import render
 
 
 def test_markdown_becomes_html() -> None:

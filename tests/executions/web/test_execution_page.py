@@ -6,8 +6,8 @@ import pytest
 from django.contrib.auth.models import User
 
 from executions.models import Graph, GraphExecution
-from executions.run_page import node_count, run_page
 from executions.services import finish_execution, report_execution, report_node, requeue_execution, terminate_execution
+from executions.web.execution_page import node_count, run_page
 
 pytestmark = pytest.mark.django_db
 

@@ -10,7 +10,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest
 from django.http.multipartparser import MultiPartParser
 
-from executions.uploads import MAX_UPLOAD_BYTES, BoundedUploadHandler
+from executions.web.uploads import MAX_UPLOAD_BYTES, BoundedUploadHandler
 
 HEAD = b'--x\r\nContent-Disposition: form-data; name="%s"; filename="../../<b>.csv"\r\nContent-Type: text/csv\r\n\r\n'
 END = b"\r\n--x--\r\n"

@@ -10,9 +10,9 @@ from executions.access import as_uuid, graphs_visible_to
 from executions.blocks.registry import Field, LongText
 from executions.blocks.run_inputs import run_fields
 from executions.graphs import parse_graph
-from executions.inputs import FILE, form_fields
 from executions.models import Graph
 from executions.samples import example_of
+from executions.web.form_fields import FILE, form_fields
 
 
 class GraphField(forms.ModelChoiceField[Graph] if TYPE_CHECKING else forms.ModelChoiceField):  # type: ignore[misc]

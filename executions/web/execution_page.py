@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 from django.utils.safestring import SafeString, mark_safe
 from pydantic import ValidationError
 
-from executions import reports
-from executions.display import Value, values
 from executions.graphs import GraphDefinition
 from executions.models import GraphExecution, NodeExecution
 from executions.statuses import ENDED, ExecutionStatus
+from executions.web import markdown_report
+from executions.web.formatting import Value, values
 
 
 @dataclass(frozen=True)
@@ -81,16 +81,16 @@ class RunPage:
     @property
     def outputs(self) -> list[Value]:
         """All but the report, which is shown as what it is."""
-        rest = {name: value for name, value in self.execution.outputs.items() if name != reports.OUTPUT}
+        rest = {name: value for name, value in self.execution.outputs.items() if name != markdown_report.OUTPUT}
         return values(rest, are_lists=True)
 
     @property
     def report(self) -> SafeString:
         """HTML; empty where there is none."""
-        texts = self.execution.outputs.get(reports.OUTPUT)
+        texts = self.execution.outputs.get(markdown_report.OUTPUT)
         texts = texts if isinstance(texts, list) else [texts]
-        # Safe: made by `reports.render`, which lets no HTML of the run through.
-        return mark_safe("".join(reports.render(text) for text in texts if isinstance(text, str)))  # noqa: S308
+        # Safe: made by `markdown_report.render`, which lets no HTML of the run through.
+        return mark_safe("".join(markdown_report.render(text) for text in texts if isinstance(text, str)))  # noqa: S308
 
     @property
     def happenings(self) -> list[Happening]:

@@ -20,11 +20,11 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from executions import services
 from executions.access import as_uuid, find_execution, graphs_visible_to, list_executions
-from executions.forms import StartForm
 from executions.leases import EMBEDDED
 from executions.models import GraphExecution, NodeExecution
-from executions.run_page import node_count, run_page
 from executions.statuses import ExecutionStatus, IllegalTransition
+from executions.web.execution_page import node_count, run_page
+from executions.web.forms import StartForm
 
 PAGE_SIZE = 25
 MAX_WATCHED_GRAPHS = 100  # the newest; a page that watches more is no help to anybody

@@ -7,7 +7,7 @@ from django import forms
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from executions.blocks.registry import Field, Folder, LongText
-from executions.inputs import form_fields
+from executions.web.form_fields import form_fields
 
 
 def fields(kind: Any, *, is_required: bool = True) -> dict[str, forms.Field]:
