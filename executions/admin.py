@@ -13,9 +13,9 @@ from django.db import models
 from django.http import HttpRequest
 
 from executions import services
+from executions.admin_notify import NotifyUsers
 from executions.models import Graph, GraphExecution, NodeExecution, Notification
 from executions.models.graph_execution import OF_ALL_BY_AGE
-from executions.notify_action import NotifyUsers
 from executions.statuses import IllegalTransition, check_transition
 
 if TYPE_CHECKING:

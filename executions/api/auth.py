@@ -9,8 +9,8 @@ from ninja.security import APIKeyCookie, HttpBearer
 from ninja.utils import check_csrf
 
 from executions.api.errors import Problem, unauthorized
+from executions.api.worker_tokens import find_token
 from executions.models import WorkerToken
-from executions.worker_tokens import find_token
 
 
 class SessionCookie(APIKeyCookie):

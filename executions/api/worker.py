@@ -18,6 +18,7 @@ from executions import leases, services
 from executions.access import find_graph
 from executions.api import recording
 from executions.api.errors import Problem, as_problem, errors, not_found
+from executions.api.idempotency import OtherRequest, answer_once, fingerprint
 from executions.api.paging import Cursor, Limit, page_of
 from executions.api.schemas import SUMMARY, ExecutionPage, NodeOut
 from executions.api.worker_schemas import (
@@ -30,7 +31,6 @@ from executions.api.worker_schemas import (
     NodeReport,
 )
 from executions.conf import limits
-from executions.idempotency import OtherRequest, answer_once, fingerprint
 from executions.models import GraphExecution, WorkerToken
 from executions.statuses import ExecutionStatus
 

@@ -4,7 +4,7 @@
     none      sockets and the HTTP API, as its user: what an identity provider makes
     socket    sockets only: short-lived, asked for by a page (`realtime.http.api`)
     api       the HTTP API only
-    worker    neither: workers show tokens of another form (`executions.worker_tokens`)
+    worker    neither: workers show tokens of another form (`executions.api.worker_tokens`)
 
 Other words in `scope` say nothing here.
 """

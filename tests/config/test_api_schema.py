@@ -8,8 +8,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.wsgi import get_wsgi_application
 
+from executions.api.worker_tokens import create_token
 from executions.models import Graph, GraphExecution, NodeExecution, Notification
-from executions.worker_tokens import create_token
 from realtime.auth.jwt import SOCKET_SCOPE, issue_token
 
 schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed")

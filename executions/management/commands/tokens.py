@@ -6,8 +6,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from executions.api.worker_tokens import create_token, revoke_token
 from executions.models import WorkerToken
-from executions.worker_tokens import create_token, revoke_token
 
 MAX_DAYS = 3_650
 

@@ -8,8 +8,8 @@ from django.contrib.auth.models import User
 from django.http import HttpResponse
 from django.test import Client
 
+from executions.api.worker_tokens import create_token
 from executions.models import WorkerToken
-from executions.worker_tokens import create_token
 
 Json = dict[str, Any]
 

@@ -12,9 +12,9 @@ from django.db import connection
 from django.db.models import QuerySet
 from django.test.utils import CaptureQueriesContext
 
+from executions.api.worker_tokens import create_token
 from executions.models import Graph, GraphExecution, NodeExecution
 from executions.services import finish_execution, report_execution, start_execution
-from executions.worker_tokens import create_token
 from tests.executions.api.conftest import ApiClient, client_of, ok, refused
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)

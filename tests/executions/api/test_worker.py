@@ -10,9 +10,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
+from executions.api.worker_tokens import create_token, revoke_token
 from executions.models import Graph, GraphExecution, NodeExecution
 from executions.services import start_execution
-from executions.worker_tokens import create_token, revoke_token
 from realtime.models import Stream
 from tests.executions.api.conftest import ApiClient, ok, refused
 

@@ -1,7 +1,15 @@
 """What a run of a graph asks a person for."""
 
+import pytest
+
+from executions.blocks import registry
 from executions.blocks.run_inputs import run_fields
 from tests.executions.runner.test_schedule import graph
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _blocks() -> None:
+    registry.load(["tests.executions.sample_blocks"])
 
 
 def test_the_inputs_that_a_run_takes_are_the_fields_of_its_first_nodes() -> None:

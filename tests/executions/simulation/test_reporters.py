@@ -7,12 +7,12 @@ from uuid import uuid4
 import pytest
 from django.contrib.auth.models import User
 
+from executions.api.worker_tokens import create_token
 from executions.models import Graph, GraphExecution, NodeExecution
 from executions.services import terminate_execution
 from executions.simulation.fixtures import clean_up, make_graph
 from executions.simulation.reporters import Gone, HttpReporter, Reporter, ServiceReporter
 from executions.simulation.worker_client import Refused, WorkerClient
-from executions.worker_tokens import create_token
 from tests.conftest import StartWebServer
 
 pytestmark = pytest.mark.django_db(transaction=True)

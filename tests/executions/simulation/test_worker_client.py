@@ -8,10 +8,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from django.contrib.auth.models import User
 
+from executions.api.worker_tokens import create_token, revoke_token
 from executions.models import Graph, GraphExecution
 from executions.simulation import worker_client
 from executions.simulation.worker_client import Refused, Unusable, WorkerClient
-from executions.worker_tokens import create_token, revoke_token
 from tests.conftest import StartWebServer
 from tests.servers.process import free_port
 

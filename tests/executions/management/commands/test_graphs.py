@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 
 from executions.models import Graph
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+EXAMPLES = Path(__file__).resolve().parents[4] / "examples"
 
 
 def run(*words: object) -> str:

@@ -9,8 +9,8 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 from pytest_django import Settings
 
+from executions.api.worker_tokens import create_token
 from executions.models import Graph, GraphExecution
-from executions.worker_tokens import create_token
 from tests.executions.api.conftest import ApiClient, ok, refused
 
 pytestmark = pytest.mark.django_db

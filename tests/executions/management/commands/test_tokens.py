@@ -5,7 +5,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from executions.worker_tokens import find_token
+from executions.api.worker_tokens import find_token
 
 pytestmark = pytest.mark.django_db
 

@@ -12,16 +12,16 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
+from executions.api.worker_tokens import create_token
 from executions.management.commands import simulate as simulate_module
 from executions.models import Graph, GraphExecution, NodeExecution
 from executions.simulation import fixtures
-from executions.worker_tokens import create_token
 from tests.conftest import StartWebServer, address_of_test_database
 from tests.servers.process import free_port
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[4]
 QUICK = ("--rate=0", "--node-seconds=0", "--threads=2")
 
 

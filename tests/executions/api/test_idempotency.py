@@ -7,9 +7,9 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from executions.idempotency import OtherRequest, answer_once, fingerprint
+from executions.api.idempotency import OtherRequest, answer_once, fingerprint
+from executions.api.worker_tokens import create_token
 from executions.models import Graph, GraphExecution, IdempotentAnswer, WorkerToken
-from executions.worker_tokens import create_token
 from tests.executions.api.conftest import ApiClient, ok, refused
 from tests.executions.conftest import InThread, until_one_waits
 

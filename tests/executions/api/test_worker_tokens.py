@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from executions.api.worker_tokens import NameInUse, create_token, find_token, revoke_token
 from executions.models import WorkerToken
-from executions.worker_tokens import NameInUse, create_token, find_token, revoke_token
 from realtime.auth.jwt import BadToken, read_token
 
 pytestmark = pytest.mark.django_db
