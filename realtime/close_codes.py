@@ -14,4 +14,5 @@ class CloseCode(IntEnum):
 
 
 POLICY_VIOLATION: Final = 1008  # too many messages
+INTERNAL_ERROR: Final = 1011  # the application has failed
 SERVICE_RESTART: Final = 1012

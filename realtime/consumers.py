@@ -53,7 +53,7 @@ from realtime.replay import newest_by_entity
 from realtime.resume import FromSnapshot, beginning
 from realtime.socket_subscription import SocketSubscription
 from realtime.threads import in_thread
-from realtime.writer import Writer
+from realtime.writer import Writer, close_failed
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +74,9 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self.user: Any = None
         self.hub: Any = None  # a Hub, once the user is known
         self.subscriptions: dict[str, SocketSubscription] = {}
-        self.writer = Writer(send, self._fill, serving.outlet_of(scope))
+        self._task: Any = asyncio.current_task()
+        self._failure: Exception | None = None
+        self.writer = Writer(send, self._fill, serving.outlet_of(scope), on_failure=self._fail)
         self._writing: asyncio.Task[None] | None = None
         self._pending: Pending[Request | BadRequest] = Pending(self._answer, most=limits.MAX_PENDING_REQUESTS)
         self._is_flooded = False
@@ -90,7 +92,11 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                 await self.dispatch(await receive())
         except StopConsumer:
             pass
+        except asyncio.CancelledError:
+            if self._failure is None or self._task.uncancel():  # it is not, or not only, `_fail` that has cancelled it
+                raise
         finally:
+            self.writer.stop()
             # Not in disconnect(), which does not run after an exception, nor when the server stops. To its end, however
             # often this is cancelled.
             cleaning = asyncio.create_task(self._clean_up())
@@ -99,6 +105,13 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                     await asyncio.wait({cleaning})
             if cleaning.cancelled():  # as every task is, when the loop ends
                 await self._clean_up()
+        if self._failure:
+            await close_failed(send, self._failure)
+
+    def _fail(self, error: Exception) -> None:
+        """Ends this, wherever it waits."""
+        self._failure = error
+        self._task.cancel()
 
     async def dispatch(self, message: dict[str, Any]) -> None:
         """As the base class does it, but without its look at the database connections, which runs in the one
@@ -107,13 +120,13 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             await getattr(self, get_handler_name(message))(message)
         except StopConsumer:
             raise
-        except Exception:
+        except Exception as error:
             count("errors")
             logger.exception("A %s failed", message["type"])
-            if self._writing is None:
-                await self.close()
-            else:
-                self.writer.answer(error_frame(INTERNAL_ERROR))
+            if self._writing is None or self._writing.done():  # nobody would send an answer
+                self._failure = error
+                raise StopConsumer from error
+            self.writer.answer(error_frame(INTERNAL_ERROR))
 
     async def connect(self) -> None:
         """Joins the user's notifications, then accepts. Refused credentials are accepted first, since a browser shows
@@ -273,13 +286,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     def _listener(self, key: str, request: Request) -> SocketSubscription:
         """A subscription that only listens, until it is started."""
-        return SocketSubscription(
-            key,
-            request.method,
-            request.data,
-            writer=self.writer,
-            on_end=self._stream_ended,
-        )
+        return SocketSubscription(key, request.method, request.data, writer=self.writer, on_end=self._stream_ended)
 
     def _stream_ended(self, subscription: SocketSubscription) -> None:
         if self.subscriptions.get(subscription.key) is subscription:

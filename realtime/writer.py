@@ -4,6 +4,10 @@ A frame is sent where it comes up, by whoever brings it: the writer's task is wo
 
 What a subscription wants from the log is read beside it, one read at a time, so that a slow database delays neither
 answers nor the streams that need no read.
+
+A writer ends when it is cancelled, or when `send` raises. Servers differ in what they raise for a connection that has
+gone; the consumer learns of that end by itself, and nothing is logged. Every other exception is a defect, in a
+middleware for example: it is logged, counted, and reported to the consumer, which closes the socket with 1011.
 """
 
 import asyncio
@@ -11,6 +15,9 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from autobahn.exception import Disconnected
+
+from realtime.close_codes import INTERNAL_ERROR
 from realtime.conf import limits
 from realtime.counters import count
 from realtime.eager import begin, between_tasks
@@ -20,16 +27,22 @@ from realtime.socket_subscription import SocketSubscription
 
 logger = logging.getLogger(__name__)
 
+Send = Callable[[dict[str, Any]], Coroutine[Any, Any, None]]
+
+GOODBYE_TIMEOUT = 5.0  # seconds in which a consumer learns that its connection has gone
+
 
 class Writer:
     """`send` is the server's, as ASGI has it; `outlet`, where there is one, is its cheaper way; `fill` reads for a
-    subscription."""
+    subscription; `on_failure` is told, at most once, why the socket cannot be sent to any more."""
 
     __slots__ = (
         "_answers",
         "_fill",
         "_idle",
         "_is_idle",
+        "_is_over",
+        "_on_failure",
         "_outlet",
         "_pongs",
         "_queued",
@@ -44,11 +57,15 @@ class Writer:
 
     def __init__(
         self,
-        send: Callable[[dict[str, Any]], Coroutine[Any, Any, None]],
+        send: Send,
         fill: Callable[[SocketSubscription], Coroutine[Any, Any, None]],
         outlet: Outlet | None = None,
+        *,
+        on_failure: Callable[[Exception], None],
     ) -> None:
         self._send, self._fill, self._outlet = send, fill, outlet
+        self._on_failure: Callable[[Exception], None] | None = on_failure
+        self._is_over = False  # nothing more is sent
         # Lists, which are short: every socket has these, and an empty deque takes 760 bytes.
         self._pongs: list[str] = []
         self._answers: list[str] = []
@@ -75,14 +92,23 @@ class Writer:
                 if self._sending:
                     sending, self._sending = self._sending, None
                     await sending
+        except asyncio.CancelledError:
+            if not self._task.cancelling():  # nobody has cancelled the writer
+                self._fail(RuntimeError("The sending of a frame was cancelled"))
+            raise
         except Exception as error:
-            logger.debug("The connection takes nothing more: %r", error)  # its end is on its way to the consumer
+            self._fail(error)
         finally:
             self._is_idle = False
             if self._sending:
                 self._sending.close()
             if self._reading:
                 self._reading.cancel()
+
+    def stop(self) -> None:
+        """The consumer has come to its end: nothing more is sent, and nothing is reported."""
+        self._end()
+        self._on_failure = None
 
     async def has_room(self) -> None:
         """Waits until fewer answers than MAX_PENDING_REQUESTS are unsent: who does not read is not answered more."""
@@ -106,6 +132,10 @@ class Writer:
             self._go_on()
 
     def _added(self) -> None:
+        if self._is_over:
+            self._pongs.clear()
+            self._answers.clear()
+            return
         self._go_on()
         if len(self._pongs) + len(self._answers) >= limits.MAX_PENDING_REQUESTS:
             self._room.close()
@@ -133,7 +163,10 @@ class Writer:
     def release(self) -> None:
         """Sends what was held back."""
         if self._outlet:
-            self._outlet.release()
+            try:
+                self._outlet.release()
+            except Exception as error:  # not that of who brought the frames
+                self._fail(error)
 
     def _wake(self, error: BaseException | None = None) -> None:
         self._is_idle = False
@@ -153,8 +186,34 @@ class Writer:
             with between_tasks():
                 while self._is_idle and (frame := self._next_frame()) is not None:
                     self.send_now(frame)
+        except Exception as error:  # not that of who brought the frame
+            self._fail(error)
         finally:
             self.release()
+
+    def _fail(self, error: Exception) -> None:
+        if self._is_over:
+            return
+        self._end()
+        if is_lost(error):
+            logger.debug("The connection takes nothing more: %r", error)
+            # The error may be another connection's, of a middleware. Then no goodbye comes, and the socket is mute.
+            asyncio.get_running_loop().call_later(GOODBYE_TIMEOUT, self._report, error)
+        else:
+            self._report(error)
+
+    def _report(self, error: Exception) -> None:
+        on_failure, self._on_failure = self._on_failure, None
+        if on_failure:
+            count("errors")
+            logger.error("A socket cannot be sent to; it is closed", exc_info=error)
+            on_failure(error)
+
+    def _end(self) -> None:
+        self._is_over, self._is_idle = True, False
+        self._pongs.clear()
+        self._answers.clear()
+        self._room.open()  # so that the consumer goes on, to its own end
 
     def _next_frame(self) -> str | None:
         for queue in (self._pongs, self._answers):
@@ -202,3 +261,21 @@ class Writer:
 
 def _message(frame: str) -> dict[str, Any]:
     return {"type": "websocket.send", "text": frame}
+
+
+def is_lost(error: Exception) -> bool:
+    """Whether a server says with this that the connection has gone. The ASGI specification wants an OSError, as which
+    uvicorn raises its ClientDisconnected; a send after the end of a connection is a RuntimeError there. autobahn, under
+    Daphne, raises Disconnected. realtime/server.py and hypercorn raise nothing."""
+    is_too_late = isinstance(error, RuntimeError) and "after sending 'websocket.close'" in str(error)
+    return is_too_late or isinstance(error, OSError | Disconnected)
+
+
+async def close_failed(send: Send, error: Exception) -> None:
+    """Closes a socket that has failed with `error`, with 1011. Under Daphne an application cannot send this code;
+    there the server sends it for an application that ends with an exception."""
+    try:
+        await send({"type": "websocket.close", "code": INTERNAL_ERROR})
+    except Exception as refusal:
+        if not is_lost(refusal):
+            raise error from None
