@@ -1,6 +1,6 @@
 """An event on its way to the sockets of this process: each form of its frame is built once, on first need."""
 
-from realtime.messages import ADDED_EVENTS, event_frame, numbered
+from realtime.messages import NUMBERED_ONLY, event_frame, numbered
 
 
 class Event:
@@ -21,7 +21,7 @@ class Event:
     @property
     def is_added(self) -> bool:
         """Whether only subscriptions with numbers get it."""
-        return self.method in ADDED_EVENTS
+        return self.method in NUMBERED_ONLY
 
     def frame_for(self, numbered: bool) -> str | None:
         """What a client gets of it, by whether it knows numbers; None where that is nothing."""

@@ -6,7 +6,7 @@ import pytest
 
 from realtime import frames
 from realtime.frames import Event
-from realtime.messages import ADDED_EVENTS, WSMethod, event_frame
+from realtime.messages import NUMBERED_ONLY, WSMethod, event_frame
 
 CHANNEL = "U|orders#7"
 
@@ -40,11 +40,11 @@ def test_an_event_without_its_data_cannot_be_sent() -> None:
 
 @pytest.mark.parametrize("method", [*WSMethod, "order_shipped"])
 def test_only_the_events_of_part_2_are_for_clients_with_numbers_alone(method: str) -> None:
-    assert Event(1, method, "{}", None).is_added == (method in ADDED_EVENTS)
+    assert Event(1, method, "{}", None).is_added == (method in NUMBERED_ONLY)
 
 
 def test_the_events_of_part_2_are_those_that_the_base_protocol_does_not_know() -> None:
-    assert set(ADDED_EVENTS) == {
+    assert set(NUMBERED_ONLY) == {
         "notification_read",
         "notification_deleted",
         "execution_deleted",
