@@ -155,7 +155,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         stream = await self.hub.subscribe(notifications)
         await self.accept(subprotocol)
         notifications.start(stream.head, stream.head)
-        self._writing = asyncio.create_task(self.writer.run())
+        self._writing = self.writer.start()
 
     async def _close_because(self, text: str, code: CloseCode) -> None:
         await self.send(error_frame(text))

@@ -5,14 +5,14 @@ A frame is sent where it comes up, by whoever brings it: the writer's task is wo
 What a subscription wants from the log is read beside it, one read at a time, so that a slow database delays neither
 answers nor the streams that need no read.
 
-A writer ends when it is cancelled, or when `send` raises. Servers differ in what they raise for a connection that has
-gone; the consumer learns of that end by itself, and nothing is logged. Every other exception is a defect, in a
-middleware for example: it is logged, counted, and reported to the consumer, which closes the socket with 1011.
+A writer ends when `send` raises. What servers raise for a connection that has gone (`is_lost`) is not logged. Every
+other exception is a defect: it is logged, counted, and reported to the consumer, which closes the socket with 1011.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from contextvars import Context, copy_context
 from typing import Any
 
 from autobahn.exception import Disconnected
@@ -38,6 +38,7 @@ class Writer:
 
     __slots__ = (
         "_answers",
+        "_context",
         "_fill",
         "_idle",
         "_is_idle",
@@ -65,7 +66,6 @@ class Writer:
     ) -> None:
         self._send, self._fill, self._outlet = send, fill, outlet
         self._on_failure: Callable[[Exception], None] | None = on_failure
-        self._is_over = False  # nothing more is sent
         # Lists, which are short: every socket has these, and an empty deque takes 760 bytes.
         self._pongs: list[str] = []
         self._answers: list[str] = []
@@ -73,15 +73,21 @@ class Writer:
         self._queued: set[SocketSubscription] = set()
         self._to_read: list[SocketSubscription] = []
         self._reading: asyncio.Task[None] | None = None
-        self._task: asyncio.Task[Any]
-        self._is_idle = False  # all has been sent, and the task waits
+        self._task: asyncio.Task[None]
+        self._context: Context  # the task's
+        self._is_idle = self._is_over = False  # all has been sent, and the task waits; nothing more is sent
         self._idle: asyncio.Future[None]
         self._sending: Coroutine[Any, Any, None] | None = None  # what the task was woken for
         self._room = Latch(is_open=True)
 
+    def start(self) -> asyncio.Task[None]:
+        """Makes its task."""
+        self._context = copy_context()
+        self._task = asyncio.create_task(self.run(), context=self._context)
+        return self._task
+
     async def run(self) -> None:
         """Sends until it is cancelled, or the connection takes nothing more."""
-        self._task = asyncio.current_task()  # type: ignore[assignment]
         try:
             while True:
                 if (frame := self._next_frame()) is not None:
@@ -133,8 +139,7 @@ class Writer:
 
     def _added(self) -> None:
         if self._is_over:
-            self._pongs.clear()
-            self._answers.clear()
+            self._end()
             return
         self._go_on()
         if len(self._pongs) + len(self._answers) >= limits.MAX_PENDING_REQUESTS:
@@ -144,16 +149,29 @@ class Writer:
         """Sends it if nothing is before it, and returns whether that was so."""
         if not self._is_idle:
             return False
+        if self._outlet is None:
+            self._begin(frame)
+            if self._is_idle and (self._pongs or self._answers or self._ready):  # `send` has brought it
+                self._go_on()
+            return True
         try:
-            if self._outlet is None:
-                self._sending = begin(self._send(_message(frame)), self._task)
-            elif not self._outlet.send(frame):
+            if not self._outlet.send(frame):
                 self._sending = self._send(_message(frame))
-            if self._sending:
                 self._wake()
         except (Exception, asyncio.CancelledError) as error:  # the task's own end, not that of who brought the frame
             self._wake(error)
         return True
+
+    def _begin(self, frame: str) -> None:
+        """Sends what nothing is before, where the server has no cheaper way."""
+        self._is_idle = False
+        try:
+            self._sending = begin(self._send(_message(frame)), self._task, self._context)
+            self._is_idle = not self._is_over
+            if self._sending:
+                self._wake()
+        except (Exception, asyncio.CancelledError) as error:  # as above
+            self._wake(error)
 
     def hold(self) -> None:
         """What is sent from now on may go out together, at the next `release`."""
@@ -182,10 +200,11 @@ class Writer:
         if not self._is_idle:
             return
         self.hold()
+        send: Callable[[str], object] = self._begin if self._outlet is None else self.send_now
         try:
             with between_tasks():
                 while self._is_idle and (frame := self._next_frame()) is not None:
-                    self.send_now(frame)
+                    send(frame)
         except Exception as error:  # not that of who brought the frame
             self._fail(error)
         finally:
@@ -197,7 +216,7 @@ class Writer:
         self._end()
         if is_lost(error):
             logger.debug("The connection takes nothing more: %r", error)
-            # The error may be another connection's, of a middleware. Then no goodbye comes, and the socket is mute.
+            # It may be another connection's, a middleware's to Redis. Then no goodbye comes, and the socket is mute.
             asyncio.get_running_loop().call_later(GOODBYE_TIMEOUT, self._report, error)
         else:
             self._report(error)

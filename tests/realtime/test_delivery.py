@@ -174,7 +174,7 @@ class Client:
         self.consumer = LiveConsumer()
         self.consumer.user, self.consumer.hub, self.consumer.subscriptions = None, hub, {}
         self.consumer.writer = self.writer = Writer(self._take, self.consumer._fill, on_failure=self.fail)
-        self.writing = asyncio.get_running_loop().create_task(self.writer.run())
+        self.writing = self.writer.start()
         self.asking: asyncio.Task[None] | None = None
         self.wishes: dict[str, Wish] = {}
         self.reads = asyncio.Event()
