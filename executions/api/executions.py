@@ -22,8 +22,9 @@ from executions.api.schemas import (
     NodePage,
 )
 from executions.graphs import parse_graph
-from executions.leases import EMBEDDED, WORKER
+from executions.leases import EMBEDDED
 from executions.models import Graph, GraphExecution, NodeExecution
+from executions.models.worker_token import WORKER
 from executions.statuses import ENDED, ExecutionStatus
 from executions.topology import run_fields
 
