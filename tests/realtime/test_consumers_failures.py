@@ -71,11 +71,17 @@ async def test_a_socket_that_cannot_be_accepted_is_refused_and_forgotten(live_cl
     assert counted["errors"] == 1
 
 
-async def test_a_consumer_that_is_cancelled_while_it_fails_stays_cancelled(live_client, user, breaking):
+async def test_a_consumer_that_is_cancelled_while_it_fails_stays_cancelled(live_client, user, monkeypatch):
+    failing = []
+    make = Writer.__init__
+
+    def make_and_keep(self, *args, on_failure, **options):
+        failing.append(on_failure)
+        make(self, *args, on_failure=on_failure, **options)
+
+    monkeypatch.setattr(Writer, "__init__", make_and_keep)
     client = await live_client(user)
-    breaking.set()
-    await client.send("heartbeat", "ping")
-    await asyncio.sleep(0)
+    failing[0](ValueError())
     client.communicator.future.cancel()
     await asyncio.wait({client.communicator.future}, timeout=PATIENCE)
     assert client.communicator.future.cancelled()
