@@ -23,6 +23,7 @@ from django.db.models.functions import Now
 
 from executions.conf import limits
 from executions.models import GraphExecution
+from executions.models.worker_token import WORKER
 from executions.services import finish_execution, report_execution, requeue_execution, terminate_execution
 from executions.statuses import ExecutionStatus
 
@@ -32,9 +33,6 @@ EMBEDDED = "embedded"
 """The `runner` of an execution that is meant for the embedded runner."""
 
 OWNER_IS_GONE = "The process that ran this execution went away without a word, so it did not come to its end."
-
-WORKER = "worker:"
-"""What the `runner` of an execution begins with that a worker reports over HTTP."""
 
 _FOR_US = Q(runner=EMBEDDED) | Q(runner__startswith=f"{EMBEDDED}:")
 

@@ -13,16 +13,18 @@
     W006  database connections that are kept
     W007  a short JWT_KEY with DEBUG off
     W008  a database pool that is smaller than realtime's own threads
+    W009  a package whose private parts realtime uses, in a version that was not tried
 
-All of them read settings only, connect to nothing, and run with every `manage.py` command; `manage.py check --tag
-realtime` runs them alone. Importing this module registers them.
+All of them read settings and the versions of packages only, connect to nothing, and run with every `manage.py` command;
+`manage.py check --tag realtime` runs them alone. Importing this module registers them.
 """
 
 import difflib
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
-from typing import Any
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 from django.apps import AppConfig, apps
@@ -51,6 +53,16 @@ MAY_BE_ZERO = {
 }
 AT_MOST = {"REJOIN_INTERVAL": 60}  # seconds: who was forgotten is back within a minute
 NOT_ABOVE = (("SNAPSHOT_LIMIT", "MAX_SNAPSHOT_LIMIT"), ("MAX_INLINE_BYTES", "MAX_EVENT_BYTES"))
+
+TRIED: Final[dict[str, tuple[str, ...]]] = {
+    "daphne": ("4.2.3",),
+    "twisted": ("26.10.0",),
+    "autobahn": ("26.10.2",),
+    "channels-redis": ("4.3.0",),
+    "redis": ("8.1.0",),
+}
+"""The server and the announcer use private parts of these packages, which any release may move. These versions were
+tried; requirements.txt pins the newest of each, and docs/operations.md lists them."""
 
 
 @register(TAG)
@@ -212,6 +224,24 @@ def check_token_key(app_configs: Apps, **options: Any) -> Iterator[CheckMessage]
             hint="Set JWT_KEY=$(python -c 'import secrets; print(secrets.token_urlsafe(48))').",
             id="realtime.W007",
         )
+
+
+@register(TAG)
+def check_versions(app_configs: Apps, **options: Any) -> Iterator[CheckMessage]:
+    """W009: packages on whose private parts realtime stands."""
+    for package, tried in TRIED.items():
+        try:
+            installed = version(package)
+        except PackageNotFoundError:
+            continue
+        if installed not in tried:
+            yield Doubt(
+                f"{package} {installed} is installed, and realtime uses private parts of it that were tried with "
+                f"{' and '.join(tried)} only.",
+                hint=f"Install {package}=={tried[-1]}, as requirements.txt has it; or run the tests with {installed} "
+                "and add it to TRIED in realtime/checks.py.",
+                id="realtime.W009",
+            )
 
 
 def _recorded_models() -> Iterator[type]:

@@ -25,7 +25,7 @@ from realtime.auth.handshake import SUBPROTOCOL, ForeignOrigin, Refused, authent
 from realtime.auth.stream_access import stream_key
 from realtime.conf import limits
 from realtime.connection.request_queue import Pending
-from realtime.connection.writer import Writer
+from realtime.connection.writer import Writer, close_failed
 from realtime.db import in_thread
 from realtime.hub import registry
 from realtime.hub.watched_stream import snapshot_answer
@@ -75,7 +75,9 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self.user: Any = None
         self.hub: Any = None  # a Hub, once the user is known
         self.subscriptions: dict[str, SocketSubscription] = {}
-        self.writer = Writer(send, self._fill, asgi_extension.outlet_of(scope))
+        self._task: Any = asyncio.current_task()
+        self._failure: Exception | None = None
+        self.writer = Writer(send, self._fill, asgi_extension.outlet_of(scope), on_failure=self._fail)
         self._writing: asyncio.Task[None] | None = None
         self._pending: Pending[Request | BadRequest] = Pending(self._answer, most=limits.MAX_PENDING_REQUESTS)
         self._is_flooded = False
@@ -91,7 +93,11 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                 await self.dispatch(await receive())
         except StopConsumer:
             pass
+        except asyncio.CancelledError:
+            if self._failure is None or self._task.uncancel():  # it is not, or not only, `_fail` that has cancelled it
+                raise
         finally:
+            self.writer.stop()
             # Not in disconnect(), which does not run after an exception, nor when the server stops. To its end, however
             # often this is cancelled.
             cleaning = asyncio.create_task(self._clean_up())
@@ -100,6 +106,13 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                     await asyncio.wait({cleaning})
             if cleaning.cancelled():  # as every task is, when the loop ends
                 await self._clean_up()
+        if self._failure:
+            await close_failed(send, self._failure)
+
+    def _fail(self, error: Exception) -> None:
+        """Ends this, wherever it waits."""
+        self._failure = error
+        self._task.cancel()
 
     async def dispatch(self, message: dict[str, Any]) -> None:
         """As the base class does it, but without its look at the database connections, which runs in the one
@@ -108,13 +121,13 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             await getattr(self, get_handler_name(message))(message)
         except StopConsumer:
             raise
-        except Exception:
+        except Exception as error:
             count("errors")
             logger.exception("A %s failed", message["type"])
-            if self._writing is None:
-                await self.close()
-            else:
-                self.writer.answer(error_frame(INTERNAL_ERROR))
+            if self._writing is None or self._writing.done():  # nobody would send an answer
+                self._failure = error
+                raise StopConsumer from error
+            self.writer.answer(error_frame(INTERNAL_ERROR))
 
     async def connect(self) -> None:
         """Joins the user's notifications, then accepts. Refused credentials are accepted first, since a browser shows
@@ -143,7 +156,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         stream = await self.hub.subscribe(notifications)
         await self.accept(subprotocol)
         notifications.start(stream.head, stream.head)
-        self._writing = asyncio.create_task(self.writer.run())
+        self._writing = self.writer.start()
 
     async def _close_because(self, text: str, code: CloseCode) -> None:
         await self.send(error_frame(text))
@@ -274,13 +287,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     def _listener(self, key: str, request: Request) -> SocketSubscription:
         """A subscription that only listens, until it is started."""
-        return SocketSubscription(
-            key,
-            request.method,
-            request.data,
-            writer=self.writer,
-            on_end=self._stream_ended,
-        )
+        return SocketSubscription(key, request.method, request.data, writer=self.writer, on_end=self._stream_ended)
 
     def _stream_ended(self, subscription: SocketSubscription) -> None:
         if self.subscriptions.get(subscription.key) is subscription:

@@ -23,8 +23,9 @@ from executions.api.schemas import (
 )
 from executions.blocks.run_inputs import run_fields
 from executions.graphs import parse_graph
-from executions.leases import EMBEDDED, WORKER
+from executions.leases import EMBEDDED
 from executions.models import Graph, GraphExecution, NodeExecution
+from executions.models.worker_token import WORKER
 from executions.statuses import ENDED, ExecutionStatus
 
 router = Router(tags=["executions"])

@@ -8,6 +8,9 @@ from executions.fields import CharField
 
 NAME_LENGTH = 100
 
+WORKER = "worker:"
+"""What the `runner` of an execution begins with that a worker reports over HTTP."""
+
 
 class WorkerToken(models.Model):
     """A secret of which only the SHA-256 is kept. `name` is the worker's: executions that it makes belong to
@@ -33,4 +36,4 @@ class WorkerToken(models.Model):
     @property
     def runner(self) -> str:
         """The `runner` of the executions of this worker."""
-        return f"worker:{self.name}"
+        return f"{WORKER}{self.name}"

@@ -19,7 +19,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from executions import services
-from executions.access import as_uuid, find_execution, graphs_visible_to, list_executions
+from executions.access import as_uuid, find_execution, graphs_visible_to, list_executions, may_change
 from executions.leases import EMBEDDED
 from executions.models import GraphExecution, NodeExecution
 from executions.statuses import ExecutionStatus, IllegalTransition
@@ -104,7 +104,7 @@ def execution_start(request: HttpRequest) -> HttpResponse:
 @require_GET
 def execution_detail(request: HttpRequest, execution_id: str) -> HttpResponse:
     execution = _find(request, execution_id)
-    context = {"run": run_page(execution), "may_terminate": _may_change(request.user, execution)}
+    context = {"run": run_page(execution), "may_terminate": may_change(request.user, execution)}
     return render(request, "executions/execution_detail.html", context)
 
 
@@ -119,7 +119,7 @@ def execution_results(request: HttpRequest, execution_id: str) -> HttpResponse:
 @require_POST
 def execution_terminate(request: HttpRequest, execution_id: str) -> HttpResponse:
     execution = _find(request, execution_id)
-    if not _may_change(request.user, execution):
+    if not may_change(request.user, execution):
         raise PermissionDenied
     with suppress(IllegalTransition):  # where it has come to its end meanwhile, as the page will say
         services.terminate_execution(execution)
@@ -162,8 +162,3 @@ def _find(request: HttpRequest, execution_id: str) -> GraphExecution:
     if execution is None:
         raise Http404
     return execution
-
-
-def _may_change(user: Any, execution: GraphExecution) -> bool:
-    """The owner may, and staff that may change executions in the admin; to see one is not enough."""
-    return bool(execution.user_id == user.pk or user.has_perm("executions.change_graphexecution"))

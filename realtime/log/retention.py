@@ -9,7 +9,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 from realtime.log.store import database, ended, lock, make
 from realtime.log.types import END
 from realtime.models import Stream, StreamEvent
-from realtime.wire.methods import ADDED_EVENTS
+from realtime.wire.methods import ENTITY_IS_OVER, WSMethod
 
 
 def prune(stream_id: int, older_than: datetime) -> int:
@@ -91,8 +91,15 @@ def _doomed(stream: Stream, after: int, upto: int) -> QuerySet[StreamEvent]:
     """What goes of after < seq ≤ upto. The event at the head stays, since every snapshot ends with it."""
     events = StreamEvent.objects.using(database()).filter(stream=stream)
     newer_of_entity = events.filter(entity=OuterRef("entity"), seq__gt=OuterRef("seq"))
-    is_over = Q(method__in=ADDED_EVENTS)  # each of them says so of its entity
+    is_over = Q(method__in=ENTITY_IS_OVER) | _says_that_it_was_read()
     return events.filter(Exists(newer_of_entity) | is_over, seq__gt=after, seq__lte=upto).exclude(seq=stream.head)
+
+
+def _says_that_it_was_read() -> Q:
+    """Such an event may also say that a notification is unread again, and then it stays."""
+    says_true = Q(data__contains='"read":true')  # as the log writes JSON; within a string the quotes are escaped
+    data_of = StreamEvent.objects.using(database()).filter(says_true, pk=OuterRef("data_of"))
+    return Q(method=WSMethod.NOTIFICATION_READ) & (says_true | Q(Exists(data_of)))
 
 
 def remove(key: str) -> bool:

@@ -248,10 +248,16 @@ def _server_of(layer: Any, group: str) -> Any:
     try:
         own = layer._get_layer()  # of channels_redis' pub/sub layer, which has no public word for it
         return own._get_shard(own._get_group_channel_name(group))
-    except AttributeError:
+    except AttributeError as error:
+        global _is_said
+        if not _is_said and any(each.__module__ == "channels_redis.pubsub" for each in type(layer).__mro__):
+            _is_said = True
+            text = "channels_redis does not say which Redis a group has (%s): a frozen one holds up the groups of all"
+            logger.warning(text, error)
         return None
 
 
+_is_said = False
 _announcer: AnnouncerThread | None = None
 
 

@@ -1,7 +1,7 @@
 """An event on its way to the sockets of this process: each form of its frame is built once, on first need."""
 
 from realtime.wire.frames import event_frame, numbered
-from realtime.wire.methods import ADDED_EVENTS
+from realtime.wire.methods import NUMBERED_ONLY
 
 
 class Event:
@@ -22,7 +22,7 @@ class Event:
     @property
     def is_added(self) -> bool:
         """Whether only subscriptions with numbers get it."""
-        return self.method in ADDED_EVENTS
+        return self.method in NUMBERED_ONLY
 
     def frame_for(self, numbered: bool) -> str | None:
         """What a client gets of it, by whether it knows numbers; None where that is nothing."""

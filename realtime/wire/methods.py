@@ -22,12 +22,14 @@ class WSMethod(StrEnum):
     NODE_EXECUTION_DELETED = "node_execution_deleted"
 
 
-ADDED_EVENTS: Final = frozenset(
+ENTITY_IS_OVER: Final = frozenset(
     {
-        WSMethod.NOTIFICATION_READ,
         WSMethod.NOTIFICATION_DELETED,
         WSMethod.EXECUTION_DELETED,
         WSMethod.NODE_EXECUTION_DELETED,
     }
 )
+"""The last events of their entities: after one of them nothing more comes of the entity."""
+
+NUMBERED_ONLY: Final = ENTITY_IS_OVER | {WSMethod.NOTIFICATION_READ}
 """Events that only subscriptions with numbers get."""

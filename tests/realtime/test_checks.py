@@ -1,7 +1,10 @@
 """Every check fires where it should, with a cure; the embedded default and a production make none fire."""
 
+import re
 import sqlite3
 from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +12,8 @@ from django.core.checks import CheckMessage, run_checks
 from django.db import connections, models
 from pytest_django import Settings
 
-from realtime.checks import TAG
+from realtime import checks
+from realtime.checks import TAG, TRIED
 
 PUBSUB = "channels_redis.pubsub.RedisPubSubChannelLayer"
 HOST = {"address": "redis://redis.internal:6379/0", "socket_timeout": 5, "socket_connect_timeout": 2}
@@ -51,6 +55,7 @@ def production(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     settings.REALTIME = {"ALLOWED_ORIGINS": ["https://runwire.example.com"]}
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     settings.JWT_ALGORITHM, settings.JWT_KEY = "HS256", SECRET
+    monkeypatch.setattr(checks, "version", lambda package: TRIED[package][-1])
     yield settings
     for connection in connections.all(initialized_only=True):
         if connection.alias in DATABASES:
@@ -289,3 +294,39 @@ def test_a_public_key_is_fine(production: Settings) -> None:
 def test_a_short_token_key_in_production_is_doubtful(production: Settings) -> None:
     production.JWT_KEY = SECRET[:31]
     assert ids() == ["realtime.W007"]
+
+
+# Versions
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_a_version_that_was_not_tried_is_named_with_those_that_were(
+    production: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "version", lambda package: "99.1" if package == "twisted" else TRIED[package][0])
+    (message,) = found()
+    assert message.id == "realtime.W009"
+    assert "twisted 99.1 is installed" in message.msg
+    assert TRIED["twisted"][-1] in message.msg
+    assert message.hint
+    assert f"twisted=={TRIED['twisted'][-1]}" in message.hint
+
+
+def test_what_is_not_installed_needs_no_version(production: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(package: str) -> str:
+        raise PackageNotFoundError(package)
+
+    monkeypatch.setattr(checks, "version", version)
+    assert found() == []
+
+
+def test_the_newest_version_that_was_tried_is_the_one_that_is_pinned() -> None:
+    pins = dict(re.findall(r"^([a-z0-9-]+)(?:\[[^\]]*\])?==(\S+)", (ROOT / "requirements.txt").read_text(), re.M))
+    assert {package: pins.get(package) for package in TRIED} == {package: tried[-1] for package, tried in TRIED.items()}
+
+
+def test_the_manual_lists_the_versions_that_were_tried() -> None:
+    section = (ROOT / "docs" / "operations.md").read_text().split("### Versions\n")[1].split("\n#")[0]
+    rows = re.findall(r"^\| `([a-z-]+)` \| ([^|]+) \|", section, re.M)
+    assert {package: tuple(tried.strip().split(", ")) for package, tried in rows} == TRIED

@@ -166,12 +166,16 @@ class Wish(NamedTuple):
 class Client:
     """A browser that knows the protocol, and what it holds against the server."""
 
+    @staticmethod
+    def fail(error: Exception) -> None:
+        raise error
+
     def __init__(self, hub: Hub, database: Database) -> None:
         self.database = database
         self.consumer = LiveConsumer()
         self.consumer.user, self.consumer.hub, self.consumer.subscriptions = None, hub, {}
-        self.consumer.writer = self.writer = Writer(self._take, self.consumer._fill)
-        self.writing = asyncio.get_running_loop().create_task(self.writer.run())
+        self.consumer.writer = self.writer = Writer(self._take, self.consumer._fill, on_failure=self.fail)
+        self.writing = self.writer.start()
         self.asking: asyncio.Task[None] | None = None
         self.wishes: dict[str, Wish] = {}
         self.reads = asyncio.Event()

@@ -1,5 +1,6 @@
 """`manage.py fail_expired`: ends what nobody works on any more."""
 
+import sys
 import time
 from typing import Any
 
@@ -22,9 +23,17 @@ class Command(BaseCommand):
     def handle(self, *args: Any, every: float | None, **options: Any) -> None:
         if every is not None and not 0 < every <= 3_600:
             raise CommandError("--every must be above 0, and an hour at most.")
+        try:
+            self._repeat(every)
+        except KeyboardInterrupt:
+            self.stderr.write("Stopped. Each execution was given up wholly or not at all.")
+            sys.exit(130)  # what shells take for an end by Ctrl-C
+
+    def _repeat(self, every: float | None) -> None:
         while True:
             if count := fail_expired():
                 self.stdout.write(f"{count} given up.")
+                self.stdout.flush()
             if every is None:
                 return
             close_old_connections()

@@ -1,8 +1,13 @@
 """The row of a worker's token."""
 
+import re
+from pathlib import Path
+
 import pytest
 from django.db import IntegrityError, transaction
 
+import executions
+from executions.leases import WORKER
 from executions.models import WorkerToken
 
 
@@ -12,3 +17,10 @@ def test_two_tokens_in_use_cannot_have_one_name() -> None:
     assert (str(token), token.runner) == ("press", "worker:press")
     with pytest.raises(IntegrityError), transaction.atomic():
         WorkerToken.objects.create(name="press", digest="b")
+
+
+def test_what_the_runner_of_a_worker_begins_with_stands_in_one_place() -> None:
+    assert WorkerToken(name="press").runner == f"{WORKER}press"
+    sources = Path(executions.__file__).parent.rglob("*.py")
+    literals = {source.name for source in sources if re.search(rf"""f?["']{WORKER}(\{{|["'])""", source.read_text())}
+    assert literals == {"worker_token.py"}

@@ -17,6 +17,7 @@ from executions.blocks.text import MAX_TEXT_BYTES
 from executions.models import Graph, GraphExecution, NodeExecution
 from executions.samples import CODEBASE_CENSUS, CSV_PROFILE, default_text, make_sample, make_text_insight
 from executions.services import finish_execution, notify_user, report_execution, report_node, terminate_execution
+from executions.web import views
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\u202e\u2066\"'&{{ x }}{% y %}"
 Queries = Callable[..., AbstractContextManager[Any]]
@@ -402,6 +403,14 @@ def test_terminating_takes_a_post_with_a_token(user: User, execution: GraphExecu
     assert browser.post(url("execution-terminate", execution.pk)).status_code == 403
     execution.refresh_from_db()
     assert execution.status == "QUEUED"
+
+
+def test_who_may_stop_a_run_is_said_by_access_alone(
+    page: Client, execution: GraphExecution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(views, "may_change", lambda user, execution: False)
+    assert page.post(url("execution-terminate", execution.pk)).status_code == 403
+    assert url("execution-terminate", execution.pk) not in page.get(url("execution-detail", execution.pk)).text
 
 
 def test_to_see_a_run_is_not_to_be_allowed_to_stop_it(page: Client, user: User, graph: Graph, other_user: User) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
+from contextvars import ContextVar, copy_context
 from typing import Any
 
 import pytest
@@ -16,7 +17,8 @@ class Worker:
 
     def __init__(self) -> None:
         self.given: asyncio.Future[Coroutine[Any, Any, None]] = asyncio.get_running_loop().create_future()
-        self.task: asyncio.Task[None] = asyncio.ensure_future(self._work())
+        self.context = copy_context()
+        self.task: asyncio.Task[None] = asyncio.get_running_loop().create_task(self._work(), context=self.context)
 
     async def _work(self) -> None:
         await (await self.given)
@@ -42,7 +44,7 @@ async def test_what_has_not_to_wait_is_done_at_once(worker: Worker) -> None:
     async def work() -> None:
         done.append("all")
 
-    assert begin(work(), worker.task) is None
+    assert begin(work(), worker.task, worker.context) is None
     assert done == ["all"]
     worker.task.cancel()
 
@@ -59,7 +61,7 @@ async def test_the_task_does_what_has_to_wait(worker: Worker) -> None:
         await second.wait()
         done.append("second")
 
-    rest = begin(work(), worker.task)
+    rest = begin(work(), worker.task, worker.context)
     assert done == ["begun"]
     asyncio.get_running_loop().call_later(0.01, first.set)
     asyncio.get_running_loop().call_later(0.02, second.set)
@@ -76,7 +78,7 @@ async def test_it_is_the_task_from_its_beginning_and_whoever_begins_it_stays_its
         await event.wait()
         seen.append(asyncio.current_task())
 
-    rest = begin(work(), worker.task)
+    rest = begin(work(), worker.task, worker.context)
     assert asyncio.current_task() is not worker.task
     event.set()
     await worker.finish(rest)
@@ -89,7 +91,7 @@ async def test_it_may_be_begun_where_no_task_runs(worker: Worker) -> None:
     async def work() -> None:
         seen.append(asyncio.current_task())
 
-    asyncio.get_running_loop().call_soon(lambda: begin(work(), worker.task))
+    asyncio.get_running_loop().call_soon(lambda: begin(work(), worker.task, worker.context))
     await asyncio.sleep(0.01)
     assert seen == [worker.task]
     worker.task.cancel()
@@ -103,7 +105,7 @@ async def test_between_tasks_none_runs_however_often_that_is_said(worker: Worker
 
     with between_tasks():
         with between_tasks():
-            begin(work(), worker.task)
+            begin(work(), worker.task, worker.context)
         assert asyncio.current_task() is None
     assert seen == [worker.task]
     assert asyncio.current_task() is task
@@ -123,7 +125,7 @@ async def test_a_timeout_that_begins_at_once_ends_the_wait_of_the_task(worker: W
             await asyncio.Event().wait()
 
     with pytest.raises(TimeoutError):
-        await worker.finish(begin(work(), worker.task))
+        await worker.finish(begin(work(), worker.task, worker.context))
 
 
 async def test_an_error_at_once_is_raised_at_once(worker: Worker) -> None:
@@ -131,7 +133,7 @@ async def test_an_error_at_once_is_raised_at_once(worker: Worker) -> None:
         raise ConnectionError
 
     with pytest.raises(ConnectionError):
-        begin(work(), worker.task)
+        begin(work(), worker.task, worker.context)
     assert asyncio.current_task() is not worker.task
     worker.task.cancel()
 
@@ -142,7 +144,7 @@ async def test_an_error_after_a_wait_is_the_tasks(worker: Worker) -> None:
         raise ConnectionError
 
     with pytest.raises(ConnectionError):
-        await worker.finish(begin(work(), worker.task))
+        await worker.finish(begin(work(), worker.task, worker.context))
 
 
 async def test_what_fails_while_it_is_waited_for_is_raised_inside(worker: Worker) -> None:
@@ -155,7 +157,7 @@ async def test_what_fails_while_it_is_waited_for_is_raised_inside(worker: Worker
         except ConnectionError as error:
             caught.append(error)
 
-    rest = begin(work(), worker.task)
+    rest = begin(work(), worker.task, worker.context)
     failing.set_exception(ConnectionError())
     await worker.finish(rest)
     assert len(caught) == 1
@@ -172,7 +174,7 @@ async def test_a_task_that_is_cancelled_cancels_it(worker: Worker) -> None:
             ended.append("cancelled")
             raise
 
-    rest = begin(work(), worker.task)
+    rest = begin(work(), worker.task, worker.context)
     assert rest
     worker.given.set_result(rest)
     await asyncio.sleep(0.01)
@@ -191,11 +193,73 @@ async def test_a_rest_that_nobody_wants_is_closed(worker: Worker) -> None:
         finally:
             ended.append("closed")
 
-    rest = begin(work(), worker.task)
+    rest = begin(work(), worker.task, worker.context)
     assert rest
     rest.close()
     assert ended == ["closed"]
     worker.task.cancel()
+
+
+# In the task's context
+
+number: ContextVar[int] = ContextVar("number", default=0)
+
+
+@pytest.mark.parametrize("waits", [False, True])
+async def test_a_context_variable_is_the_tasks_and_can_be_reset(worker: Worker, waits: bool) -> None:
+    async def work() -> None:
+        token = number.set(number.get() + 1)
+        if waits:
+            await asyncio.sleep(0)
+        assert number.get() == 1
+        number.reset(token)
+
+    number.set(7)
+    rest = begin(work(), worker.task, worker.context)
+    assert number.get() == 7
+    if waits:
+        await worker.finish(rest)
+    assert rest is None or waits
+    assert worker.context.get(number, 0) == 0
+    worker.task.cancel()
+
+
+async def test_within_the_context_itself_the_task_does_it_all(worker: Worker) -> None:
+    done: list[Any] = []
+
+    async def work() -> None:
+        done.append(asyncio.current_task())
+
+    rest = worker.context.run(begin, work(), worker.task, worker.context)
+    assert not done
+    await worker.finish(rest)
+    assert done == [worker.task]
+
+
+async def test_a_runtime_error_of_the_work_is_raised(worker: Worker) -> None:
+    async def work() -> None:
+        raise RuntimeError("its own")
+
+    with pytest.raises(RuntimeError, match="its own"):
+        begin(work(), worker.task, worker.context)
+    worker.task.cancel()
+
+
+async def test_a_rest_can_be_driven_by_hand(worker: Worker) -> None:
+    async def work() -> None:
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    rest = begin(work(), worker.task, worker.context)
+    assert rest
+    assert rest.send(None) is None
+    assert rest.send(None) is None
+    with pytest.raises(ConnectionError):
+        rest.throw(ConnectionError())
+    worker.task.cancel()
+
+
+# Whatever it is
 
 
 class Result:
@@ -211,5 +275,5 @@ class Result:
 
 async def test_whatever_can_be_awaited_can_be_begun(worker: Worker) -> None:
     done: list[str] = []
-    await worker.finish(begin(Result(lambda: done.append("done")), worker.task))
+    await worker.finish(begin(Result(lambda: done.append("done")), worker.task, worker.context))
     assert done == ["done"]

@@ -1,13 +1,17 @@
 """The only sender of a socket."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
+from autobahn.exception import Disconnected
 from pytest_django import Settings
 
-from realtime.connection.writer import Writer
+from realtime.connection import writer
+from realtime.connection.writer import Writer, close_failed
 from realtime.metrics import counts
 from realtime.subscription.state import After
 from realtime.subscription.subscription import SocketSubscription
@@ -25,11 +29,15 @@ class Socket:
         self.frames: asyncio.Queue[str] = asyncio.Queue()
         self.gate = asyncio.Event()
         self.gate.set()
-        self.is_broken = False
+        self.error: Exception | None = None
+
+    @property
+    def is_broken(self) -> bool:
+        return self.error is not None
 
     async def send(self, message: dict[str, Any]) -> None:
-        if self.is_broken:
-            raise ConnectionError
+        if self.error:
+            raise self.error
         self.frames.put_nowait(message["text"])
         await self.gate.wait()
 
@@ -83,8 +91,9 @@ class Connection:
         self.fill: Fill = self.no_log
         self.fills: list[str] = []
         self.outlet = SocketOutlet(self.socket) if sends_at_once else None
-        self.writer = Writer(self.socket.send, self._fill, self.outlet)
-        self.running = asyncio.ensure_future(self.writer.run())
+        self.failures: list[Exception] = []
+        self.writer = Writer(self.socket.send, self._fill, self.outlet, on_failure=self.failures.append)
+        self.running = self.writer.start()
 
     async def is_held_up(self) -> None:
         """One frame is on its way, and the next ones wait until the gate opens."""
@@ -361,6 +370,93 @@ async def test_what_is_offered_during_a_read_is_sent_after_it_and_once(connectio
     assert await connection.socket.is_quiet()
 
 
+# In whose name
+
+who: ContextVar[str] = ContextVar("who", default="nobody")
+
+
+@pytest.mark.parametrize("waits", [False, True])
+async def test_what_a_send_sets_is_seen_by_no_other_and_can_be_reset(waits: bool) -> None:
+    seen: list[str] = []
+
+    def named(name: str, connection: Connection) -> Connection:
+        send = connection.socket.send
+
+        async def send_as(message: dict[str, Any]) -> None:
+            seen.append(who.get())
+            token = who.set(name)
+            try:
+                await send(message)
+            finally:
+                seen.append(who.get())
+                who.reset(token)
+
+        connection.writer._send = send_as
+        return connection
+
+    async def fan_out() -> None:
+        who.set("who brings it")
+        for live in (ann, bob):
+            assert live.offer(event(1))
+            assert who.get() == "who brings it"
+
+    first, second = named("Ann", Connection(sends_at_once=False)), named("Bob", Connection(sends_at_once=False))
+    ann, bob = first.subscribe("a"), second.subscribe("a")
+    await asyncio.sleep(0)
+    if waits:
+        first.socket.gate.clear()
+        second.socket.gate.clear()
+    await asyncio.create_task(fan_out())
+    for each in (first, second):
+        each.socket.gate.set()
+    await asyncio.sleep(0.01)
+    for each in (first, second):
+        each.writer.answer("still there")
+        assert await each.socket.next(2) == [frame(1), "still there"]
+        assert not each.failures
+        each.running.cancel()
+    assert seen[:4] == (["nobody", "nobody", "Ann", "Bob"] if waits else ["nobody", "Ann", "nobody", "Bob"])
+
+
+async def test_what_a_send_sets_for_good_the_next_one_sees() -> None:
+    connection = Connection(sends_at_once=False)
+    seen: list[str] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        seen.append(who.get())
+        who.set(message["text"])
+
+    connection.writer._send = send
+    connection.writer.answer("1")  # by the task
+    await asyncio.sleep(0)
+    for text in "23":
+        connection.writer.answer(text)  # by this test
+    await asyncio.sleep(0)
+    assert seen == ["nobody", "1", "2"]
+    assert who.get() == "nobody"
+    connection.running.cancel()
+
+
+async def test_what_a_send_brings_itself_goes_after_it() -> None:
+    connection = Connection(sends_at_once=False)
+    sent: list[str] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        if message["text"] in ("1", frame(1)):
+            connection.writer.answer(f"after {len(sent)}")
+        sent.append(message["text"])
+
+    connection.writer._send = send
+    live = connection.subscribe("a")
+    await asyncio.sleep(0)
+    connection.writer.answer("1")
+    live.offer(event(1))
+    await asyncio.sleep(0)
+    assert sent == ["1", "after 0", frame(1), "after 2"]
+    assert not connection.failures
+    connection.running.cancel()
+
+
 # The end
 
 
@@ -412,10 +508,125 @@ async def test_a_writer_that_is_cancelled_ends_its_read_too(connection: Connecti
     await asyncio.wait_for(ended.wait(), PATIENCE)
 
 
-async def test_a_connection_that_takes_nothing_more_ends_the_writer_quietly(connection: Connection) -> None:
-    connection.socket.is_broken = True
+LOST = {
+    "of the system": BrokenPipeError(),
+    "of the ASGI specification": type("ClientDisconnected", (OSError,), {})(),
+    "of uvicorn after the end": RuntimeError(
+        "Unexpected ASGI message 'websocket.send', after sending 'websocket.close'."
+    ),
+    "of autobahn": Disconnected(),
+}
+
+
+@pytest.mark.parametrize("error", LOST.values(), ids=LOST)
+@pytest.mark.parametrize("is_idle", [True, False])
+async def test_a_connection_that_has_gone_ends_the_writer_quietly(
+    connection: Connection, error: Exception, is_idle: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = counts().get("errors", 0)
+    if is_idle:
+        await asyncio.sleep(0)
+    connection.socket.error = error
     connection.writer.answer("answer")
     await asyncio.wait_for(connection.running, PATIENCE)
+    assert not [record for record in caplog.records if record.levelno > logging.DEBUG]
+    assert counts().get("errors", 0) == before
+    assert not connection.failures
+
+
+async def test_a_goodbye_that_does_not_come_is_a_failure(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(writer, "GOODBYE_TIMEOUT", 0.01)
+    connection.socket.error = ConnectionRefusedError("Redis of a middleware")
+    connection.writer.answer("answer")
+    await asyncio.sleep(0.1)
+    assert connection.failures == [connection.socket.error]
+    assert "Redis of a middleware" in caplog.text
+
+
+async def test_after_the_consumers_end_nothing_is_a_failure(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(writer, "GOODBYE_TIMEOUT", 0.01)
+    connection.socket.error = ConnectionError()
+    connection.writer.answer("answer")
+    await asyncio.sleep(0)
+    connection.writer.stop()
+    connection.writer.answer("answer")
+    await asyncio.sleep(0.1)
+    assert not connection.failures
+    assert not [record for record in caplog.records if record.levelno > logging.DEBUG]
+
+
+@pytest.mark.parametrize("is_idle", [True, False])
+async def test_any_other_error_is_logged_counted_and_reported(
+    connection: Connection, is_idle: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = counts().get("errors", 0)
+    if is_idle:
+        await asyncio.sleep(0)
+    connection.socket.error = ValueError("a middleware's")
+    connection.writer.answer("answer")
+    await asyncio.wait_for(connection.running, PATIENCE)
+    assert connection.failures == [connection.socket.error]
+    assert counts()["errors"] == before + 1
+    assert [record.levelname for record in caplog.records if record.exc_info] == ["ERROR"]
+
+
+async def test_an_error_at_the_event_of_another_does_not_concern_whoever_has_brought_it(
+    connection: Connection,
+) -> None:
+    live = connection.subscribe("a")
+    await asyncio.sleep(0)
+    connection.socket.error = ValueError()
+    assert live.offer(event(1))
+    assert live.offer_together([event(2), event(3)]) == 0
+    await asyncio.wait_for(connection.running, PATIENCE)
+    assert connection.failures == [connection.socket.error]
+
+
+@pytest.mark.parametrize("name", ["send", "release"])
+async def test_an_error_of_the_cheaper_way_is_reported(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    error = ValueError()
+
+    def fail(*args: Any) -> bool:
+        raise error
+
+    connection = Connection(sends_at_once=True)
+    live = connection.subscribe("a")
+    await asyncio.sleep(0)
+    monkeypatch.setattr(connection.outlet, name, fail)
+    assert live.offer_together([event(1), event(2)]) == 0
+    connection.writer.answer("answer")
+    await asyncio.sleep(0.01)
+    assert connection.failures == [error]
+    connection.running.cancel()
+
+
+async def test_an_event_that_cannot_be_made_a_frame_is_reported(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = connection.subscribe("a")
+    await asyncio.sleep(0)
+    connection.socket.gate.clear()
+    connection.writer.answer("held up")
+    live.offer(event(1))
+    monkeypatch.setattr(SocketSubscription, "frame_of", lambda *_: [][0])
+    connection.socket.gate.set()
+    await asyncio.sleep(0.01)
+    assert [type(error) for error in connection.failures] == [IndexError]
+
+
+async def test_a_writer_that_has_failed_holds_nobody_up(connection: Connection, settings: Settings) -> None:
+    settings.REALTIME = {"MAX_PENDING_REQUESTS": 2}
+    connection.socket.error = ValueError()
+    connection.writer.answer("answer")
+    await asyncio.sleep(0)
+    for _ in range(5):
+        connection.writer.answer("answer")
+        connection.writer.pong("pong")
+        await asyncio.wait_for(connection.writer.has_room(), PATIENCE)
 
 
 async def test_a_send_that_is_cancelled_does_not_concern_whoever_has_brought_the_frame(
@@ -431,3 +642,39 @@ async def test_a_send_that_is_cancelled_does_not_concern_whoever_has_brought_the
     assert live.offer(event(1))
     await asyncio.wait({connection.running}, timeout=PATIENCE)
     assert connection.running.cancelled()
+    assert [str(error) for error in connection.failures] == ["The sending of a frame was cancelled"]
+
+
+async def test_a_writer_that_is_cancelled_reports_nothing(connection: Connection) -> None:
+    await asyncio.sleep(0)
+    connection.running.cancel()
+    await asyncio.wait({connection.running}, timeout=PATIENCE)
+    assert not connection.failures
+
+
+# What the consumer does about a failure
+
+
+async def test_a_failed_socket_is_closed_with_1011() -> None:
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    await close_failed(send, ValueError())
+    assert sent == [{"type": "websocket.close", "code": 1011}]
+
+
+async def test_where_the_server_refuses_the_code_the_error_is_raised() -> None:
+    async def send_as_daphne(message: dict[str, Any]) -> None:
+        raise Exception("invalid close code 1011 (must be 1000 or from [3000, 4999])")
+
+    with pytest.raises(ValueError, match="the first"):
+        await close_failed(send_as_daphne, ValueError("the first"))
+
+
+async def test_a_connection_that_has_gone_meanwhile_needs_no_code() -> None:
+    async def send(message: dict[str, Any]) -> None:
+        raise BrokenPipeError
+
+    await close_failed(send, ValueError())

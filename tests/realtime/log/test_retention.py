@@ -16,7 +16,7 @@ from realtime.log.types import END, Entry, Place
 from realtime.models import Stream, StreamEvent
 from realtime.publish import end_stream, publish
 from realtime.publishing.after_commit import open_stream, settle
-from realtime.publishing.recording import publish_entries
+from realtime.publishing.recording import as_json, publish_entries
 from realtime.wire.methods import WSMethod
 from tests.realtime.side_by_side import Thread, in_open_transaction, side_by_side, until_waiting
 
@@ -105,11 +105,36 @@ def test_the_event_at_the_head_stays_whatever_it_says() -> None:
 )
 def test_what_is_over_goes_wholly(over: str) -> None:
     happen("a", "b")
-    publish(KEY, over, "a", {})
+    publish(KEY, over, "a", {"ids": ["a"], "read": True} if over == "notification_read" else {})
     happen("b")
     age()
     prune(stream().pk, LIMIT)
     assert left() == [4]
+
+
+@pytest.mark.parametrize("data", [{"ids": ["a"], "read": False}, {"ids": ['"read":true'], "read": False}, {}])
+def test_a_notification_that_is_unread_again_stays(data: dict[str, Any]) -> None:
+    happen("a", method="notification")
+    publish(KEY, "notification_read", "a", {"ids": ["a"], "read": True})
+    publish(KEY, "notification_read", "a", data)
+    happen("b", method="notification")
+    age()
+    rehearsed = sum(prune_in_batches(stream().pk, LIMIT, is_rehearsal=True))
+    assert prune(stream().pk, LIMIT) == rehearsed == 2
+    assert left() == [3, 4]
+    assert newest_by_entity(stream().pk, after=0, head=4, limit=10) == ([3, 4], False)
+
+
+@pytest.mark.parametrize(("read", "kept"), [(True, [2]), (False, [1, 2])])
+def test_whether_it_was_read_is_looked_up_where_the_data_is(read: bool, kept: list[int]) -> None:
+    data = as_json({"ids": ["a"], "read": read})
+    publish_entries([Entry("notification_read", data, (Place(GRAPH, "a"), Place(KEY, "a")))])
+    settle([GRAPH, KEY])
+    happen("b")
+    assert StreamEvent.objects.get(stream__key=KEY, seq=1).data is None
+    age()
+    prune(stream().pk, LIMIT)
+    assert left() == kept
 
 
 def test_a_young_end_of_something_old_stays_to_be_told() -> None:

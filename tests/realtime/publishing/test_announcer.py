@@ -15,6 +15,8 @@ import msgpack
 import pytest
 import redis as redis_client
 from channels.layers import InMemoryChannelLayer
+from channels_redis.core import RedisChannelLayer
+from channels_redis.pubsub import RedisPubSubChannelLayer, RedisPubSubLoopLayer
 from pytest_django import Settings
 
 from realtime import streams
@@ -511,3 +513,34 @@ for number in (2, 3):
     run(script, redis_server)
     heard = {arriving.next()["first"] for _ in range(5)}
     assert heard == {1, 2, 12, 3, 13}
+
+
+# Which way a group goes
+
+
+class Unknown:
+    """A layer of which nothing is known."""
+
+
+async def test_a_pubsub_layer_that_has_changed_is_named_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    layer = RedisPubSubChannelLayer(hosts=["redis://localhost:1", "redis://localhost:2"])
+    assert announcer._server_of(layer, GROUP) is not None
+    monkeypatch.setattr(announcer, "_is_said", False, raising=False)
+    monkeypatch.delattr(RedisPubSubLoopLayer, "_get_shard")
+    for _ in range(3):
+        assert announcer._server_of(layer, GROUP) is None
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert "_get_shard" in record.getMessage()
+    assert "a frozen one holds up the groups of all" in record.getMessage()
+
+
+@pytest.mark.parametrize("make", [InMemoryChannelLayer, RedisChannelLayer, Unknown])
+async def test_a_layer_with_one_way_is_nothing_to_speak_of(
+    make: type, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(announcer, "_is_said", False, raising=False)
+    assert announcer._server_of(make(), GROUP) is None
+    assert not caplog.records

@@ -7,7 +7,7 @@ import pytest
 from realtime.wire import event as module
 from realtime.wire.event import Event
 from realtime.wire.frames import event_frame
-from realtime.wire.methods import ADDED_EVENTS, WSMethod
+from realtime.wire.methods import NUMBERED_ONLY, WSMethod
 
 CHANNEL = "U|orders#7"
 
@@ -41,7 +41,7 @@ def test_an_event_without_its_data_cannot_be_sent() -> None:
 
 @pytest.mark.parametrize("method", [*WSMethod, "order_shipped"])
 def test_only_the_events_of_part_2_are_for_clients_with_numbers_alone(method: str) -> None:
-    assert Event(1, method, "{}", None).is_added == (method in ADDED_EVENTS)
+    assert Event(1, method, "{}", None).is_added == (method in NUMBERED_ONLY)
 
 
 @pytest.mark.parametrize(

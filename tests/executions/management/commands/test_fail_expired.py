@@ -1,5 +1,9 @@
 """`manage.py fail_expired`, and the lease that a worker may have."""
 
+import os
+import signal
+import subprocess
+import sys
 from datetime import timedelta
 from io import StringIO
 
@@ -11,7 +15,9 @@ from pytest_django import Settings
 
 from executions.api.worker_tokens import create_token
 from executions.models import Graph, GraphExecution
+from tests.conftest import address_of_test_database
 from tests.executions.api.conftest import ApiClient, ok, refused
+from tests.servers.process import ROOT
 
 pytestmark = pytest.mark.django_db
 
@@ -90,3 +96,34 @@ def test_another_workers_report_ends_it_too(held: GraphExecution, graph: Graph, 
 def test_an_interval_that_means_nothing_is_refused(every: str) -> None:
     with pytest.raises(CommandError, match="--every"):
         call_command("fail_expired", "--every", every)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("sign", "code", "said"),
+    [
+        (signal.SIGINT, 130, "Stopped. Each execution was given up wholly or not at all.\n"),
+        (signal.SIGTERM, -signal.SIGTERM, ""),
+    ],
+)
+def test_a_signal_ends_it_without_a_traceback(
+    worker: ApiClient, graph: Graph, user: User, sign: signal.Signals, code: int, said: str
+) -> None:
+    wanted = {"user_id": str(user.pk), "graph_id": str(graph.pk), "lease_seconds": 60}
+    let_pass(GraphExecution.objects.get(pk=ok(worker.post("/worker/executions", wanted), 201)["id"]))
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "fail_expired", "--every", "60", "--skip-checks"],
+        cwd=ROOT,
+        env={**os.environ, "DATABASE_URL": address_of_test_database()},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout
+        assert process.stdout.readline() == "1 given up.\n"
+        process.send_signal(sign)
+        out, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert (process.returncode, out, errors) == (code, "", said)

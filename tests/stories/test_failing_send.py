@@ -1,0 +1,62 @@
+"""A socket that cannot be sent to, because of a defect, is closed with 1011, under each server."""
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from importlib.util import find_spec
+from typing import ClassVar
+
+import pytest
+from django.contrib.auth.models import User
+
+from executions.services import notify_user
+from tests.database import in_db
+from tests.realtime.clients import Client
+from tests.stories.doors import LiveServer, ServerDoor, Servers
+
+
+class FailingServer(LiveServer):
+    """Serves the application within the middleware that fails."""
+
+    SERVERS: ClassVar[Mapping[str, Sequence[str]]] = {
+        name: [word.replace("config.asgi", "tests.stories.failing_send") for word in words]
+        for name, words in LiveServer.SERVERS.items()
+    }
+
+
+@pytest.fixture(params=["runwire", "daphne", "uvicorn"])
+def server(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[FailingServer]:
+    Servers.need_a_client()
+    if find_spec(request.param) is None and request.param == "uvicorn":
+        pytest.skip("uvicorn is not installed")
+    with FailingServer(request.param) as server:
+        yield server
+
+
+async def by_event(client: Client, user: User) -> None:
+    await in_db(notify_user)(user, type="info", event="fail")
+
+
+async def by_heartbeat(client: Client, user: User) -> None:
+    await client.send("heartbeat", "ping", id="fail")
+
+
+async def by_answer(client: Client, user: User) -> None:
+    await client.send("unsubscribe", {"graph_id": "none"}, id="fail")
+
+
+async def test_a_socket_that_cannot_be_sent_to_is_closed_and_forgotten(
+    server: FailingServer, user: User, other_user: User
+) -> None:
+    door = ServerDoor(server)
+    ways: list[Callable[[Client, User], Awaitable[None]]] = [by_event, by_heartbeat, by_answer]
+    for number, fail in enumerate(ways, 1):
+        client, other = await door.client(user), await door.client(other_user)
+        await client.ping()
+        await fail(client, user)
+        assert await client.close_code() == 1011, fail
+        assert server.output.count("A socket cannot be sent to; it is closed") == number
+        await other.ping()
+        await in_db(notify_user)(other_user, type="info", event="goes on")
+        assert (await other.frame())["data"] == {"type": "info", "event": "goes on"}
+        await other.disconnect()
+    assert server.output.count("ValueError: This middleware is broken.") >= len(ways)
+    await door.nothing_is_left()
