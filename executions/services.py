@@ -31,7 +31,7 @@ from django.utils import timezone
 from executions.access import as_uuid
 from executions.conf import limits
 from executions.models import Graph, GraphExecution, NodeExecution, Notification
-from executions.recording.queryset import RecordedQuerySet, TooManyEvents
+from executions.recording.queryset import SignallingQuerySet, TooManyEvents
 from executions.reporting import recorder
 from executions.reporting.reports import (
     ExecutionHasEnded,
@@ -231,7 +231,7 @@ def _lock(execution: GraphExecution) -> GraphExecution:
     return GraphExecution.objects.select_for_update(no_key=True).get(pk=execution.pk)
 
 
-def _update_in_parts(rows: RecordedQuerySet[Any], **values: Any) -> int:
+def _update_in_parts(rows: SignallingQuerySet[Any], **values: Any) -> int:
     """Updates them all, however many. `values` must take a row out of the queryset."""
     count, size = 0, min(_PART, limits.MAX_BULK_EVENTS)
     with transaction.atomic():

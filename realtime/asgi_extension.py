@@ -2,8 +2,8 @@
 
 A socket's scope has `scope["extensions"][EXTENSION]` where `realtime/server` serves it: a dict, in which the
 application may leave under `LAST_FRAMES` what the server shall send before it closes by itself, by close code; under
-`OUTLET` it finds a cheaper way to send (`Outlet`, below). So the server speaks no application's language, and an
-application can tell what bounds its connection.
+`DIRECT_SENDER` it finds a cheaper way to send (`DirectSender`, below). So the server speaks no application's language,
+and an application can tell what bounds its connection.
 """
 
 import logging
@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 
 EXTENSION: Final = "realtime.server"
 LAST_FRAMES: Final = "last_frames"
-OUTLET: Final = "outlet"
+DIRECT_SENDER: Final = "direct_sender"
 
 logger = logging.getLogger("realtime.server")
 
@@ -23,7 +23,7 @@ figures: Callable[[], dict[str, Any]] | None = None
 """Says how the server's sockets stand. None under another server."""
 
 
-class Outlet(Protocol):
+class DirectSender(Protocol):
     """What sends to one socket where that can be done without waiting."""
 
     def send(self, text: str | None) -> bool:
@@ -36,10 +36,10 @@ class Outlet(Protocol):
         """Sends what was held back."""
 
 
-def outlet_of(scope: dict[str, Any]) -> Outlet | None:
+def direct_sender_of(scope: dict[str, Any]) -> DirectSender | None:
     """The socket's, where its server has one; see above."""
     extension = (scope.get("extensions") or {}).get(EXTENSION)
-    return extension[OUTLET] if extension is not None else None
+    return extension[DIRECT_SENDER] if extension is not None else None
 
 
 def hand_over(scope: dict[str, Any], frames: Mapping[int, str]) -> bool:

@@ -47,10 +47,12 @@ class Limits:
 
     # How slowly a client may read (realtime/server)
     SEND_PIECE_BYTES: int = 64 * 1024  # of a large message that are in memory for one socket: as Twisted's buffer
-    SEND_DEADLINE: float = 30.0  # a client that takes no byte for so long is gone
-    SLOWEST_READ: int = 1024  # bytes a second: below it for a SLOW_WINDOW, a client will never catch up
+    STALL_TIMEOUT: float = 30.0  # a client that takes no byte for so long is gone
+    MIN_READ_RATE: int = 1024  # bytes a second: below it for a SLOW_WINDOW, a client will never catch up
     SLOW_WINDOW: float = 60.0  # so that one bad minute in a tunnel is no reason yet
-    SLOW_READ: int = 50_000  # bytes a second: a ping waits behind what is unread, for as long as such a client needs
+    PING_READ_RATE: int = (
+        50_000  # bytes a second: a ping waits behind what is unread, for as long as such a client needs
+    )
 
     # How many, and for how long (realtime/server; the cap of a user holds under every server). 0 is no cap
     MAX_CONNECTIONS: int = 10_000  # open sockets of a process, some 50 KB each; the next one gets 503

@@ -21,16 +21,16 @@ from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 
 from realtime import asgi_extension, streams
-from realtime.auth.handshake import SUBPROTOCOL, ForeignOrigin, Refused, authenticate, offers_bearer
+from realtime.auth.handshake import SUBPROTOCOL, CredentialsRefused, ForeignOrigin, authenticate, offers_bearer
 from realtime.auth.stream_access import stream_key
 from realtime.conf import limits
-from realtime.connection.request_queue import Pending
+from realtime.connection.request_queue import RequestQueue
 from realtime.connection.writer import Writer, close_failed
 from realtime.db import in_thread
 from realtime.hub import registry
 from realtime.hub.watched_stream import snapshot_answer
 from realtime.log.replay import newest_by_entity
-from realtime.log.types import OpenStream
+from realtime.log.types import StreamPosition
 from realtime.metrics import count
 from realtime.subscription.start_position import FromSnapshot, beginning
 from realtime.subscription.subscription import SocketSubscription
@@ -77,9 +77,9 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self.subscriptions: dict[str, SocketSubscription] = {}
         self._task: Any = asyncio.current_task()
         self._failure: Exception | None = None
-        self.writer = Writer(send, self._fill, asgi_extension.outlet_of(scope), on_failure=self._fail)
+        self.writer = Writer(send, self._fill, asgi_extension.direct_sender_of(scope), on_failure=self._fail)
         self._writing: asyncio.Task[None] | None = None
-        self._pending: Pending[Request | BadRequest] = Pending(self._answer, most=limits.MAX_PENDING_REQUESTS)
+        self._pending: RequestQueue[Request | BadRequest] = RequestQueue(self._answer, most=limits.MAX_PENDING_REQUESTS)
         self._is_flooded = False
         self._bucket: TokenBucket | None = None
         if asgi_extension.hand_over(scope, LAST_FRAMES):
@@ -130,8 +130,8 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             self.writer.answer(error_frame(INTERNAL_ERROR))
 
     async def connect(self) -> None:
-        """Joins the user's notifications, then accepts. Refused credentials are accepted first, since a browser shows
-        no code otherwise."""
+        """Joins the user's notifications, then accepts. CredentialsRefused credentials are accepted first, since a
+        browser shows no code otherwise."""
         subprotocol = SUBPROTOCOL if offers_bearer(self.scope) else None
         try:
             async with asyncio.timeout(limits.AUTH_TIMEOUT):
@@ -139,7 +139,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         except ForeignOrigin:
             await self.close()
             return
-        except Refused as refused:
+        except CredentialsRefused as refused:
             await self.accept(subprotocol)
             await self._close_because(refused.text, refused.code)
             return
@@ -244,7 +244,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         if before:
             await self.hub.unsubscribe(before)
 
-    async def _begin(self, subscription: SocketSubscription, stream: OpenStream, request: Request) -> None:
+    async def _begin(self, subscription: SocketSubscription, stream: StreamPosition, request: Request) -> None:
         """Answers a subscribe, and starts to send: from now on, from a cursor, or with a snapshot. Up to the answer a
         former subscription goes on, and stays if this one comes to nothing."""
         while True:
@@ -259,7 +259,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                 raise BadRequest(NOT_FOUND[request.method], request.id)
             if self.hub.is_current(subscription.key, stream):
                 break
-            stream = await self.hub.look_again(subscription.key)  # another history has begun meanwhile
+            stream = await self.hub.reread_head(subscription.key)  # another history has begun meanwhile
         if subscription.numbered:
             answer = snapshot_answer(
                 subscription, stream, recovered=start.recovered, truncated=truncated, id=request.id

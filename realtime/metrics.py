@@ -6,8 +6,8 @@ announcements_thinned       sent without their data, to save memory
 layer_errors                a join, a leave or a receive failed, and is tried again
 layer_messages_unknown      of a type that this version does not know, or for a stream that nobody here watches
 numbering_failed            after a commit: the sweep or the next reader numbers these events
-gaps_mended                 read from the log because a number was missing
-heads_mended                found by the sweep
+gaps_filled                 read from the log because a number was missing
+heads_repaired                found by the sweep
 subscriptions_behind        a socket's buffer was full: it reads from the log
 snapshots_forced            a replay was refused, and a snapshot sent in its place
 floods                      sockets that sent more messages than they may: closed

@@ -13,15 +13,15 @@ from executions import signals
 from executions.events import GraphDeleted
 from executions.fields import CharField, JSONField, TextField
 from executions.graphs import parse_graph
-from executions.recording.change import Refused
-from executions.recording.model import Kept
+from executions.recording.change import RefusedBeforeWrite
+from executions.recording.model import StorableModel
 from executions.recording.queryset import GraphQuerySet
 from executions.validation import sentences
 
 _DEFINITION = ("nodes", "links")
 
 
-class Graph(Kept):
+class Graph(StorableModel):
     """Nodes and links that can be run; `save()` raises ValidationError for others, with the path of each error.
 
     `version` is 1 at first and rises by one with each save that changes nodes or links; it is not for callers to set.
@@ -95,7 +95,7 @@ class Graph(Kept):
             future = {name: getattr(self, name) if name in names else row[name] for name in _DEFINITION}
             _check(**future)
         except (ValueError, ValidationError) as error:
-            raise Refused(error) from None
+            raise RefusedBeforeWrite(error) from None
         is_changed = any(future[name] != row[name] for name in _DEFINITION)
         self.version = row["version"] + is_changed
         return True

@@ -9,7 +9,7 @@ from executions import signals
 from executions.events import GraphExecutionDeleted, GraphExecutionEvent
 from executions.fields import CharField, JSONField
 from executions.models.graph import Graph
-from executions.recording.model import HasStatus, is_a_status
+from executions.recording.model import StatusModel, is_a_status
 from executions.recording.status_times import StatusTimes
 from executions.statuses import ExecutionStatus
 
@@ -20,7 +20,7 @@ OF_ALL_BY_AGE = Q(attempt__gte=1)
 OF_ALL_BY_STATUS = Q(graph_version__gte=1)
 
 
-class GraphExecution(HasStatus):
+class GraphExecution(StatusModel):
     """One run of a graph, as the graph was when it started."""
 
     event_fields = triggers = frozenset(
@@ -65,7 +65,7 @@ class GraphExecution(HasStatus):
         null=True, blank=True, help_text="For so long a worker may be silent; empty: as long as it likes."
     )
 
-    class Meta(HasStatus.Meta):
+    class Meta(StatusModel.Meta):
         constraints = [
             is_a_status("graph_execution_status"),
             models.CheckConstraint(name="graph_execution_version_from_1", condition=Q(graph_version__gte=1)),

@@ -11,11 +11,11 @@ from executions import signals
 from executions.events import NodeExecutionDeleted, NodeExecutionEvent
 from executions.fields import CharField, JSONField
 from executions.models.graph_execution import GraphExecution
-from executions.recording.model import HasStatus, is_a_status
+from executions.recording.model import StatusModel, is_a_status
 from executions.recording.status_times import StatusTimes
 
 
-class NodeExecution(HasStatus):
+class NodeExecution(StatusModel):
     """One step of a run: a node's block with its input. An engine may run a node more than once in one run."""
 
     event_fields = triggers = frozenset(
@@ -40,7 +40,7 @@ class NodeExecution(HasStatus):
     start_time = models.DateTimeField(null=True, blank=True)
     end_time = models.DateTimeField(null=True, blank=True)
 
-    class Meta(HasStatus.Meta):
+    class Meta(StatusModel.Meta):
         constraints = [
             is_a_status("node_execution_status"),
             models.CheckConstraint(name="node_execution_attempt_from_1", condition=Q(attempt__gte=1)),

@@ -11,10 +11,10 @@ from django.utils import timezone
 from executions import signals
 from executions.events import NotificationDeleted, NotificationEvent, NotificationPayload, NotificationRead
 from executions.fields import CharField, JSONField, TextField
-from executions.recording.model import Recorded
+from executions.recording.model import SignallingModel
 
 
-class Notification(Recorded):
+class Notification(SignallingModel):
     """What one user is told, once. Its creation signals, and each change between read and unread; a change of its text
     does not, since what was said was said."""
 
@@ -33,7 +33,7 @@ class Notification(Recorded):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     read_at = models.DateTimeField(null=True, blank=True)
 
-    class Meta(Recorded.Meta):
+    class Meta(SignallingModel.Meta):
         indexes = [
             models.Index(fields=["user", "-created_at"], name="notification_of_user"),
             models.Index(fields=["user"], name="notification_unread", condition=Q(read_at__isnull=True)),

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from django.db import transaction
 
 
-class Refused(Exception):  # noqa: N818 - never seen outside: one_change() raises what it carries
+class RefusedBeforeWrite(Exception):  # noqa: N818 - never seen outside: one_change() raises what it carries
     """Carries an error that was found before anything was written."""
 
     def __init__(self, error: Exception) -> None:
@@ -26,13 +26,14 @@ def ends_in_commit(using: str | None) -> bool:
 
 @contextmanager
 def one_change(using: str | None) -> Iterator[bool]:
-    """One atomic block; gives whether it ends with the commit. `Refused` inside it becomes the error it carries, and
-    leaves the block around this one usable; any other error dooms that one, since something may have been written."""
+    """One atomic block; gives whether it ends with the commit. `RefusedBeforeWrite` inside it becomes the error it
+    carries, and leaves the block around this one usable; any other error dooms that one, since something may have been
+    written."""
     commits = ends_in_commit(using)
     try:
         with transaction.atomic(using=using, savepoint=False):
             yield commits
-    except Refused as refused:
+    except RefusedBeforeWrite as refused:
         if transaction.get_connection(using).in_atomic_block:
             transaction.set_rollback(False, using=using)
         raise refused.error from None

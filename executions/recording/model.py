@@ -1,8 +1,8 @@
 """Models whose every write signals: what `GraphExecution`, `NodeExecution` and `Notification` have in common.
 
-    Kept          a row with a UUID, written wholly or not at all
-    └─ Recorded   … of which each change is told
-       └─ HasStatus   … whose status follows the table, and whose times follow its status
+    StorableModel          a row with a UUID, written wholly or not at all
+    └─ SignallingModel   … of which each change is told
+       └─ StatusModel   … whose status follows the table, and whose times follow its status
 
 A subclass names its signals, the fields that its events hold, and how a row becomes an event. Single writes are here,
 bulk writes in `executions.recording.queryset`, deletions in `executions.deletions`.
@@ -23,14 +23,14 @@ from pydantic import BaseModel
 from pydantic import ValidationError as PydanticError
 
 from executions.fields import CharField, JSONField
-from executions.recording.change import Refused, one_change
-from executions.recording.queryset import RecordedQuerySet, constant_status
+from executions.recording.change import RefusedBeforeWrite, one_change
+from executions.recording.queryset import SignallingQuerySet, constant_status
 from executions.recording.status_times import StatusTimes
 from executions.statuses import ExecutionStatus, IllegalTransition, check_transition, may_precede
 from executions.validation import sentences
 
 
-class Kept(models.Model):
+class StorableModel(models.Model):
     """A row with a UUID. A save is one change; afterwards the instance holds JSON as a read would give it."""
 
     _is_raw = False  # while a fixture is loaded
@@ -71,7 +71,7 @@ class Kept(models.Model):
         return {field.name for field in fields if chosen is None or {field.name, field.attname} & chosen}
 
 
-class Recorded(Kept):
+class SignallingModel(StorableModel):
     """A row of which each change is told.
 
     `save()` is one atomic block, in which the row is written and the signal sent. After a full save the event says what
@@ -87,7 +87,7 @@ class Recorded(Kept):
     changed_signal: ClassVar[Signal]
     deleted_signal: ClassVar[Signal]
 
-    objects = RecordedQuerySet.as_manager()
+    objects = SignallingQuerySet.as_manager()
 
     class Meta:
         abstract = True
@@ -147,7 +147,7 @@ class Recorded(Kept):
             try:
                 self.prepare_to_write(names)
             except ValueError as error:
-                raise Refused(error) from None
+                raise RefusedBeforeWrite(error) from None
             before = None if force_insert else self._read_guard(using, names)
             was_updated = bool(super()._save_table(*arguments))  # type: ignore[misc]
             if not was_updated or names & self.triggers:
@@ -186,7 +186,7 @@ class Recorded(Kept):
         return True
 
 
-class HasStatus(Recorded):
+class StatusModel(SignallingModel):
     """A row whose status follows the table of `executions.statuses`, and whose times follow its status.
 
     The table is held by the UPDATE itself, so that of two writers at once the second sees what the first wrote. Raises
@@ -202,7 +202,7 @@ class HasStatus(Recorded):
         default=ExecutionStatus.QUEUED.value,
     )
 
-    class Meta(Recorded.Meta):
+    class Meta(SignallingModel.Meta):
         abstract = True
 
     def prepare_to_write(self, names: Collection[str] | None = None) -> None:
@@ -230,7 +230,7 @@ class HasStatus(Recorded):
             expressions = self.times.expressions(status, timezone.now())
             fields = [field for field in self._meta.concrete_fields if field.name in follow]
             values = [*values, *((field, None, expressions[field.name]) for field in fields)]
-        writable = _rows_before(cast("type[HasStatus]", base_qs.model), using, status)
+        writable = _rows_before(cast("type[StatusModel]", base_qs.model), using, status)
         while not (updated := super()._do_update(writable, using, pk_val, values, *rest)):
             present = base_qs.filter(pk=pk_val).values_list("status", flat=True).first()
             if present is None:
@@ -238,15 +238,15 @@ class HasStatus(Recorded):
             try:
                 check_transition(present, status)
             except IllegalTransition as error:
-                raise Refused(error) from None
+                raise RefusedBeforeWrite(error) from None
             # Another writer has just made it legal.
         return updated
 
 
 @cache
-def _rows_before(model: type[HasStatus], using: str | None, status: ExecutionStatus) -> models.QuerySet[Any]:
-    """All rows which may take this status. Kept, since to build the condition costs as much as the rest of a save's
-    query."""
+def _rows_before(model: type[StatusModel], using: str | None, status: ExecutionStatus) -> models.QuerySet[Any]:
+    """All rows which may take this status. StorableModel, since to build the condition costs as much as the rest of a
+    save's query."""
     return model._base_manager.using(using).filter(status__in=sorted(may_precede(status)))
 
 

@@ -14,16 +14,16 @@ from django.db import NotSupportedError, models
 from django.utils import timezone
 
 from executions.conf import limits
-from executions.recording.change import Refused, one_change
+from executions.recording.change import RefusedBeforeWrite, one_change
 from executions.statuses import ExecutionStatus, IllegalTransition, check_transition
 
 if TYPE_CHECKING:
-    from executions.recording.model import Recorded
+    from executions.recording.model import SignallingModel
     from executions.recording.status_times import StatusTimes
 
 _CHUNK = 1_000  # rows in one query
 
-M = TypeVar("M", bound="Recorded")
+M = TypeVar("M", bound="SignallingModel")
 
 
 class TooManyEvents(ValueError):  # noqa: N818 - the name is public API
@@ -36,7 +36,7 @@ class TooManyEvents(ValueError):  # noqa: N818 - the name is public API
         )
 
 
-class RecordedQuerySet(models.QuerySet[M]):
+class SignallingQuerySet(models.QuerySet[M]):
     """Of a model whose every write signals."""
 
     _is_inside_bulk_update = False
@@ -147,7 +147,7 @@ class RecordedQuerySet(models.QuerySet[M]):
         locked.query.standard_ordering = True  # whatever reverse() has said
         found = {pk: tuple(values) for pk, *values in locked[: limit + 1]}
         if len(found) > limit:
-            raise Refused(TooManyEvents(verb, limit))
+            raise RefusedBeforeWrite(TooManyEvents(verb, limit))
         return found
 
     def _count_tables(self) -> int:
@@ -189,7 +189,7 @@ def _check_all(before: Mapping[Any, str], after: Mapping[Any, ExecutionStatus]) 
             check_transition(old, after[pk])
         except IllegalTransition as error:
             error.add_note(f"Of the row {pk}.")
-            raise Refused(error) from None
+            raise RefusedBeforeWrite(error) from None
 
 
 def _times_to_update(times: "StatusTimes | None", status: ExecutionStatus, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -198,7 +198,7 @@ def _times_to_update(times: "StatusTimes | None", status: ExecutionStatus, given
 
 
 def _set_times(
-    objs: Mapping[Any, "Recorded"],
+    objs: Mapping[Any, "SignallingModel"],
     times: "StatusTimes",
     statuses: Mapping[Any, ExecutionStatus],
     present: Mapping[Any, Mapping[str, Any]],

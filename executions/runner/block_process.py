@@ -35,7 +35,7 @@ class Outcome:
     cpu_seconds: float = 0.0
 
 
-class Worker:
+class BlockProcess:
     """The parent's end. `run` is for one thread at a time, `kill` for any."""
 
     def __init__(self, block_modules: tuple[str, ...], start_timeout: float) -> None:

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from executions.runner.block_process import Outcome, Worker
+from executions.runner.block_process import BlockProcess, Outcome
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class Task:
     on_start: Callable[[], None]
     on_end: Callable[[Outcome], None]
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _worker: Worker | None = None
+    _worker: BlockProcess | None = None
     _is_abandoned: bool = False
 
     def abandon(self) -> None:
@@ -40,7 +40,7 @@ class Task:
             if self._worker is not None:
                 self._worker.kill()
 
-    def run_in(self, worker: Worker) -> None:
+    def run_in(self, worker: BlockProcess) -> None:
         with self._lock:
             if self._is_abandoned:
                 return
@@ -56,7 +56,7 @@ class Task:
         self.on_end(outcome)
 
 
-class Workers:
+class ProcessPool:
     """A pool of `count` processes, each kept by a thread. More tasks than that wait in the order they came in."""
 
     def __init__(self, count: int, *, block_modules: tuple[str, ...], start_timeout: float) -> None:
@@ -64,7 +64,7 @@ class Workers:
         self._threads = ThreadPoolExecutor(count, thread_name_prefix="executions-worker")
         self._own = threading.local()  # .worker: the process of this thread
         self._lock = threading.Lock()
-        self._workers: set[Worker] = set()
+        self._workers: set[BlockProcess] = set()
         self._is_closed = False
         atexit.register(self.close)
 
@@ -95,9 +95,9 @@ class Workers:
             logger.exception("A worker of the embedded runner failed.")
             task.end(Outcome(error="The embedded runner failed; its log says why."))
 
-    def _replace(self, old: Worker | None) -> Worker | None:
+    def _replace(self, old: BlockProcess | None) -> BlockProcess | None:
         """A new process; None if the pool was closed meanwhile."""
-        worker = Worker(self._block_modules, self._start_timeout)
+        worker = BlockProcess(self._block_modules, self._start_timeout)
         with self._lock:
             self._workers = (self._workers - {old}) | {worker}
             if self._is_closed:

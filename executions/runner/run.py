@@ -31,9 +31,9 @@ from executions.graphs import GraphDefinition, Node
 from executions.leases import give_back, is_own, lock_own
 from executions.models import GraphExecution, NodeExecution
 from executions.runner.block_process import Outcome
-from executions.runner.process_pool import Task, Workers
+from executions.runner.process_pool import ProcessPool, Task
 from executions.runner.run_stats import RunStats
-from executions.runner.schedule import Topology
+from executions.runner.schedule import Schedule
 from executions.services import NodeReport, finish_execution, report_all, report_node
 from executions.statuses import ExecutionStatus, IllegalTransition
 from executions.validation import sentences
@@ -51,14 +51,14 @@ class NoLongerOurs(Exception):  # noqa: N818 - it names what happened
 class Run:
     """A claimed execution. `go` is called once, in a thread of its own; `check` and `stop` from any thread."""
 
-    def __init__(self, execution: GraphExecution, workers: Workers) -> None:
+    def __init__(self, execution: GraphExecution, workers: ProcessPool) -> None:
         self.execution = execution
         self.owner = execution.runner
         self._workers = workers
         self._mailbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._tasks: dict[str, Task] = {}  # node id → what a worker does, or will do
         self._stats = RunStats()
-        self._topology: Topology
+        self._topology: Schedule
         self._earlier: dict[str, dict[str, Any]] = {}  # node id → outputs, of a run that goes on after a review
 
     def check(self) -> None:
@@ -91,7 +91,7 @@ class Run:
         unknown = self.execution.inputs.keys() - run_fields(definition).keys()
         if unknown:
             return self._finish_with(f"No node of the graph takes the input {', '.join(map(repr, sorted(unknown)))}.")
-        self._topology = Topology(definition)
+        self._topology = Schedule(definition)
         self._earlier = self._record(self._completed_before)
         self._start_ready()
         while self._tasks:

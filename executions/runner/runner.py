@@ -26,7 +26,7 @@ from executions.blocks import registry
 from executions.conf import limits
 from executions.events import GraphExecutionEvent
 from executions.leases import claim_next, fail_expired, renew
-from executions.runner.process_pool import Workers
+from executions.runner.process_pool import ProcessPool
 from executions.runner.run import Run
 from executions.signals import graph_execution_changed
 from executions.statuses import ExecutionStatus
@@ -38,7 +38,7 @@ class EmbeddedRunner:
     """Can be started once. Several may work on one database, in one process or many."""
 
     def __init__(self) -> None:
-        self._workers = Workers(
+        self._workers = ProcessPool(
             limits.WORKERS, block_modules=tuple(limits.BLOCK_MODULES), start_timeout=limits.WORKER_START_TIMEOUT
         )
         self._threads = ThreadPoolExecutor(limits.RUNS, thread_name_prefix="executions-run")

@@ -14,7 +14,7 @@ from executions.blocks.registry import Block, BlockError, Outputs
 from executions.graphs import GraphDefinition, Link, Node
 
 
-class Topology:
+class Schedule:
     """The course of one run through a graph: `ready`, then `completed` or `failed` for each of those, and so on until
     nothing is ready any more."""
 

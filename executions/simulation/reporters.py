@@ -16,7 +16,7 @@ from executions.services import (
     terminate_execution,
 )
 from executions.simulation.fixtures import RUNNER
-from executions.simulation.worker_client import Refused, WorkerClient
+from executions.simulation.worker_client import RequestRefused, WorkerClient
 from executions.statuses import IllegalTransition
 
 
@@ -100,7 +100,7 @@ class HttpReporter:
         # Without a key: a report that comes twice changes nothing.
         try:
             self._client.post(path, data)
-        except Refused as refusal:
+        except RequestRefused as refusal:
             if refusal.status in (404, 409):
                 raise Gone from refusal
             raise

@@ -29,7 +29,7 @@ class Unusable(Exception):  # noqa: N818 - it is about the server
     """There is no working with this server; the text says why, and what to do about it."""
 
 
-class Refused(Exception):  # noqa: N818 - it is an answer
+class RequestRefused(Exception):  # noqa: N818 - it is an answer
     """The server understood, and does not do it."""
 
     def __init__(self, status: int, code: str, message: str, path: str | None, hint: str | None) -> None:
@@ -68,7 +68,7 @@ class WorkerClient:
 
     def post(self, path: str, data: Any, *, key: str = "") -> Any:
         """What the server answers to `data` below `/api/worker/`. What gets no answer is sent again, so what must not
-        happen twice needs a `key`. Raises Refused, and Unusable when the server stays away."""
+        happen twice needs a `key`. Raises RequestRefused, and Unusable when the server stays away."""
         headers = {"Idempotency-Key": key} if key else {}
         return self._read(self._send("POST", path, json.dumps(data).encode(), headers, pauses=_PAUSES))
 
@@ -126,4 +126,4 @@ class WorkerClient:
                 f"{self.url} refuses the token: it is unknown, expired or revoked. "
                 "Make a new one with `manage.py tokens create NAME`."
             )
-        raise Refused(answer.status, data["code"], data["message"], data.get("path"), data.get("hint"))
+        raise RequestRefused(answer.status, data["code"], data["message"], data.get("path"), data.get("hint"))

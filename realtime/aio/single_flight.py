@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class SharedRead(Generic[T]):
+class SingleFlight(Generic[T]):
     """`await read()` gives what `work` gives, and raises what it raises. Work for which nobody waits any more is
     cancelled."""
 
@@ -59,16 +59,16 @@ class SharedRead(Generic[T]):
             self._now = None
 
 
-class SharedReads(Generic[T]):
-    """A SharedRead for each question, while somebody asks it. Loops share nothing."""
+class SingleFlightGroup(Generic[T]):
+    """A SingleFlight for each question, while somebody asks it. Loops share nothing."""
 
     def __init__(self) -> None:
-        self._reads: dict[Hashable, SharedRead[T]] = {}
+        self._reads: dict[Hashable, SingleFlight[T]] = {}
 
     async def read(self, question: Hashable, work: Callable[[], Awaitable[T]]) -> T:
         """What `work` gives, or that of another one who asks the same."""
         key = asyncio.get_running_loop(), question
-        shared = self._reads.setdefault(key, SharedRead(work))
+        shared = self._reads.setdefault(key, SingleFlight(work))
         try:
             return await shared.read()
         finally:

@@ -17,7 +17,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, parse_cookie
 from django.http.request import split_domain_port, validate_host
 
-from realtime.aio.single_flight import SharedReads
+from realtime.aio.single_flight import SingleFlightGroup
 from realtime.auth.jwt import BadToken, NoSubject, read_token
 from realtime.conf import limits
 from realtime.db import in_thread
@@ -27,7 +27,7 @@ Scope = dict[str, Any]
 SUBPROTOCOL = "bearer"
 
 
-class Refused(Exception):  # noqa: N818
+class CredentialsRefused(Exception):  # noqa: N818
     """Credentials that are refused after accepting, so that a browser can read the code."""
 
     def __init__(self, code: CloseCode, text: str) -> None:
@@ -46,7 +46,7 @@ class Credentials(NamedTuple):
     session_key: str | None
 
 
-_reads: SharedReads[Any] = SharedReads()
+_reads: SingleFlightGroup[Any] = SingleFlightGroup()
 
 
 def offers_bearer(scope: Scope) -> bool:
@@ -55,8 +55,9 @@ def offers_bearer(scope: Scope) -> bool:
 
 
 async def authenticate(scope: Scope) -> Any:
-    """The active user who is connecting. Raises Refused or ForeignOrigin. Reads the database, in a thread; who comes at
-    about the same time with the same credentials, as all tabs of a browser do after a restart, shares the reading."""
+    """The active user who is connecting. Raises CredentialsRefused or ForeignOrigin. Reads the database, in a thread;
+    who comes at about the same time with the same credentials, as all tabs of a browser do after a restart, shares the
+    reading."""
     if "user" in scope:
         return await in_thread(_active, scope["user"])  # which may be lazy
     credentials = _credentials(scope)
@@ -65,7 +66,7 @@ async def authenticate(scope: Scope) -> Any:
 
 def _active(user: Any) -> Any:
     if user is None or not user.is_authenticated or not user.is_active:
-        raise Refused(CloseCode.NO_CREDENTIALS, "Authentication required")
+        raise CredentialsRefused(CloseCode.NO_CREDENTIALS, "Authentication required")
     return user
 
 
@@ -96,22 +97,22 @@ def _user_of(credentials: Credentials) -> Any:
         return _user_of_token(credentials.token)
     if credentials.session_key is not None:
         return _user_of_session(credentials.session_key)
-    raise Refused(CloseCode.NO_CREDENTIALS, "Authentication required")
+    raise CredentialsRefused(CloseCode.NO_CREDENTIALS, "Authentication required")
 
 
 def _user_of_token(token: str) -> Any:
     try:
         user_id = read_token(token)
     except BadToken:
-        raise Refused(CloseCode.BAD_TOKEN, "Invalid or expired token") from None
+        raise CredentialsRefused(CloseCode.BAD_TOKEN, "Invalid or expired token") from None
     except NoSubject:
-        raise Refused(CloseCode.UNKNOWN_USER, "The token names no user") from None
+        raise CredentialsRefused(CloseCode.UNKNOWN_USER, "The token names no user") from None
     try:
         user = get_user_model()._default_manager.get(pk=user_id)
     except (get_user_model().DoesNotExist, ValueError, OverflowError, ValidationError):
-        raise Refused(CloseCode.UNKNOWN_USER, "The token names no user") from None
+        raise CredentialsRefused(CloseCode.UNKNOWN_USER, "The token names no user") from None
     if not user.is_active:
-        raise Refused(CloseCode.BAD_TOKEN, "Invalid or expired token")
+        raise CredentialsRefused(CloseCode.BAD_TOKEN, "Invalid or expired token")
     return user
 
 

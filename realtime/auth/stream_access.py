@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from django.utils.module_loading import import_string
 
 from realtime import streams
-from realtime.aio.single_flight import SharedReads
+from realtime.aio.single_flight import SingleFlightGroup
 from realtime.conf import limits
 from realtime.db import in_thread
 from realtime.wire.requests import (
@@ -29,7 +29,7 @@ from realtime.wire.requests import (
 S = TypeVar("S", bound=Subscribe)
 
 _WISHES = set(Subscribe.model_fields)  # of a subscribe, whatever it means
-_reads: SharedReads[str | None] = SharedReads()
+_reads: SingleFlightGroup[str | None] = SingleFlightGroup()
 _functions: dict[type[Subscribe], Callable[[Any, Any], str | None]] = {}
 
 

@@ -23,8 +23,8 @@ from executions.api.schemas import ExecutionFull, full
 from realtime import streams
 from realtime.http.stream_events import After, Epoch, EventPage, stream_page
 from realtime.log import store
-from realtime.log.consistent_read import one_moment
-from realtime.publishing.after_commit import open_stream
+from realtime.log.consistent_read import consistent_read
+from realtime.publishing.after_commit import numbered_head
 
 router = Router(tags=["events"])
 
@@ -56,10 +56,10 @@ def read_execution(
     if found is None:
         raise not_found("Execution")
     key = streams.graph_exec(str(found.user_id), str(found.pk))
-    open_stream(key)  # numbers what waits, so that the head is near; it makes the stream, which a reader could not
-    with one_moment():
+    numbered_head(key)  # numbers what waits, so that the head is near; it makes the stream, which a reader could not
+    with consistent_read():
         execution = find_execution(request.auth, execution_id)  # type: ignore[attr-defined]
-        stream, _ = store.look_up(key)
+        stream, _ = store.read_head(key)
         if execution is None or stream is None:  # deleted since
             raise not_found("Execution")
         state = full(execution)

@@ -29,8 +29,8 @@ from executions.events import (
     UserDeleted,
 )
 from realtime import streams
-from realtime.log.types import END, Entry, Place
-from realtime.publishing.recording import as_json, publish_entries
+from realtime.log.types import END, EventDraft, StreamRef
+from realtime.publishing.recording import as_json, record_events
 from realtime.wire.methods import WSMethod
 
 
@@ -53,7 +53,7 @@ def connect() -> None:
 
 def publish_reports(events: Sequence[GraphExecutionEvent | NodeExecutionEvent], **kwargs: Any) -> None:
     """All at once, and in the order of the reports: an execution's stream has events of both models."""
-    publish_entries(
+    record_events(
         [
             entry
             for event in events
@@ -66,7 +66,7 @@ def publish_reports(events: Sequence[GraphExecutionEvent | NodeExecutionEvent], 
     )
 
 
-def _connect(signal: Signal, entries_of: Callable[[Any], list[Entry]]) -> None:
+def _connect(signal: Signal, entries_of: Callable[[Any], list[EventDraft]]) -> None:
     def publish_changes(
         sender: type,
         event: Any = None,
@@ -79,61 +79,61 @@ def _connect(signal: Signal, entries_of: Callable[[Any], list[Entry]]) -> None:
             return  # `publish_reports` has done so
         changes = [event] if event is not None else events
         entries = [entry for change in changes for entry in entries_of(change)]
-        publish_entries(entries, commits_next=commits_next and len(signal.receivers) == 1)
+        record_events(entries, commits_next=commits_next and len(signal.receivers) == 1)
 
     signal.connect(publish_changes, weak=False, dispatch_uid=entries_of.__name__)
 
 
-def on_graph_execution_changed(event: GraphExecutionEvent) -> list[Entry]:
-    execution = Place(streams.graph_exec(event.user_id, event.id), "graph")
-    graph = Place(streams.graph_execs(event.user_id, event.graph_id), event.id)
-    return [Entry(WSMethod.GRAPH_EXECUTION_EVENT, as_json(event), (execution, graph))]
+def on_graph_execution_changed(event: GraphExecutionEvent) -> list[EventDraft]:
+    execution = StreamRef(streams.graph_exec(event.user_id, event.id), "graph")
+    graph = StreamRef(streams.graph_execs(event.user_id, event.graph_id), event.id)
+    return [EventDraft(WSMethod.GRAPH_EXECUTION_EVENT, as_json(event), (execution, graph))]
 
 
-def on_graph_execution_deleted(event: GraphExecutionDeleted) -> list[Entry]:
-    graph = Place(streams.graph_execs(event.user_id, event.graph_id), event.id)
+def on_graph_execution_deleted(event: GraphExecutionDeleted) -> list[EventDraft]:
+    graph = StreamRef(streams.graph_execs(event.user_id, event.graph_id), event.id)
     return [
         _end(streams.graph_exec(event.user_id, event.id)),
-        Entry(WSMethod.EXECUTION_DELETED, as_json({"graph_exec_id": event.id}), (graph,)),
+        EventDraft(WSMethod.EXECUTION_DELETED, as_json({"graph_exec_id": event.id}), (graph,)),
     ]
 
 
-def on_node_execution_changed(event: NodeExecutionEvent) -> list[Entry]:
-    execution = Place(streams.graph_exec(event.user_id, event.graph_exec_id), event.node_exec_id)
-    return [Entry(WSMethod.NODE_EXECUTION_EVENT, as_json(event), (execution,))]
+def on_node_execution_changed(event: NodeExecutionEvent) -> list[EventDraft]:
+    execution = StreamRef(streams.graph_exec(event.user_id, event.graph_exec_id), event.node_exec_id)
+    return [EventDraft(WSMethod.NODE_EXECUTION_EVENT, as_json(event), (execution,))]
 
 
-def on_node_execution_deleted(event: NodeExecutionDeleted) -> list[Entry]:
-    execution = Place(streams.graph_exec(event.user_id, event.graph_exec_id), event.node_exec_id)
+def on_node_execution_deleted(event: NodeExecutionDeleted) -> list[EventDraft]:
+    execution = StreamRef(streams.graph_exec(event.user_id, event.graph_exec_id), event.node_exec_id)
     data = {"graph_exec_id": event.graph_exec_id, "node_exec_id": event.node_exec_id}
-    return [Entry(WSMethod.NODE_EXECUTION_DELETED, as_json(data), (execution,))]
+    return [EventDraft(WSMethod.NODE_EXECUTION_DELETED, as_json(data), (execution,))]
 
 
-def on_notification_created(event: NotificationEvent) -> list[Entry]:
-    return [Entry(WSMethod.NOTIFICATION, as_json(event.payload), (_notification(event.user_id, event.id),))]
+def on_notification_created(event: NotificationEvent) -> list[EventDraft]:
+    return [EventDraft(WSMethod.NOTIFICATION, as_json(event.payload), (_notification(event.user_id, event.id),))]
 
 
-def on_notification_read(event: NotificationRead) -> list[Entry]:
+def on_notification_read(event: NotificationRead) -> list[EventDraft]:
     data = {"ids": [event.id], "read": event.read}
-    return [Entry(WSMethod.NOTIFICATION_READ, as_json(data), (_notification(event.user_id, event.id),))]
+    return [EventDraft(WSMethod.NOTIFICATION_READ, as_json(data), (_notification(event.user_id, event.id),))]
 
 
-def on_notification_deleted(event: NotificationDeleted) -> list[Entry]:
+def on_notification_deleted(event: NotificationDeleted) -> list[EventDraft]:
     data = {"ids": [event.id]}
-    return [Entry(WSMethod.NOTIFICATION_DELETED, as_json(data), (_notification(event.user_id, event.id),))]
+    return [EventDraft(WSMethod.NOTIFICATION_DELETED, as_json(data), (_notification(event.user_id, event.id),))]
 
 
-def on_graph_deleted(event: GraphDeleted) -> list[Entry]:
+def on_graph_deleted(event: GraphDeleted) -> list[EventDraft]:
     return [_end(streams.graph_execs(event.user_id, event.id))]
 
 
-def on_user_deleted(event: UserDeleted) -> list[Entry]:
+def on_user_deleted(event: UserDeleted) -> list[EventDraft]:
     return [_end(streams.notifications(event.id))]
 
 
-def _notification(user_id: str, id: str) -> Place:
-    return Place(streams.notifications(user_id), id)
+def _notification(user_id: str, id: str) -> StreamRef:
+    return StreamRef(streams.notifications(user_id), id)
 
 
-def _end(key: str) -> Entry:
-    return Entry(END, "null", (Place(key, ""),))
+def _end(key: str) -> EventDraft:
+    return EventDraft(END, "null", (StreamRef(key, ""),))

@@ -10,7 +10,7 @@ from realtime.aio.latch import Latch
 R = TypeVar("R")
 
 
-class Pending(Generic[R]):
+class RequestQueue(Generic[R]):
     """`answer` answers one request; it raises nothing. At most `most` wait."""
 
     def __init__(self, answer: Callable[[R], Awaitable[None]], *, most: int) -> None:

@@ -19,7 +19,7 @@ from autobahn.exception import Disconnected
 
 from realtime.aio.eager import begin, between_tasks
 from realtime.aio.latch import Latch
-from realtime.asgi_extension import Outlet
+from realtime.asgi_extension import DirectSender
 from realtime.conf import limits
 from realtime.metrics import count
 from realtime.subscription.subscription import SocketSubscription
@@ -33,18 +33,18 @@ GOODBYE_TIMEOUT = 5.0  # seconds in which a consumer learns that its connection 
 
 
 class Writer:
-    """`send` is the server's, as ASGI has it; `outlet`, where there is one, is its cheaper way; `fill` reads for a
-    subscription; `on_failure` is told, at most once, why the socket cannot be sent to any more."""
+    """`send` is the server's, as ASGI has it; `direct_sender`, where there is one, is its cheaper way; `fill` reads
+    for a subscription; `on_failure` is told, at most once, why the socket cannot be sent to any more."""
 
     __slots__ = (
         "_answers",
         "_context",
+        "_direct_sender",
         "_fill",
         "_idle",
         "_is_idle",
         "_is_over",
         "_on_failure",
-        "_outlet",
         "_pongs",
         "_queued",
         "_reading",
@@ -60,11 +60,11 @@ class Writer:
         self,
         send: Send,
         fill: Callable[[SocketSubscription], Coroutine[Any, Any, None]],
-        outlet: Outlet | None = None,
+        direct_sender: DirectSender | None = None,
         *,
         on_failure: Callable[[Exception], None],
     ) -> None:
-        self._send, self._fill, self._outlet = send, fill, outlet
+        self._send, self._fill, self._direct_sender = send, fill, direct_sender
         self._on_failure: Callable[[Exception], None] | None = on_failure
         # Lists, which are short: every socket has these, and an empty deque takes 760 bytes.
         self._pongs: list[str] = []
@@ -149,13 +149,13 @@ class Writer:
         """Sends it if nothing is before it, and returns whether that was so."""
         if not self._is_idle:
             return False
-        if self._outlet is None:
+        if self._direct_sender is None:
             self._begin(frame)
             if self._is_idle and (self._pongs or self._answers or self._ready):  # `send` has brought it
                 self._go_on()
             return True
         try:
-            if not self._outlet.send(frame):
+            if not self._direct_sender.send(frame):
                 self._sending = self._send(_message(frame))
                 self._wake()
         except (Exception, asyncio.CancelledError) as error:  # the task's own end, not that of who brought the frame
@@ -175,14 +175,14 @@ class Writer:
 
     def hold(self) -> None:
         """What is sent from now on may go out together, at the next `release`."""
-        if self._outlet:
-            self._outlet.hold()
+        if self._direct_sender:
+            self._direct_sender.hold()
 
     def release(self) -> None:
         """Sends what was held back."""
-        if self._outlet:
+        if self._direct_sender:
             try:
-                self._outlet.release()
+                self._direct_sender.release()
             except Exception as error:  # not that of who brought the frames
                 self._fail(error)
 
@@ -200,7 +200,7 @@ class Writer:
         if not self._is_idle:
             return
         self.hold()
-        send: Callable[[str], object] = self._begin if self._outlet is None else self.send_now
+        send: Callable[[str], object] = self._begin if self._direct_sender is None else self.send_now
         try:
             with between_tasks():
                 while self._is_idle and (frame := self._next_frame()) is not None:

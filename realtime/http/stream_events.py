@@ -9,7 +9,7 @@ from pydantic_core import to_json
 
 from realtime.http.problem import HttpProblem
 from realtime.log import replay
-from realtime.publishing.after_commit import open_stream
+from realtime.publishing.after_commit import numbered_head
 from realtime.subscription.start_position import FromCursor, beginning
 from realtime.wire.requests import Replay, Subscribe
 
@@ -49,7 +49,7 @@ class EventPage(Schema):
 def stream_page(key: str, after: int, epoch: str | None) -> HttpResponse:
     """The events of the stream with this key that follow `after`, as a EventPage. Raises HttpProblem: 409 where they
     cannot be complete."""
-    page = replay.read_after(open_stream(key).id, after)
+    page = replay.read_after(numbered_head(key).id, after)
     if page is None:
         raise HttpProblem(404, "not_found", "Stream not found", hint="Check the id, and whose it is.")
     wish = Subscribe(after=after, epoch=epoch, replay=Replay.ALL)

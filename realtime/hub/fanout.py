@@ -14,7 +14,7 @@ from realtime.subscription.subscription import Sender, SocketSubscription
 from realtime.wire.event import Event
 
 
-class Audience:
+class Fanout:
     """`hand_on` is the stream's; whatever else is done with a subscription once it has started, is done with those of
     `each`, or after `discard`."""
 

@@ -23,7 +23,7 @@ _FIRST_RETRY, _LAST_RETRY = 0.1, 5.0  # seconds between attempts
 _CANCELLATIONS = 20  # of a task, since a layer may swallow one: the core Redis layer now and then does
 
 
-class GroupMemberships:
+class GroupMembership:
     """Joins and leaves groups for one event loop, and hands on each message that arrives."""
 
     def __init__(self, on_message: Callable[[dict[str, Any]], None]) -> None:

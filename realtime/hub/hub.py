@@ -10,13 +10,13 @@ from typing import Any, ClassVar
 
 from realtime import streams
 from realtime.db import in_thread
-from realtime.hub.group_membership import GroupMemberships
-from realtime.hub.page_cache import Pages
-from realtime.hub.watched_stream import LiveStream
-from realtime.log.types import OpenStream
+from realtime.hub.group_membership import GroupMembership
+from realtime.hub.page_cache import PageCache
+from realtime.hub.watched_stream import WatchedStream
+from realtime.log.types import StreamPosition
 from realtime.metrics import count
 from realtime.publishing import announcer
-from realtime.publishing.after_commit import open_stream
+from realtime.publishing.after_commit import numbered_head
 from realtime.subscription.subscription import SocketSubscription
 from realtime.wire.event import Event
 
@@ -26,9 +26,9 @@ class Hub:
 
     def __init__(self) -> None:
         self.sockets = 0
-        self.streams: dict[str, LiveStream] = {}
-        self.pages = Pages()
-        self.groups = GroupMemberships(self._on_message)
+        self.streams: dict[str, WatchedStream] = {}
+        self.pages = PageCache()
+        self.groups = GroupMembership(self._on_message)
         self.sweeping: asyncio.Task[None] | None = None  # the registry starts it
 
     def start(self) -> None:
@@ -44,20 +44,20 @@ class Hub:
 
     # What the sockets want
 
-    async def subscribe(self, subscription: SocketSubscription) -> OpenStream:
+    async def subscribe(self, subscription: SocketSubscription) -> StreamPosition:
         """Registers the subscription, joins the stream's group, and only then reads where the stream stands. The caller
         starts the subscription from there. Raises what the database raises."""
         live = self.streams.get(subscription.key)
         if live is None:
-            live = self.streams[subscription.key] = LiveStream(subscription.key, self.pages)
+            live = self.streams[subscription.key] = WatchedStream(subscription.key, self.pages)
         live.subscriptions.add(subscription)
         try:
             await self.groups.join(streams.group(live.key))
-            stream = await live.look_up()
+            stream = await live.read_head()
         except BaseException:
             await self.unsubscribe(subscription)
             raise
-        live.opened(stream)
+        live.on_head(stream)
         return stream
 
     async def unsubscribe(self, subscription: SocketSubscription) -> None:
@@ -72,7 +72,7 @@ class Hub:
             live.close()
             await self.groups.leave(streams.group(live.key))
 
-    def end(self, live: LiveStream) -> None:
+    def end(self, live: WatchedStream) -> None:
         """The stream is gone: every subscription is stopped and told. A user's notifications never end: who watches
         them goes on with those to come."""
         if self.streams.get(live.key) is not live:
@@ -87,17 +87,17 @@ class Hub:
             subscription.on_end(subscription)
         self.groups.leave_soon(streams.group(live.key))
 
-    async def look_again(self, key: str) -> OpenStream:
+    async def reread_head(self, key: str) -> StreamPosition:
         """Where the stream stands now; if another history has begun, its subscriptions hear of it, too."""
         live = self.streams.get(key)
         if live is None:
-            return await in_thread(open_stream, key)
-        stream = await live.look_up()
+            return await in_thread(numbered_head, key)
+        stream = await live.read_head()
         if self.streams.get(key) is live:
-            live.opened(stream)
+            live.on_head(stream)
         return stream
 
-    def is_current(self, key: str, stream: OpenStream) -> bool:
+    def is_current(self, key: str, stream: StreamPosition) -> bool:
         """Whether `stream` is still the history of this key."""
         live = self.streams.get(key)
         return live is None or live.is_current(stream)
@@ -121,7 +121,7 @@ class Hub:
         else:
             count("layer_messages_unknown")
 
-    def _on_events(self, live: LiveStream, message: dict[str, Any]) -> None:
+    def _on_events(self, live: WatchedStream, message: dict[str, Any]) -> None:
         try:
             announcement = _read(message, live.channel)
         except (KeyError, TypeError, ValueError):
@@ -129,10 +129,10 @@ class Hub:
         else:
             live.receive(*announcement)
 
-    def _on_end(self, live: LiveStream, message: dict[str, Any]) -> None:
+    def _on_end(self, live: WatchedStream, message: dict[str, Any]) -> None:
         self.end(live)
 
-    _handlers: ClassVar[dict[str, Callable[["Hub", LiveStream, dict[str, Any]], None]]] = {
+    _handlers: ClassVar[dict[str, Callable[["Hub", WatchedStream, dict[str, Any]], None]]] = {
         **dict.fromkeys(announcer.EVENT_TYPES, _on_events),
         announcer.ENDED: _on_end,
     }

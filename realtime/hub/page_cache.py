@@ -27,7 +27,7 @@ class CachedPage(NamedTuple):
         return index < len(self.events) and self.events[index].seq == seq
 
 
-class Pages:
+class PageCache:
     """The pages that were read a moment ago, within PAGE_CACHE_BYTES, and the reads under way. The sweep clears it, so
     nothing in it is older than SWEEP_INTERVAL."""
 

@@ -17,7 +17,7 @@ E = TypeVar("E", bound=HasSeq)
 _MOST_AHEAD = 1_000  # events kept while their predecessors are missing; what is dropped is read from the log
 
 
-class Ordering(Generic[E]):
+class ReorderBuffer(Generic[E]):
     """`position` is the number of the last event that was handed on, `known` the highest one heard of."""
 
     def __init__(self, position: int) -> None:

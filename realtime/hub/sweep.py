@@ -9,9 +9,9 @@ from realtime.conf import limits
 from realtime.db import in_thread
 from realtime.hub.hub import Hub
 from realtime.log import store
-from realtime.log.types import OpenStream
+from realtime.log.types import StreamPosition
 from realtime.metrics import count
-from realtime.publishing.after_commit import settle
+from realtime.publishing.after_commit import number_and_announce
 
 logger = logging.getLogger(__name__)
 
@@ -49,11 +49,11 @@ async def sweep(hub: Hub) -> None:
         await asyncio.sleep(limits.SWEEP_GRACE)
         for live, head in ahead:
             if head > live.ordering.position:
-                count("heads_mended")
+                count("heads_repaired")
                 live.mend(head)
 
 
-def _look(stream_ids: Sequence[int]) -> list[OpenStream]:
+def _look(stream_ids: Sequence[int]) -> list[StreamPosition]:
     """The streams as they stand, with all that is numbered: in one turn of a thread, and by one connection."""
     _settle_unnumbered()
     return store.heads(stream_ids) if stream_ids else []
@@ -67,7 +67,7 @@ def _settle_unnumbered() -> None:
         return
     for key in keys:
         try:
-            settle([key])
+            number_and_announce([key])
         except Exception:
             count("numbering_failed")
             logger.exception("The events of %s stay unnumbered; the next sweep tries again", key)

@@ -5,17 +5,17 @@ import logging
 from collections.abc import Sequence
 
 from realtime import streams
-from realtime.aio.single_flight import SharedRead
+from realtime.aio.single_flight import SingleFlight
 from realtime.aio.tasks import detached
 from realtime.conf import limits
 from realtime.db import in_thread
-from realtime.hub.fanout import Audience
-from realtime.hub.page_cache import Pages
-from realtime.hub.reorder_buffer import Ordering
+from realtime.hub.fanout import Fanout
+from realtime.hub.page_cache import PageCache
+from realtime.hub.reorder_buffer import ReorderBuffer
 from realtime.log.replay import newest_by_entity
-from realtime.log.types import OpenStream
+from realtime.log.types import StreamPosition
 from realtime.metrics import count
-from realtime.publishing.after_commit import open_stream
+from realtime.publishing.after_commit import numbered_head
 from realtime.subscription.state import After, Anew, Each
 from realtime.subscription.subscription import SocketSubscription
 from realtime.wire.event import Event
@@ -24,25 +24,25 @@ from realtime.wire.frames import answer_frame
 logger = logging.getLogger(__name__)
 
 
-class LiveStream:
+class WatchedStream:
     """Made with the first local subscription, closed with the last."""
 
-    def __init__(self, key: str, pages: Pages) -> None:
+    def __init__(self, key: str, pages: PageCache) -> None:
         self.key = key
         self.channel = None if streams.is_notifications(key) else key
-        self.subscriptions = Audience()
-        self.stream: OpenStream | None = None  # as it stood when it was opened; id and epoch are used
-        self.ordering: Ordering[Event] = Ordering(0)
+        self.subscriptions = Fanout()
+        self.stream: StreamPosition | None = None  # as it stood when it was opened; id and epoch are used
+        self.ordering: ReorderBuffer[Event] = ReorderBuffer(0)
         self._pages = pages
-        self._head = SharedRead(lambda: in_thread(open_stream, key))
+        self._head = SingleFlight(lambda: in_thread(numbered_head, key))
         self._mending: asyncio.Task[None] | None = None
         self._restarting: asyncio.Task[None] | None = None
 
-    async def look_up(self) -> OpenStream:
+    async def read_head(self) -> StreamPosition:
         """Where the stream stands in the log; it is made if need be. Raises what the database raises."""
         return await self._head.read()
 
-    def opened(self, stream: OpenStream) -> None:
+    def on_head(self, stream: StreamPosition) -> None:
         """The log says where the stream stands."""
         if self.stream is None:
             self.stream = stream
@@ -56,7 +56,7 @@ class LiveStream:
             self.ordering.hear_of(stream.head)
         self._mend_soon()
 
-    def is_current(self, stream: OpenStream) -> bool:
+    def is_current(self, stream: StreamPosition) -> bool:
         """Whether `stream`, as it was read a moment ago, is of the history that is being handed on."""
         if self.stream is None:
             return True
@@ -108,7 +108,7 @@ class LiveStream:
                 if page is None or page.epoch != self.stream.epoch:
                     self.restart()
                 elif page.holds(self.ordering.position + 1):
-                    count("gaps_mended")
+                    count("gaps_filled")
                     self.subscriptions.hand_on(self.ordering.receive(page.events))
                     continue
                 elif self.ordering.position > position:
@@ -156,13 +156,13 @@ class LiveStream:
 
     async def _restart(self) -> None:
         try:
-            stream = await self.look_up()
+            stream = await self.read_head()
         except Exception as error:
             count("errors")
             logger.warning("%s could not be started again (%r); the sweep tries again", self.key, error)
             return
         former, self.stream = self.stream or stream, stream
-        self.ordering = Ordering(stream.head)
+        self.ordering = ReorderBuffer(stream.head)
         for subscription in self.subscriptions.each():
             if subscription.is_started:
                 subscription.lose_history(self._last_heard(subscription.heard, former, stream))
@@ -172,8 +172,8 @@ class LiveStream:
     async def _send_snapshot(self, subscription: SocketSubscription) -> None:
         """Starts an open subscription again with the newest event of each entity. Where that fails, or the history has
         changed once more, it stays lost, and asks again."""
-        stream = await self.look_up()
-        self.opened(stream)
+        stream = await self.read_head()
+        self.on_head(stream)
         after = 0 if subscription.numbered else min(subscription.heard, stream.head)
         seqs, truncated = await in_thread(
             newest_by_entity, stream.id, after=after, head=stream.head, limit=subscription.snapshot_limit
@@ -185,7 +185,7 @@ class LiveStream:
             subscription.answer(snapshot_answer(subscription, stream, recovered=False, truncated=truncated))
         subscription.start_snapshot(seqs, stream.head)
 
-    def _last_heard(self, cursor: int, former: OpenStream, stream: OpenStream) -> int:
+    def _last_heard(self, cursor: int, former: StreamPosition, stream: StreamPosition) -> int:
         """Up to which number a client without numbers has had the events of `stream`. No notification is sent twice,
         since it would sound twice."""
         if stream.id != former.id:
@@ -196,7 +196,7 @@ class LiveStream:
 
 
 def snapshot_answer(
-    subscription: SocketSubscription, stream: OpenStream, *, recovered: bool, truncated: bool, id: str | None = None
+    subscription: SocketSubscription, stream: StreamPosition, *, recovered: bool, truncated: bool, id: str | None = None
 ) -> str:
     """The answer to a subscribe of a client that knows numbers."""
     data: dict[str, object] = {"epoch": stream.epoch, "head": stream.head, "recovered": recovered}

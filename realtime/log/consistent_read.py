@@ -9,7 +9,7 @@ from realtime.log.store import database
 
 
 @contextmanager
-def one_moment() -> Iterator[None]:
+def consistent_read() -> Iterator[None]:
     """All reads inside see the database as it was at the first of them, whatever is committed meanwhile; nothing is
     written. Inside a transaction that has begun already it is that one which says what is seen."""
     connection = connections[database()]

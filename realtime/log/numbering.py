@@ -23,7 +23,7 @@ from django.utils import timezone
 from realtime.conf import limits
 from realtime.log import store
 from realtime.log.store import database, lock, make
-from realtime.log.types import END, Entry, LogEvent, Numbered
+from realtime.log.types import END, EventDraft, LogEvent, Numbered
 from realtime.models import Stream, StreamEvent
 
 _MOST = 500  # events of a stream that one transaction numbers, and holds in memory
@@ -33,7 +33,7 @@ Row = tuple[str, str, int | None, str, str | None]
 """Key, epoch, and an event's number, method and data. A stream without new events has one row, without a number."""
 
 
-def insert(entries: Sequence[Entry], *, commits_next: bool) -> tuple[list[Numbered], set[str]]:
+def insert(entries: Sequence[EventDraft], *, commits_next: bool) -> tuple[list[Numbered], set[str]]:
     """Writes the entries in the current transaction, as `store.insert` does. Returns the numbers that they have got, to
     be announced after the commit, and the keys of the streams in which they wait for a pass.
 
@@ -44,12 +44,12 @@ def insert(entries: Sequence[Entry], *, commits_next: bool) -> tuple[list[Number
     if commits_next and len(entries) == 1 and entries[0].method != END and connections[using].vendor == "postgresql":
         return _insert_one(using, entries[0])
     store.insert(entries)
-    return [], {place.key for entry in entries for place in entry.places}
+    return [], {place.key for entry in entries for place in entry.refs}
 
 
-def _insert_one(using: str, entry: Entry) -> tuple[list[Numbered], set[str]]:
+def _insert_one(using: str, entry: EventDraft) -> tuple[list[Numbered], set[str]]:
     store.check(entry)
-    keys, entities = zip(*entry.places, strict=True)
+    keys, entities = zip(*entry.refs, strict=True)
     size = len(entry.data.encode())
     with connections[using].cursor() as cursor:
         cursor.execute(

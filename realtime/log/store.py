@@ -14,7 +14,7 @@ from django.db import connections, router
 from django.utils import timezone
 
 from realtime.conf import limits
-from realtime.log.types import END, Entry, EventTooLarge, OpenStream
+from realtime.log.types import END, EventDraft, EventTooLarge, StreamPosition
 from realtime.models import ENTITY_LENGTH, KEY_LENGTH, METHOD_LENGTH, Stream, StreamEvent
 
 
@@ -23,7 +23,7 @@ def database() -> str:
     return router.db_for_write(StreamEvent)
 
 
-def insert(entries: Sequence[Entry]) -> None:
+def insert(entries: Sequence[EventDraft]) -> None:
     """Writes the entries, unnumbered, in the current transaction. Takes no lock that another writer could want.
     Raises what `check` raises."""
     for entry in entries:
@@ -33,7 +33,7 @@ def insert(entries: Sequence[Entry]) -> None:
         chunk = entries[start : start + _ROWS]
         sizes = [len(entry.data.encode()) for entry in chunk]
         firsts = [
-            (*entry.places[0], entry.method, entry.data, None, size, now)
+            (*entry.refs[0], entry.method, entry.data, None, size, now)
             for entry, size in zip(chunk, sizes, strict=True)
         ]
         ids = _insert(using, firsts)
@@ -42,7 +42,7 @@ def insert(entries: Sequence[Entry]) -> None:
         others = [
             (*place, entry.method, None, id, size, now)
             for entry, size, id in zip(chunk, sizes, ids, strict=True)
-            for place in entry.places[1:]
+            for place in entry.refs[1:]
         ]
         for at in range(0, len(others), _ROWS):
             _insert(using, others[at : at + _ROWS])
@@ -67,19 +67,19 @@ def _insert(using: str, rows: Sequence[tuple[Any, ...]]) -> list[int]:
         return [id for (id,) in cursor.fetchall()]
 
 
-def check(entry: Entry) -> None:
+def check(entry: EventDraft) -> None:
     """Raises EventTooLarge, or ValueError for a key, entity or method that its column cannot hold."""
     size = len(entry.data.encode("utf-8", "surrogatepass"))
     if size > limits.MAX_EVENT_BYTES:
         raise EventTooLarge(
-            f"An event of {size:,} bytes ({entry.method} of {entry.places[0].entity}) is above "
+            f"An event of {size:,} bytes ({entry.method} of {entry.refs[0].entity}) is above "
             f"REALTIME['MAX_EVENT_BYTES'] ({limits.MAX_EVENT_BYTES:,}). Store what is large elsewhere and put a link "
             "into the outputs, or raise the limit."
         )
     for text, longest, shortest in (
         (entry.method, METHOD_LENGTH, 1),
-        *((key, KEY_LENGTH, 1) for key, _ in entry.places),
-        *((entity, ENTITY_LENGTH, 0) for _, entity in entry.places),
+        *((key, KEY_LENGTH, 1) for key, _ in entry.refs),
+        *((entity, ENTITY_LENGTH, 0) for _, entity in entry.refs),
     ):
         # SQLite would keep all of these, and PostgreSQL none.
         if not shortest <= len(text) <= longest or "\0" in text:
@@ -87,7 +87,7 @@ def check(entry: Entry) -> None:
                 f"{text[:80]!r} cannot be kept: a key has 1 to {KEY_LENGTH} characters, a method 1 to {METHOD_LENGTH}, "
                 f"an entity at most {ENTITY_LENGTH}, and none of them has U+0000."
             )
-    if len({key for key, _ in entry.places}) < len(entry.places):
+    if len({key for key, _ in entry.refs}) < len(entry.refs):
         raise ValueError("An event cannot stand twice in one stream.")
 
 
@@ -118,12 +118,12 @@ def ended(keys: Iterable[str]) -> list[str]:
     return list(markers.values_list("key", flat=True).distinct())
 
 
-def look_up(key: str) -> tuple[OpenStream | None, bool]:
+def read_head(key: str) -> tuple[StreamPosition | None, bool]:
     """The stream as it stands, None where it does not exist yet; and whether it has events without a number."""
     with connections[database()].cursor() as cursor:
         cursor.execute(_LOOK_UP, (key,))
         row = cursor.fetchone()
-    return (OpenStream(*row[:4]), bool(row[4])) if row else (None, True)
+    return (StreamPosition(*row[:4]), bool(row[4])) if row else (None, True)
 
 
 # By hand, as all that a socket waits for: to build such a query costs Django three times what the database takes.
@@ -134,7 +134,7 @@ _LOOK_UP = """
 """
 
 
-def heads(stream_ids: Sequence[int]) -> list[OpenStream]:
+def heads(stream_ids: Sequence[int]) -> list[StreamPosition]:
     """The streams with these ids, as they stand; one that is gone is missing. The ids go over as one parameter: for
     10,000 streams that costs a quarter of the CPU that as many placeholders cost."""
     using = database()
@@ -144,4 +144,4 @@ def heads(stream_ids: Sequence[int]) -> list[OpenStream]:
         where, ids = "id IN (SELECT value FROM json_each(%s))", str(list(stream_ids))  # type: ignore[assignment]
     with connections[using].cursor() as cursor:
         cursor.execute(f"SELECT id, epoch, head, floor FROM realtime_stream WHERE {where}", [ids])  # noqa: S608 - constants
-        return [OpenStream(*row) for row in cursor.fetchall()]
+        return [StreamPosition(*row) for row in cursor.fetchall()]

@@ -12,7 +12,7 @@ class EventTooLarge(ValueError):  # noqa: N818 - the name is public API
     """An event's data is above `REALTIME["MAX_EVENT_BYTES"]`."""
 
 
-class Place(NamedTuple):
+class StreamRef(NamedTuple):
     """Where an event stands: the key of a stream, and the entity that it is about there."""
 
     key: str
@@ -20,12 +20,12 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class EventDraft:
     """One event to be recorded, in one stream or more. `data` is JSON text."""
 
     method: str
     data: str
-    places: tuple[Place, ...]
+    refs: tuple[StreamRef, ...]
 
 
 class LogEvent(NamedTuple):
@@ -44,7 +44,7 @@ class Numbered(NamedTuple):
     events: Sequence[LogEvent]
 
 
-class OpenStream(NamedTuple):
+class StreamPosition(NamedTuple):
     """A stream as it stands in the database."""
 
     id: int

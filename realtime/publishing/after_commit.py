@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from django.db import connections
 
 from realtime.log import numbering, retention, store
-from realtime.log.types import Numbered, OpenStream
+from realtime.log.types import Numbered, StreamPosition
 from realtime.metrics import count
 from realtime.publishing import announcer
 
@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 _BATCH = 100  # streams that are numbered in one transaction, since it holds the locks of all of them
 
 
-def settle(keys: Iterable[str], *, has_ended: bool = True) -> None:
+def number_and_announce(keys: Iterable[str], *, has_ended: bool = True) -> None:
     """Numbers what is unnumbered in these streams, removes those that were ended, and announces both. `has_ended` False
     saves a query where it is known that none was."""
     in_order = sorted(set(keys))
@@ -28,12 +28,12 @@ def settle(keys: Iterable[str], *, has_ended: bool = True) -> None:
                 announcer.announce_end(key)
 
 
-def open_stream(key: str) -> OpenStream:
+def numbered_head(key: str) -> StreamPosition:
     """Where the stream stands, with everything numbered that was committed before this call; it is made if need be."""
-    stream, is_unsettled = store.look_up(key)
+    stream, is_unsettled = store.read_head(key)
     while stream is None or is_unsettled:
-        settle([key])
-        stream, is_unsettled = store.look_up(key)[0], False
+        number_and_announce([key])
+        stream, is_unsettled = store.read_head(key)[0], False
     return stream
 
 
@@ -53,7 +53,7 @@ class AfterCommit:
         if not keys:
             return
         try:
-            settle(keys, has_ended=self.has_ended)
+            number_and_announce(keys, has_ended=self.has_ended)
         except Exception:
             count("numbering_failed")
             logger.exception("Events stay unnumbered for now; the sweep or the next reader of the stream numbers them")

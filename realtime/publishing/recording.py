@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from pydantic_core import to_json
 
 from realtime.log import numbering, store
-from realtime.log.types import END, Entry, Place
+from realtime.log.types import END, EventDraft, StreamRef
 from realtime.publishing.after_commit import after_commit
 
 
@@ -21,7 +21,7 @@ def publish(stream: str, method: str, entity: str, data: BaseModel | dict[str, A
     """
     if method == END:
         raise ValueError(f"{method!r} is no event. To end a stream there is `end_stream`.")
-    publish_entries([Entry(method, as_json(data), (Place(stream, entity),))])
+    record_events([EventDraft(method, as_json(data), (StreamRef(stream, entity),))])
 
 
 def as_json(data: BaseModel | dict[str, Any] | list[Any] | None) -> str:
@@ -31,7 +31,7 @@ def as_json(data: BaseModel | dict[str, Any] | list[Any] | None) -> str:
     return to_json(data, inf_nan_mode="null").decode()
 
 
-def publish_entries(entries: Sequence[Entry], *, commits_next: bool = False) -> None:
+def record_events(entries: Sequence[EventDraft], *, commits_next: bool = False) -> None:
     """Records events, each on one stream or more, in the current transaction. `commits_next` says that nothing but its
     commit comes after this; then what one event costs is less by a journey to the database."""
     if not entries:
@@ -50,4 +50,4 @@ def publish_entries(entries: Sequence[Entry], *, commits_next: bool = False) -> 
 
 def end_stream(stream: str) -> None:
     """Ends a stream in the current transaction: after the commit it is removed wholly, and its subscribers are told."""
-    publish_entries([Entry(END, "null", (Place(stream, ""),))])
+    record_events([EventDraft(END, "null", (StreamRef(stream, ""),))])

@@ -18,7 +18,7 @@ HELP = """what differs from Daphne:
   Query strings, which may hold a token, are in no log.
 
 what it bounds, by REALTIME of the settings (realtime/conf.py has the defaults and the reasons):
-  A client that does not read makes send() wait. One that takes no byte for SEND_DEADLINE, or fewer than SLOWEST_READ
+  A client that does not read makes send() wait. One that takes no byte for STALL_TIMEOUT, or fewer than MIN_READ_RATE
   a second for SLOW_WINDOW, is closed (4013). Large messages leave in pieces of SEND_PIECE_BYTES.
   A client that sends faster than it is served is not read beyond INBOUND_MESSAGES and INBOUND_BYTES.
   More than MESSAGE_RATE a second, after a burst of MESSAGE_BURST, is closed (1008).

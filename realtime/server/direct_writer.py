@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-class Outlet:
+class DirectWriter:
     """`send`, `hold` and `release` are the application's (asgi_extension.py). `is_clear` says that the connection is
     open, its buffer empty, and no sender in the midst of a message; `written` is how many bytes were sent, by
     whichever way."""

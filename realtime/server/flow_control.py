@@ -20,13 +20,13 @@ import asyncio
 from collections.abc import Callable
 
 from realtime.aio.latch import Latch
-from realtime.server.slow_reader import Pace, Progress
+from realtime.server.slow_reader import Progress, SlowReaderPolicy
 
 
-class SendGate:
+class FlowControl:
     """A push producer that produces nothing: `transport.registerProducer(gate, True)` opens and closes it."""
 
-    def __init__(self, pace: Pace, *, taken: Callable[[], int], give_up: Callable[[str], None]) -> None:
+    def __init__(self, pace: SlowReaderPolicy, *, taken: Callable[[], int], give_up: Callable[[str], None]) -> None:
         """`taken` says how many bytes the client has taken so far. `give_up` is called with what is wrong when that
         has grown too slowly since the buffer was full: end the connection."""
         self._pace, self._taken, self._give_up = pace, taken, give_up

@@ -12,7 +12,7 @@ Content = str | bytes
 MOST_BYTES: Final = 1_000_000
 
 
-class BuiltFrames:
+class FrameCache:
     """Of at most MOST_BYTES together, but for the newest one. A text is known by its identity: to compare it would cost
     what is to be saved."""
 

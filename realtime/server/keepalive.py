@@ -2,7 +2,8 @@
 what we do not read. So a client is not given up because it, or the application, is slow.
 
 - While the socket is paused, or its client is behind, no answer is awaited: the gate, or the application, is the judge.
-- Else an answer has `--ping-timeout`, and once more the time in which a client of SLOW_READ bytes a second reads what
+- Else an answer has `--ping-timeout`, and once more the time in which a client of PING_READ_RATE bytes a second reads
+what
   may lie before the ping.
 
 Pings and their answers are most of what silent sockets cost, so both go past autobahn's general ways.
@@ -104,7 +105,7 @@ class PatientProtocol(WebSocketProtocol):
         elif self._pong_due is None:
             self._pong_due = now + self.autoPingTimeout
         elif self._pong_due <= now:
-            unread = (self._written_before_ping - self._read) / limits.SLOW_READ
+            unread = (self._written_before_ping - self._read) / limits.PING_READ_RATE
             if unread > 1 and not self._is_prolonged:
                 self._is_prolonged, self._pong_due = True, now + unread
             else:

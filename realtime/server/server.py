@@ -42,11 +42,11 @@ from twisted.python.failure import Failure
 from realtime import asgi_extension
 from realtime.conf import limits
 from realtime.metrics import count
-from realtime.server.frame_cache import BuiltFrames
+from realtime.server.frame_cache import FrameCache
 from realtime.server.http import LiveHTTPFactory
 from realtime.server.inbound_queue import InboundQueue, Message
 from realtime.server.rounds import RoundsServer
-from realtime.server.shutdown import Drain
+from realtime.server.shutdown import Shutdown
 from realtime.server.websocket import LiveProtocol, figures, with_options_of
 from realtime.throttling import ServerCaps
 
@@ -86,7 +86,7 @@ class LiveServer(RoundsServer):
         self._refusal: BaseException | None = None  # CannotListen, or an interruption while it began to listen
         self._ports: list[Any] = []
         self._caps = ServerCaps()
-        self.frame_of = BuiltFrames(self._build_frame).of
+        self.frame_of = FrameCache(self._build_frame).of
 
     def run(self) -> None:
         """Serve until SIGINT, SIGTERM or `stop()`, then return. Raises CannotListen. Once in a process."""
@@ -147,7 +147,7 @@ class LiveServer(RoundsServer):
         scope["extensions"] = {
             asgi_extension.EXTENSION: {
                 asgi_extension.LAST_FRAMES: protocol.last_frames,
-                asgi_extension.OUTLET: protocol.outlet,
+                asgi_extension.DIRECT_SENDER: protocol.direct_writer,
             }
         }
         queue = protocol.inbound_queue()
@@ -178,7 +178,7 @@ class LiveServer(RoundsServer):
 
     async def handle_reply(self, protocol: Any, message: Message) -> None:
         if isinstance(protocol, LiveProtocol) and message.get("type") == "websocket.send":
-            if not message.get("bytes") and protocol.outlet.send(message.get("text")):
+            if not message.get("bytes") and protocol.direct_writer.send(message.get("text")):
                 return
             async with protocol.gate:
                 if not await protocol.send_in_turn(message):
@@ -199,7 +199,7 @@ class LiveServer(RoundsServer):
 
     def kill_all_applications(self) -> Deferred[Any]:
         """What Daphne does before the reactor stops; it cancels, and clients see 1006."""
-        drain = Drain(self, self._ports)
+        drain = Shutdown(self, self._ports)
         if self.signal_handlers:
             for each in STOP_SIGNALS:
                 signal.signal(each, lambda *_: reactor.callFromThread(drain.hurry))

@@ -32,7 +32,7 @@ class Draining(Protocol):
     def application_checker(self) -> None: ...
 
 
-class Drain:
+class Shutdown:
     """One way down. `run` once, in the server's loop."""
 
     def __init__(self, server: Draining, ports: Iterable[Any]) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class SlowReaderPolicy:
     """The slowest that a reader may be. Times are seconds."""
 
     stall: float
@@ -27,7 +27,7 @@ class Progress:
 
     __slots__ = ("_last", "_last_taken", "_pace", "_window_start", "_window_taken")
 
-    def __init__(self, pace: Pace, now: float, taken: int) -> None:
+    def __init__(self, pace: SlowReaderPolicy, now: float, taken: int) -> None:
         self._pace = pace
         self._last = self._window_start = now
         self._last_taken = self._window_taken = taken

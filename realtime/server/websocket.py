@@ -22,11 +22,11 @@ from twisted.python.failure import Failure
 
 from realtime.conf import limits
 from realtime.metrics import count
-from realtime.server.direct_writer import Outlet
-from realtime.server.flow_control import SendGate
+from realtime.server.direct_writer import DirectWriter
+from realtime.server.flow_control import FlowControl
 from realtime.server.inbound_queue import InboundQueue, Message
 from realtime.server.keepalive import PatientProtocol
-from realtime.server.slow_reader import Pace
+from realtime.server.slow_reader import SlowReaderPolicy
 from realtime.throttling import TokenBucket
 from realtime.wire.close_codes import POLICY_VIOLATION, CloseCode
 
@@ -39,7 +39,7 @@ TEXT, BINARY, CONTINUATION = 1, 2, 0
 class LiveProtocol(PatientProtocol):
     """One WebSocket, from the upgrade of its HTTP request to the end of the connection."""
 
-    gate: SendGate
+    gate: FlowControl
     transport: Any
     is_paused = False  # what the client sends is left in the network
     on_end: Callable[[], None] | None = None  # the server counts it no longer
@@ -52,15 +52,15 @@ class LiveProtocol(PatientProtocol):
         self.last_frames = {}
         if limits.MESSAGE_BURST:
             self._bucket = TokenBucket(limits.MESSAGE_RATE, limits.MESSAGE_BURST, _now())
-        self.outlet = Outlet(
+        self.direct_writer = DirectWriter(
             self._tcp.getHandle(),
             self.factory.server_class.frame_of,
             piece=limits.SEND_PIECE_BYTES,
             send_otherwise=self._send_at_once,
             write_rest=self.transport.write,
         )
-        pace = Pace(limits.SEND_DEADLINE, limits.SLOWEST_READ, limits.SLOW_WINDOW)
-        self.gate = SendGate(pace, taken=lambda: self.written - self.buffered, give_up=self._give_up)
+        pace = SlowReaderPolicy(limits.STALL_TIMEOUT, limits.MIN_READ_RATE, limits.SLOW_WINDOW)
+        self.gate = FlowControl(pace, taken=lambda: self.written - self.buffered, give_up=self._give_up)
         self.transport.unregisterProducer()  # the HTTP channel, whose part ended with the upgrade
         self.transport.registerProducer(self.gate, True)
         with suppress(AttributeError, OSError):  # no TCP, or no Linux
@@ -69,7 +69,7 @@ class LiveProtocol(PatientProtocol):
             self._tcp.getHandle().setsockopt(*option)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.outlet.is_clear = False
+        self.direct_writer.is_clear = False
         self.gate.stopProducing()
         if self.on_end:
             self.on_end()
@@ -110,19 +110,19 @@ class LiveProtocol(PatientProtocol):
     @property
     def written(self) -> int:
         """Bytes, all that was sent."""
-        return self.outlet.written
+        return self.direct_writer.written
 
     @written.setter
     def written(self, written: int) -> None:
-        self.outlet.written = written
+        self.direct_writer.written = written
 
     def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
-        self.outlet.is_clear = False
+        self.direct_writer.is_clear = False
         super().sendData(data, sync, chopsize)
 
     def send_control_frame(self, frame: bytes) -> None:
         if self._is_direct:
-            self.outlet.write(frame)
+            self.direct_writer.write(frame)
         else:
             self.sendData(frame)
 
@@ -133,7 +133,7 @@ class LiveProtocol(PatientProtocol):
         if self.state == self.STATE_CONNECTING:
             return False  # an error, of which Daphne tells the application
         self.serverSend(text)
-        self.outlet.is_clear = self.state == self.STATE_OPEN and self._is_direct
+        self.direct_writer.is_clear = self.state == self.STATE_OPEN and self._is_direct
         return True
 
     async def send_in_turn(self, message: Message) -> bool:
@@ -162,7 +162,7 @@ class LiveProtocol(PatientProtocol):
         frame = self.server.frame_of(content)
         if self._is_direct:
             # By way of the reactor, which waits until the socket can be written to, it costs as much again.
-            self.outlet.write(frame)
+            self.direct_writer.write(frame)
         else:
             self.written += len(frame)
             self.transport.write(frame)

@@ -50,7 +50,7 @@ ASKING: dict[str, tuple[Any, str]] = {
     "parsing": (consumers, "parse_request"),
     "access": (consumers, "stream_key"),
     "the resume": (consumers, "beginning"),
-    "opening the stream": (watched_stream, "open_stream"),
+    "opening the stream": (watched_stream, "numbered_head"),
     "the answer": (consumers, "snapshot_answer"),
 }
 
@@ -98,11 +98,11 @@ async def test_an_exception_while_somebody_connects_refuses_him_and_nobody_else(
 
 
 HANDING_ON: dict[str, tuple[Any, str]] = {
-    "putting in order": (watched_stream.LiveStream, "receive"),
+    "putting in order": (watched_stream.WatchedStream, "receive"),
     "reading the log": (page_cache, "read_after"),
     "looking for what has no number": (sweep, "_settle_unnumbered"),
     "looking at the heads": (sweep.store, "heads"),
-    "filling a subscription": (watched_stream.LiveStream, "fill"),
+    "filling a subscription": (watched_stream.WatchedStream, "fill"),
 }
 
 

@@ -60,7 +60,7 @@ async def live_client(transactional_db: None) -> AsyncIterator[ConnectClient]:
 
 
 class Counted:
-    """What was counted since the test began: `counted["gaps_mended"]`."""
+    """What was counted since the test began: `counted["gaps_filled"]`."""
 
     def __init__(self) -> None:
         self._before = counts()

@@ -9,10 +9,10 @@ from django.urls import reverse
 
 from realtime.admin import ShortPaginator
 from realtime.log import store
-from realtime.log.types import Entry, Place
+from realtime.log.types import EventDraft, StreamRef
 from realtime.models import Stream, StreamEvent
 from realtime.publish import publish
-from realtime.publishing.recording import publish_entries
+from realtime.publishing.recording import record_events
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -28,7 +28,7 @@ def admin(client: Client, transactional_db: None) -> Client:
 
 def test_streams_and_events_are_listed(admin: Client) -> None:
     publish(KEY, "order_changed", "order", {"n": "<b>"})
-    store.insert([Entry("order_changed", "{}", (Place("u1|orders#8", "order"),))])
+    store.insert([EventDraft("order_changed", "{}", (StreamRef("u1|orders#8", "order"),))])
     assert KEY in admin.get(reverse(f"{STREAMS}_changelist")).content.decode()
     page = admin.get(reverse(f"{EVENTS}_changelist")).content.decode()
     assert KEY in page
@@ -52,7 +52,7 @@ def test_a_long_list_costs_no_more_queries_than_a_short_one(admin: Client) -> No
 
     publish(KEY, "order_changed", "order", {})
     few = queries()
-    publish_entries([Entry("order_changed", "{}", (Place(f"u1|orders#{n}", "order"),)) for n in range(50)])
+    record_events([EventDraft("order_changed", "{}", (StreamRef(f"u1|orders#{n}", "order"),)) for n in range(50)])
     assert queries() == few
 
 
@@ -60,7 +60,7 @@ def test_a_long_list_costs_no_more_queries_than_a_short_one(admin: Client) -> No
 @pytest.mark.parametrize("search", [{}, {"q": "orders"}])
 def test_no_list_counts_all_rows_or_looks_for_all_values(admin: Client, list_of: str, search: dict[str, str]) -> None:
     """With a million events each of these would take a second or more."""
-    publish_entries([Entry("order_changed", "{}", (Place(f"u1|orders#{n}", "order"),)) for n in range(120)])
+    record_events([EventDraft("order_changed", "{}", (StreamRef(f"u1|orders#{n}", "order"),)) for n in range(120)])
     with CaptureQueriesContext(connection) as captured:
         assert admin.get(reverse(f"{list_of}_changelist"), search).status_code == 200
     own = [each["sql"] for each in captured if "realtime_" in each["sql"]]
@@ -70,14 +70,14 @@ def test_no_list_counts_all_rows_or_looks_for_all_values(admin: Client, list_of:
 
 def test_a_list_shows_only_so_many_rows(admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ShortPaginator, "MOST", 3)
-    publish_entries([Entry("order_changed", "{}", (Place(f"u1|orders#{n}", "order"),)) for n in range(5)])
+    record_events([EventDraft("order_changed", "{}", (StreamRef(f"u1|orders#{n}", "order"),)) for n in range(5)])
     page = admin.get(reverse(f"{STREAMS}_changelist")).content.decode()
     assert [n for n in range(5) if f"orders#{n}" in page] != []
     assert "3 streams" in page
 
 
 def test_one_of_each_can_be_looked_at(admin: Client) -> None:
-    publish_entries([Entry("changed", '{"n":1}', (Place(KEY, "a"), Place("u1|letters#1", "b")))])
+    record_events([EventDraft("changed", '{"n":1}', (StreamRef(KEY, "a"), StreamRef("u1|letters#1", "b")))])
     for list_of, rows in ((STREAMS, Stream.objects.all()), (EVENTS, StreamEvent.objects.all())):
         for row in rows:
             assert admin.get(reverse(f"{list_of}_change", args=[row.pk])).status_code == 200

@@ -15,12 +15,15 @@ def test_the_frames_are_left_where_the_server_looks() -> None:
 
 
 def test_the_server_has_an_outlet_and_another_one_has_not() -> None:
-    outlet = object()
+    direct_sender = object()
     assert (
-        asgi_extension.outlet_of({"extensions": {asgi_extension.EXTENSION: {asgi_extension.OUTLET: outlet}}}) is outlet
+        asgi_extension.direct_sender_of(
+            {"extensions": {asgi_extension.EXTENSION: {asgi_extension.DIRECT_SENDER: direct_sender}}}
+        )
+        is direct_sender
     )
-    assert asgi_extension.outlet_of({"extensions": {"websocket.http.response": {}}}) is None
-    assert asgi_extension.outlet_of({"extensions": None}) is None
+    assert asgi_extension.direct_sender_of({"extensions": {"websocket.http.response": {}}}) is None
+    assert asgi_extension.direct_sender_of({"extensions": None}) is None
 
 
 @pytest.mark.parametrize("scope", [{}, {"extensions": None}, {"extensions": {"websocket.http.response": {}}}])

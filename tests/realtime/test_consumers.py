@@ -156,7 +156,7 @@ async def test_a_socket_whose_stream_cannot_be_opened_is_refused_and_leaves_noth
     def fail(key):
         raise OperationalError
 
-    monkeypatch.setattr("realtime.hub.watched_stream.open_stream", fail)
+    monkeypatch.setattr("realtime.hub.watched_stream.numbered_head", fail)
     client = InProcess(user=user)
     with pytest.raises(HandshakeRefused):
         await client.connect()
@@ -216,7 +216,7 @@ async def test_a_subscribe_that_fails_leaves_what_was_subscribed_before(live_cli
     def fail(*args, **kwargs):
         raise OperationalError
 
-    for name in ("realtime.hub.watched_stream.open_stream", "realtime.consumers.newest_by_entity"):
+    for name in ("realtime.hub.watched_stream.numbered_head", "realtime.consumers.newest_by_entity"):
         with monkeypatch.context() as broken:
             broken.setattr(name, fail)
             answer = await client.ask(

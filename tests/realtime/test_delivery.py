@@ -27,7 +27,7 @@ from realtime.hub.hub import Hub
 from realtime.hub.sweep import sweep
 from realtime.log import store
 from realtime.log.replay import Page
-from realtime.log.types import LogEvent, OpenStream
+from realtime.log.types import LogEvent, StreamPosition
 from realtime.publishing.announcer import ENDED
 from realtime.wire.methods import WSMethod
 from realtime.wire.requests import BadRequest, Request, StreamTarget, SubscribeStream
@@ -67,8 +67,8 @@ class History:
         return f"epoch {self.id}"
 
     @property
-    def stands(self) -> OpenStream:
-        return OpenStream(self.id, self.epoch, self.head, self.floor)
+    def stands(self) -> StreamPosition:
+        return StreamPosition(self.id, self.epoch, self.head, self.floor)
 
     def event(self, seq: int) -> LogEvent:
         return LogEvent(seq, "changed", json.dumps({"epoch": self.id, "seq": seq, "entity": self.entities[seq]}))
@@ -105,10 +105,10 @@ class Database:
         self.stream = History(self.stream.id + 1)
         return {"type": ENDED, "key": KEY}
 
-    def open_stream(self, key: str) -> OpenStream:
+    def numbered_head(self, key: str) -> StreamPosition:
         return self.stream.stands
 
-    def heads(self, ids: Sequence[int]) -> list[OpenStream]:
+    def heads(self, ids: Sequence[int]) -> list[StreamPosition]:
         return [self.stream.stands] if self.stream.id in ids else []
 
     def newest_by_entity(self, id: int, *, after: int, head: int, limit: int) -> tuple[list[int], bool]:
@@ -339,7 +339,7 @@ class Delivery(RuleBasedStateMachine):
 
     def _patches(self) -> Iterator[Any]:
         yield override_settings(REALTIME=LIMITS)
-        yield patch.object(hub_module, "GroupMemberships", NoGroups)
+        yield patch.object(hub_module, "GroupMembership", NoGroups)
         for module in (
             "auth.stream_access",
             "consumers",
@@ -350,7 +350,7 @@ class Delivery(RuleBasedStateMachine):
         ):
             yield patch(f"realtime.{module}.in_thread", self.in_thread)
         for module in ("hub.hub", "hub.watched_stream"):
-            yield patch(f"realtime.{module}.open_stream", self.database.open_stream)
+            yield patch(f"realtime.{module}.numbered_head", self.database.numbered_head)
         for module in ("consumers", "hub.watched_stream"):
             yield patch(f"realtime.{module}.newest_by_entity", self.database.newest_by_entity)
         yield patch("realtime.hub.page_cache.read_after", self.database.read_after)

@@ -139,13 +139,13 @@ def queries(options: argparse.Namespace) -> Iterator[tuple[str, Callable[[], Any
     yield "a page of 100 events", lambda: read_after(stream.pk, stream.head - 100)
     yield "snapshot: newest of each entity", lambda: newest_by_entity(stream.pk, after=0, head=stream.head, limit=200)
     yield f"heads of {len(ids):,} streams", lambda: store.heads(ids)
-    yield "look up a stream", lambda: store.look_up(stream.key)
+    yield "look up a stream", lambda: store.read_head(stream.key)
     yield "streams with unnumbered events, none", lambda: store.unnumbered(1_000)
     limit = timezone.now() - timedelta(days=7)
     yield "streams with old events, all", lambda: streams_with_old_events(limit).count()
     none = timezone.now() - timedelta(days=365)
     yield "streams with old events, none", lambda: streams_with_old_events(none).count()
-    entries = [types.Entry("changed", '"x"', (types.Place(stream.key, "e"),))] * 100
+    entries = [types.EventDraft("changed", '"x"', (types.StreamRef(stream.key, "e"),))] * 100
 
     def number() -> None:
         store.insert(entries)

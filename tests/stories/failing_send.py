@@ -4,19 +4,19 @@ whichever way the frame goes out."""
 from typing import Any
 
 from config.asgi import application as inner
-from realtime.asgi_extension import EXTENSION, OUTLET
+from realtime.asgi_extension import DIRECT_SENDER, EXTENSION
 
 
 class FailingOutlet:
     """The server's cheaper way to send, where it has one."""
 
-    def __init__(self, outlet: Any) -> None:
-        self._outlet = outlet
-        self.hold, self.release = outlet.hold, outlet.release
+    def __init__(self, direct_sender: Any) -> None:
+        self._direct_sender = direct_sender
+        self.hold, self.release = direct_sender.hold, direct_sender.release
 
     def send(self, text: str | None) -> Any:
         fail(text)
-        return self._outlet.send(text)
+        return self._direct_sender.send(text)
 
 
 def fail(text: str | None) -> None:
@@ -31,5 +31,5 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
     extension = (scope.get("extensions") or {}).get(EXTENSION)
     if extension:
-        extension[OUTLET] = FailingOutlet(extension[OUTLET])
+        extension[DIRECT_SENDER] = FailingOutlet(extension[DIRECT_SENDER])
     await inner(scope, receive, failing_send)

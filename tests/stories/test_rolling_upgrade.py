@@ -80,7 +80,7 @@ async def test_an_announcement_of_another_version_arrives_at_once(form: str, oth
     await other.changes_a_node(change)
     frame = await other.client.frame()
     assert (frame["seq"], frame["data"]["node_id"]) == (2, "n")
-    assert counted["gaps_mended"] == reads
+    assert counted["gaps_filled"] == reads
     assert not counted["layer_messages_unknown"]
 
 

@@ -106,10 +106,10 @@ async def test_a_dead_server_costs_its_own_streams_the_sweep_and_the_others_noth
     await watched.change(*dead)
     await watched.change(*alive)
     await watched.next_is_of(*alive)
-    assert not counted["heads_mended"]
+    assert not counted["heads_repaired"]
     await sweep(hub_of_this_loop())  # type: ignore[arg-type]
     await watched.next_is_of(*dead)
-    assert counted["heads_mended"] == len(dead)
+    assert counted["heads_repaired"] == len(dead)
 
     shards[0].start()
     for execution in dead:

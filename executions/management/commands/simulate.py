@@ -17,7 +17,7 @@ from executions.simulation.fixtures import clean_up, make_accounts, make_graph
 from executions.simulation.reporters import HttpReporter, Reporter, ServiceReporter
 from executions.simulation.simulator import Progress, Simulator
 from executions.simulation.timeline import MAX_NODES, MAX_PAYLOAD, Plan, Shape
-from executions.simulation.worker_client import Refused, Unusable, WorkerClient
+from executions.simulation.worker_client import RequestRefused, Unusable, WorkerClient
 
 
 def _number(kind: type[int] | type[float], least: float, most: float) -> Callable[[str], float]:
@@ -131,7 +131,7 @@ class Command(BaseCommand):
             raise CommandError("Somebody has deleted the graph meanwhile.") from None
         except Unusable as error:
             raise CommandError(f"{error} Runs that were under way stay as they were.") from None
-        except Refused as refusal:
+        except RequestRefused as refusal:
             if refusal.path in ("graph_id", "user_id"):  # of a graph that this command has just made
                 raise CommandError(
                     f"The server has no such graph or account: {refusal} Either somebody has deleted it meanwhile, or "

@@ -57,7 +57,7 @@ export class Subscription {
     const next = this.cursor.begin(frame.data);
     this.#snapshot = next === "events" ? null : { events: [], isTruncated: truncated };
     if (next === "complete") this.#takeSnapshot();
-    this.#settle();
+    this.#number_and_announce();
   }
 
   refused(reason) {
@@ -92,7 +92,7 @@ export class Subscription {
       default:
         return;
     }
-    this.#settle();
+    this.#number_and_announce();
   }
 
   #takeSnapshot() {
@@ -110,7 +110,7 @@ export class Subscription {
     else this.#doubt();
   }
 
-  #settle() {
+  #number_and_announce() {
     this.#become(this.cursor.isCaughtUp ? "live" : "catching_up");
   }
 

@@ -4,7 +4,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection, transaction
 
-from executions.recording.change import Refused, one_change
+from executions.recording.change import RefusedBeforeWrite, one_change
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -52,7 +52,7 @@ def test_an_error_takes_the_whole_change_back() -> None:
 
 def test_a_refusal_becomes_the_error_that_it_carries() -> None:
     with pytest.raises(KeyError) as caught, one_change(None):
-        raise Refused(KeyError("no"))
+        raise RefusedBeforeWrite(KeyError("no"))
     assert caught.value.__cause__ is None
     assert not connection.in_atomic_block
 
@@ -61,7 +61,7 @@ def test_after_a_refusal_the_block_around_it_goes_on() -> None:
     with transaction.atomic():
         add("before")
         with pytest.raises(KeyError), one_change(None):
-            raise Refused(KeyError("no"))
+            raise RefusedBeforeWrite(KeyError("no"))
         add("after")
     assert names() == {"before", "after"}
 

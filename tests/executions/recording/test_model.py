@@ -332,7 +332,7 @@ def test_times_that_are_given_are_kept(execution: GraphExecution) -> None:
     assert stored(execution).ended_at == LONG_AGO + timedelta(hours=1)
 
 
-# Refused, failed, rolled back
+# RefusedBeforeWrite, failed, rolled back
 
 
 def test_a_receiver_that_raises_makes_the_change_fail(execution: GraphExecution, deaf: None) -> None:

@@ -16,7 +16,7 @@ from executions.blocks.table import EXAMPLE
 from executions.leases import claim_next
 from executions.models import Graph, GraphExecution, NodeExecution
 from executions.runner import run as run_module
-from executions.runner.process_pool import Workers
+from executions.runner.process_pool import ProcessPool
 from executions.runner.run import Run
 from executions.samples import CODEBASE_CENSUS, CSV_PROFILE, Sample, make_sample, make_text_insight
 from executions.services import report_execution, requeue_execution, start_execution, terminate_execution
@@ -32,9 +32,9 @@ TEXT = "The whale sank the ship. Sailors told stories about the whale. The harbo
 
 
 @pytest.fixture(scope="module")
-def workers() -> Iterator[Workers]:
+def workers() -> Iterator[ProcessPool]:
     registry.load(BLOCKS)
-    workers = Workers(2, block_modules=BLOCKS, start_timeout=60)
+    workers = ProcessPool(2, block_modules=BLOCKS, start_timeout=60)
     yield workers
     workers.close()
 
@@ -84,7 +84,7 @@ def start(user: User, nodes: dict[str, Any], *links: str, **inputs: Any) -> Grap
     return start_execution(graph, user=user, inputs=inputs, runner="embedded")
 
 
-def claimed(workers: Workers) -> Run:
+def claimed(workers: ProcessPool) -> Run:
     execution = claim_next()
     assert execution
     return Run(execution, workers)
@@ -106,7 +106,7 @@ def going(run: Run) -> Iterator[None]:
         assert not thread.is_alive()
 
 
-def test_text_insight_from_queued_to_completed(user: User, workers: Workers, events: list[tuple[str, str]]) -> None:
+def test_text_insight_from_queued_to_completed(user: User, workers: ProcessPool, events: list[tuple[str, str]]) -> None:
     graph, _ = make_text_insight(user)
     execution = start_execution(graph, user=user, inputs={"text": TEXT}, runner="embedded")
 
@@ -138,7 +138,7 @@ def test_text_insight_from_queued_to_completed(user: User, workers: Workers, eve
     ],
 )
 def test_the_other_samples_from_queued_to_completed(
-    user: User, workers: Workers, sample: Sample, inputs: dict[str, Any], said: str
+    user: User, workers: ProcessPool, sample: Sample, inputs: dict[str, Any], said: str
 ) -> None:
     graph, _ = make_sample(sample, user)
     execution = start_execution(graph, user=user, inputs=inputs, runner="embedded")
@@ -161,7 +161,7 @@ def test_the_other_samples_from_queued_to_completed(
     ],
 )
 def test_bad_input_fails_the_first_node_with_a_clear_error(
-    user: User, workers: Workers, sample: Sample, inputs: dict[str, Any], error: str
+    user: User, workers: ProcessPool, sample: Sample, inputs: dict[str, Any], error: str
 ) -> None:
     graph, _ = make_sample(sample, user)
     execution = start_execution(graph, user=user, inputs=inputs, runner="embedded")
@@ -175,7 +175,7 @@ def test_bad_input_fails_the_first_node_with_a_clear_error(
     assert error in execution.stats["error"]
 
 
-def test_every_node_keeps_what_went_in_what_came_out_and_when(user: User, workers: Workers) -> None:
+def test_every_node_keeps_what_went_in_what_came_out_and_when(user: User, workers: ProcessPool) -> None:
     execution = start(user, {"a": "test.echo", "b": "test.each"}, "a.value → b.values", value={"deep": [1]})
 
     claimed(workers).go()
@@ -192,7 +192,7 @@ def test_every_node_keeps_what_went_in_what_came_out_and_when(user: User, worker
     assert times == sorted(times)  # type: ignore[type-var]
 
 
-def test_stats_say_what_a_run_took(user: User, workers: Workers) -> None:
+def test_stats_say_what_a_run_took(user: User, workers: ProcessPool) -> None:
     execution = start(user, {"a": "test.echo", "b": "test.echo"}, value=1)
 
     claimed(workers).go()
@@ -207,7 +207,7 @@ def test_stats_say_what_a_run_took(user: User, workers: Workers) -> None:
 
 
 def test_a_failed_node_fails_the_run_and_says_why_and_what_did_not_run(
-    user: User, workers: Workers, events: list[tuple[str, str]]
+    user: User, workers: ProcessPool, events: list[tuple[str, str]]
 ) -> None:
     execution = start(
         user,
@@ -237,7 +237,7 @@ def test_a_failed_node_fails_the_run_and_says_why_and_what_did_not_run(
     assert events[-1] == ("run", "FAILED")
 
 
-def test_an_empty_text_fails_its_node(user: User, workers: Workers) -> None:
+def test_an_empty_text_fails_its_node(user: User, workers: ProcessPool) -> None:
     graph, _ = make_text_insight(user)
     execution = start_execution(graph, user=user, inputs={"text": " "}, runner="embedded")
 
@@ -265,7 +265,7 @@ def test_an_empty_text_fails_its_node(user: User, workers: Workers) -> None:
     ],
 )
 def test_what_goes_wrong_in_a_node_is_its_error(
-    user: User, workers: Workers, block: str, inputs: dict[str, Any], error: str
+    user: User, workers: ProcessPool, block: str, inputs: dict[str, Any], error: str
 ) -> None:
     execution = start(user, {"a": block}, **inputs)
 
@@ -280,7 +280,7 @@ def test_what_goes_wrong_in_a_node_is_its_error(
     assert execution.stats["error"] == f"a: {said}"
 
 
-def test_a_node_has_a_time_limit(user: User, workers: Workers, settings: Settings) -> None:
+def test_a_node_has_a_time_limit(user: User, workers: ProcessPool, settings: Settings) -> None:
     settings.EXECUTIONS = {"NODE_TIMEOUT": 0.2}
     execution = start(user, {"a": "test.spin"})
 
@@ -289,7 +289,7 @@ def test_a_node_has_a_time_limit(user: User, workers: Workers, settings: Setting
     assert node_of(execution, "a").output_data == {"error": ["It took longer than 0.2 s and was stopped."]}
 
 
-def test_an_input_that_no_node_takes_fails_the_run(user: User, workers: Workers) -> None:
+def test_an_input_that_no_node_takes_fails_the_run(user: User, workers: ProcessPool) -> None:
     execution = start(user, {"a": "test.echo"}, value=1, colour="red")
 
     claimed(workers).go()
@@ -301,7 +301,7 @@ def test_an_input_that_no_node_takes_fails_the_run(user: User, workers: Workers)
     assert not execution.node_executions.exists()
 
 
-def test_a_definition_that_cannot_be_run_fails_the_run(user: User, workers: Workers) -> None:
+def test_a_definition_that_cannot_be_run_fails_the_run(user: User, workers: ProcessPool) -> None:
     execution = start(user, {"a": "test.echo"})
     execution.definition = {"nodes": [{"id": "a"}], "links": None, "colour": "red"}
     execution.save()
@@ -316,7 +316,7 @@ def test_a_definition_that_cannot_be_run_fails_the_run(user: User, workers: Work
     )
 
 
-def test_a_mask_that_is_none_fails_its_node(user: User, workers: Workers) -> None:
+def test_a_mask_that_is_none_fails_its_node(user: User, workers: ProcessPool) -> None:
     execution = start(user, {"a": "test.echo"})
     execution.nodes_input_masks = {"a": "a mask"}
     execution.save()
@@ -326,7 +326,7 @@ def test_a_mask_that_is_none_fails_its_node(user: User, workers: Workers) -> Non
     assert node_of(execution, "a").output_data == {"error": ["What `nodes_input_masks` says of it is not an object."]}
 
 
-def test_outputs_that_are_more_than_an_event_fail_the_run(user: User, workers: Workers) -> None:
+def test_outputs_that_are_more_than_an_event_fail_the_run(user: User, workers: ProcessPool) -> None:
     execution = start(user, {"a": "test.echo", "b": "test.echo"}, value="x" * 400_000)
     report = "The outputs of the run cannot be recorded. "
 
@@ -338,7 +338,7 @@ def test_outputs_that_are_more_than_an_event_fail_the_run(user: User, workers: W
     assert execution.stats["error"].startswith(report)
 
 
-def test_a_graph_without_nodes_is_completed_at_once(user: User, workers: Workers) -> None:
+def test_a_graph_without_nodes_is_completed_at_once(user: User, workers: ProcessPool) -> None:
     execution = start(user, {})
 
     claimed(workers).go()
@@ -347,7 +347,7 @@ def test_a_graph_without_nodes_is_completed_at_once(user: User, workers: Workers
     assert (execution.status, execution.outputs) == ("COMPLETED", {})
 
 
-def test_ids_may_be_hostile(user: User, workers: Workers) -> None:
+def test_ids_may_be_hostile(user: User, workers: ProcessPool) -> None:
     ids = ["<script>alert(1)</script>", "{0.__class__}", "../../etc/passwd", "'; DROP TABLE x; --", "🙂", "%s%n", "run"]
     execution = start(user, dict.fromkeys(ids, "test.raise"))
 
@@ -360,7 +360,7 @@ def test_ids_may_be_hostile(user: User, workers: Workers) -> None:
     assert execution.stats["error"].endswith("And 4 more.")
 
 
-def test_a_mask_changes_what_one_node_gets(user: User, workers: Workers) -> None:
+def test_a_mask_changes_what_one_node_gets(user: User, workers: ProcessPool) -> None:
     execution = start(user, {"a": ("test.one", {"value": "default"}), "b": ("test.one", {"value": "default"})})
     execution.nodes_input_masks = {"b": {"value": "masked"}}
     execution.save()
@@ -373,7 +373,7 @@ def test_a_mask_changes_what_one_node_gets(user: User, workers: Workers) -> None
 
 @pytest.mark.parametrize("is_told", [True, False], ids=["in this process", "in another process"])
 def test_a_terminated_run_gets_no_more_records(
-    user: User, workers: Workers, events: list[tuple[str, str]], gate: Path, is_told: bool
+    user: User, workers: ProcessPool, events: list[tuple[str, str]], gate: Path, is_told: bool
 ) -> None:
     execution = start(user, {"a": ("test.wait", {"gate": str(gate)}), "b": "test.echo"}, "a.value → b.value")
     run = claimed(workers)
@@ -387,7 +387,7 @@ def test_a_terminated_run_gets_no_more_records(
     assert not execution.node_executions.filter(node_id="b").exists()
 
 
-def test_a_run_that_was_claimed_anew_is_left_to_its_new_owner(user: User, workers: Workers, gate: Path) -> None:
+def test_a_run_that_was_claimed_anew_is_left_to_its_new_owner(user: User, workers: ProcessPool, gate: Path) -> None:
     execution = start(user, {"a": ("test.wait", {"gate": str(gate)})})
     old = claimed(workers)
 
@@ -405,7 +405,7 @@ def test_a_run_that_was_claimed_anew_is_left_to_its_new_owner(user: User, worker
     assert list(statuses) == [(1, "TERMINATED"), (2, "COMPLETED")]
 
 
-def test_a_stopped_run_goes_back_to_the_queue_and_begins_anew(user: User, workers: Workers, gate: Path) -> None:
+def test_a_stopped_run_goes_back_to_the_queue_and_begins_anew(user: User, workers: ProcessPool, gate: Path) -> None:
     execution = start(user, {"a": "test.echo", "b": ("test.wait", {"gate": str(gate)})}, "a.value → b.value", value="v")
     run = claimed(workers)
     with going(run), until_killed(gate):
@@ -421,7 +421,7 @@ def test_a_stopped_run_goes_back_to_the_queue_and_begins_anew(user: User, worker
     assert execution.node_executions.filter(node_id="a", status="COMPLETED").count() == 2
 
 
-def test_after_a_review_a_run_goes_on_where_it_was(user: User, workers: Workers, gate: Path) -> None:
+def test_after_a_review_a_run_goes_on_where_it_was(user: User, workers: ProcessPool, gate: Path) -> None:
     execution = start(user, {"a": "test.echo", "b": ("test.wait", {"gate": str(gate)})}, "a.value → b.value", value="v")
     run = claimed(workers)
     with going(run), until_killed(gate):
@@ -438,7 +438,7 @@ def test_after_a_review_a_run_goes_on_where_it_was(user: User, workers: Workers,
 
 
 def test_a_database_that_fails_for_a_moment_costs_nothing(
-    user: User, workers: Workers, monkeypatch: pytest.MonkeyPatch, events: list[tuple[str, str]]
+    user: User, workers: ProcessPool, monkeypatch: pytest.MonkeyPatch, events: list[tuple[str, str]]
 ) -> None:
     failures = [OperationalError("the connection is lost"), OperationalError("and once more")]
     real = run_module.report_node
@@ -461,12 +461,12 @@ def test_a_database_that_fails_for_a_moment_costs_nothing(
 
 
 def test_a_fault_of_the_runner_is_a_failed_run(
-    user: User, workers: Workers, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    user: User, workers: ProcessPool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def no_outputs(self: Any) -> None:
         raise RuntimeError("a fault")
 
-    monkeypatch.setattr(run_module.Topology, "outputs", no_outputs)
+    monkeypatch.setattr(run_module.Schedule, "outputs", no_outputs)
     execution = start(user, {"a": "test.echo"}, value=1)
 
     claimed(workers).go()
@@ -478,7 +478,7 @@ def test_a_fault_of_the_runner_is_a_failed_run(
     assert "a fault" in caplog.text
 
 
-def test_a_node_that_somebody_else_ended_does_not_break_the_run(user: User, workers: Workers, gate: Path) -> None:
+def test_a_node_that_somebody_else_ended_does_not_break_the_run(user: User, workers: ProcessPool, gate: Path) -> None:
     execution = start(user, {"a": ("test.wait", {"gate": str(gate)}), "b": "test.echo"}, "a.value → b.value", value="v")
     with going(claimed(workers)), gate.open("wb"):
         NodeExecution.objects.filter(graph_execution=execution).update(status="FAILED")

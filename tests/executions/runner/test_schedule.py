@@ -7,7 +7,7 @@ import pytest
 from executions.blocks import registry
 from executions.blocks.registry import BlockError
 from executions.graphs import GraphDefinition, Node, parse_graph
-from executions.runner.schedule import Topology
+from executions.runner.schedule import Schedule
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -34,7 +34,7 @@ def ids(nodes: list[Node]) -> list[str]:
 
 def input_of(definition: GraphDefinition, node_id: str, outputs: dict[str, Any], **inputs: Any) -> dict[str, Any]:
     """What a node gets once all others before it have given these outputs."""
-    topology = Topology(definition)
+    topology = Schedule(definition)
     while ready := topology.ready():
         for node in ready:
             if node.id == node_id:
@@ -46,7 +46,7 @@ def input_of(definition: GraphDefinition, node_id: str, outputs: dict[str, Any],
 
 
 def test_a_node_is_ready_once_all_that_lead_to_it_are_completed() -> None:
-    topology = Topology(
+    topology = Schedule(
         graph(
             {"d": "test.each", "a": "test.echo", "b": "test.echo", "c": "test.echo"},
             "a.value → b.value",
@@ -69,7 +69,7 @@ def test_a_node_is_ready_once_all_that_lead_to_it_are_completed() -> None:
 
 
 def test_what_is_behind_a_failed_node_is_told_once_and_never_ready() -> None:
-    topology = Topology(
+    topology = Schedule(
         graph(
             dict.fromkeys("abxyz", "test.echo") | {"end": "test.each"},
             "a.value → x.value",
@@ -134,7 +134,7 @@ def test_the_inputs_of_a_run_go_to_the_first_nodes_over_their_defaults() -> None
 
 def test_a_mask_goes_over_the_defaults_of_its_node() -> None:
     definition = graph({"a": ("test.one", {"value": "default", "note": "n"})})
-    topology = Topology(definition)
+    topology = Schedule(definition)
     (node,) = topology.ready()
     block = registry.find_block("test.one")
     assert block
@@ -143,7 +143,7 @@ def test_a_mask_goes_over_the_defaults_of_its_node() -> None:
 
 
 def test_the_outputs_of_a_run_are_those_of_its_last_nodes() -> None:
-    topology = Topology(graph(dict.fromkeys("abc", "test.each"), "a.value → b.values"))
+    topology = Schedule(graph(dict.fromkeys("abc", "test.each"), "a.value → b.values"))
     a, c = topology.ready()
     topology.completed(c, {"value": [3], "note": ["c"]})
     topology.completed(a, {"value": [1]})

@@ -12,7 +12,7 @@ from executions.models import Graph, GraphExecution, NodeExecution
 from executions.services import terminate_execution
 from executions.simulation.fixtures import clean_up, make_graph
 from executions.simulation.reporters import Gone, HttpReporter, Reporter, ServiceReporter
-from executions.simulation.worker_client import Refused, WorkerClient
+from executions.simulation.worker_client import RequestRefused, WorkerClient
 from tests.conftest import StartWebServer
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -70,5 +70,5 @@ def test_reports_arrive_and_those_of_a_run_that_is_gone_are_told(reporter: Repor
 
 def test_a_graph_that_is_not_there_is_no_run_that_is_gone(reporter: Reporter, simulated: Graph) -> None:
     simulated.pk = uuid4()
-    with pytest.raises((Graph.DoesNotExist, Refused)):
+    with pytest.raises((Graph.DoesNotExist, RequestRefused)):
         reporter.start(simulated, {})

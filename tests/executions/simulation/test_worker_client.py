@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from executions.api.worker_tokens import create_token, revoke_token
 from executions.models import Graph, GraphExecution
 from executions.simulation import worker_client
-from executions.simulation.worker_client import Refused, Unusable, WorkerClient
+from executions.simulation.worker_client import RequestRefused, Unusable, WorkerClient
 from tests.conftest import StartWebServer
 from tests.servers.process import free_port
 
@@ -27,7 +27,7 @@ def test_a_server_gets_reports_and_its_refusals_are_told(web_server: StartWebSer
         assert client.post(f"executions/{run['id']}/report", {"status": "RUNNING"})["status"] == "RUNNING"
         assert GraphExecution.objects.get().runner == "worker:press"
 
-        with pytest.raises(Refused, match="Use a new key") as caught:
+        with pytest.raises(RequestRefused, match="Use a new key") as caught:
             client.post("executions", {**wanted, "is_dry_run": True}, key="one")
         assert (caught.value.status, caught.value.code) == (422, "idempotency_key_used")
 

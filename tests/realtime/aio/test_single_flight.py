@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from realtime.aio.single_flight import SharedRead, SharedReads
+from realtime.aio.single_flight import SingleFlight, SingleFlightGroup
 
 
 class Log:
@@ -32,7 +32,7 @@ async def turns() -> None:
 
 async def test_who_asks_at_the_same_time_shares_a_read() -> None:
     log = Log()
-    shared = SharedRead(log.read)
+    shared = SingleFlight(log.read)
     asking = [asyncio.ensure_future(shared.read()) for _ in range(100)]
     log.gate.set()
     assert await asyncio.gather(*asking) == [0] * 100
@@ -41,7 +41,7 @@ async def test_who_asks_at_the_same_time_shares_a_read() -> None:
 
 async def test_nobody_gets_what_was_read_before_the_question() -> None:
     log = Log()
-    shared = SharedRead(log.read)
+    shared = SingleFlight(log.read)
     early = asyncio.ensure_future(shared.read())
     await turns()
     log.head = 1
@@ -57,7 +57,7 @@ async def test_nobody_gets_what_was_read_before_the_question() -> None:
 async def test_each_question_after_an_answer_reads_again() -> None:
     log = Log()
     log.gate.set()
-    shared = SharedRead(log.read)
+    shared = SingleFlight(log.read)
     for head in range(5):
         log.head = head
         assert await shared.read() == head
@@ -67,7 +67,7 @@ async def test_a_read_that_fails_fails_for_all_and_the_next_one_is_another() -> 
     log = Log()
     log.gate.set()
     log.fails = True
-    shared = SharedRead(log.read)
+    shared = SingleFlight(log.read)
     answers = await asyncio.gather(*(shared.read() for _ in range(3)), return_exceptions=True)
     assert [type(each) for each in answers] == [ConnectionError] * 3
     log.fails = False
@@ -77,7 +77,7 @@ async def test_a_read_that_fails_fails_for_all_and_the_next_one_is_another() -> 
 
 async def test_who_goes_takes_the_read_from_nobody_else() -> None:
     log = Log()
-    shared = SharedRead(log.read)
+    shared = SingleFlight(log.read)
     first, second = asyncio.ensure_future(shared.read()), asyncio.ensure_future(shared.read())
     await turns()
     first.cancel()
@@ -90,7 +90,7 @@ async def test_who_goes_takes_the_read_from_nobody_else() -> None:
 @pytest.mark.parametrize("others", [0, 1], ids=["under way", "waiting for another one"])
 async def test_a_read_for_which_nobody_waits_any_more_is_given_up(others: int) -> None:
     log = Log()
-    shared = SharedRead(log.read)
+    shared = SingleFlight(log.read)
     before = [asyncio.ensure_future(shared.read()) for _ in range(others)]
     await turns()
     goes = asyncio.ensure_future(shared.read())
@@ -107,7 +107,7 @@ async def test_a_read_for_which_nobody_waits_any_more_is_given_up(others: int) -
 
 
 async def test_only_the_same_question_shares_a_read_and_none_is_kept() -> None:
-    shared: SharedReads[int] = SharedReads()
+    shared: SingleFlightGroup[int] = SingleFlightGroup()
     logs = {"one": Log(), "other": Log()}
     logs["other"].head = 7
     asking = [asyncio.ensure_future(shared.read(name, logs[name].read)) for name in ("one", "other", "one", "other")]
@@ -122,7 +122,7 @@ async def test_only_the_same_question_shares_a_read_and_none_is_kept() -> None:
 
 
 async def test_a_question_that_nobody_asks_any_more_is_forgotten() -> None:
-    shared: SharedReads[int] = SharedReads()
+    shared: SingleFlightGroup[int] = SingleFlightGroup()
     log = Log()
     asking = asyncio.ensure_future(shared.read("it", log.read))
     await turns()

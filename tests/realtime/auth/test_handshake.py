@@ -15,7 +15,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from realtime.auth import handshake
-from realtime.auth.handshake import ForeignOrigin, Refused, offers_bearer
+from realtime.auth.handshake import CredentialsRefused, ForeignOrigin, offers_bearer
 from realtime.auth.jwt import issue_token
 from realtime.wire.close_codes import CloseCode
 
@@ -61,7 +61,7 @@ def cookie_of(user: User) -> str:
 
 
 def refusal(of: dict[str, Any]) -> CloseCode:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(CredentialsRefused) as refused:
         authenticate(of)
     assert refused.value.text
     return refused.value.code

@@ -28,7 +28,7 @@ from executions.services import notify_user, start_execution
 from executions.statuses import ExecutionStatus
 from realtime.bridge import receivers
 from realtime.models import Stream, StreamEvent
-from realtime.publishing.after_commit import open_stream
+from realtime.publishing.after_commit import numbered_head
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -139,7 +139,7 @@ def test_to_connect_again_tells_nothing_twice() -> None:
 @pytest.mark.postgres
 @pytest.mark.parametrize("others", [False, True])
 def test_an_event_gets_its_number_with_its_insert_where_nothing_but_the_commit_comes_after_it(others: bool) -> None:
-    open_stream(EXECUTION)
+    numbered_head(EXECUTION)
 
     def hear(**kwargs: Any) -> None:
         """Another app, which may take its time."""

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from realtime.connection.request_queue import Pending
+from realtime.connection.request_queue import RequestQueue
 
 
 class Desk:
@@ -11,7 +11,7 @@ class Desk:
     def __init__(self, most: int = 3) -> None:
         self.answered: list[int] = []
         self.gate = asyncio.Event()
-        self.pending: Pending[int] = Pending(self._answer, most=most)
+        self.pending: RequestQueue[int] = RequestQueue(self._answer, most=most)
 
     async def _answer(self, request: int) -> None:
         await self.gate.wait()

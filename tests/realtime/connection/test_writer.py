@@ -90,9 +90,9 @@ class Connection:
         self.socket = Socket()
         self.fill: Fill = self.no_log
         self.fills: list[str] = []
-        self.outlet = SocketOutlet(self.socket) if sends_at_once else None
+        self.direct_sender = SocketOutlet(self.socket) if sends_at_once else None
         self.failures: list[Exception] = []
-        self.writer = Writer(self.socket.send, self._fill, self.outlet, on_failure=self.failures.append)
+        self.writer = Writer(self.socket.send, self._fill, self.direct_sender, on_failure=self.failures.append)
         self.running = self.writer.start()
 
     async def is_held_up(self) -> None:
@@ -145,8 +145,8 @@ async def test_the_events_of_one_announcement_go_out_together(connection: Connec
     await asyncio.sleep(0)  # the writer has nothing to do
     assert live.offer_together([event(seq) for seq in range(1, 6)]) == 0
     assert await connection.socket.next(5) == [frame(seq) for seq in range(1, 6)]
-    if connection.outlet:
-        assert [len(together) for together in connection.outlet.releases if together] == [5]
+    if connection.direct_sender:
+        assert [len(together) for together in connection.direct_sender.releases if together] == [5]
 
 
 async def test_an_announcement_says_how_many_of_its_events_found_no_room(
@@ -167,8 +167,8 @@ async def test_a_page_goes_out_together(connection: Connection) -> None:
     connection.fill = fill
     connection.subscribe("a", head=50)
     assert await connection.socket.next(50) == [frame(seq) for seq in range(1, 51)]
-    if connection.outlet:
-        assert [len(together) for together in connection.outlet.releases if together] == [50]
+    if connection.direct_sender:
+        assert [len(together) for together in connection.direct_sender.releases if together] == [50]
 
 
 async def test_events_are_sent_in_the_order_of_their_stream(connection: Connection) -> None:
@@ -596,7 +596,7 @@ async def test_an_error_of_the_cheaper_way_is_reported(name: str, monkeypatch: p
     connection = Connection(sends_at_once=True)
     live = connection.subscribe("a")
     await asyncio.sleep(0)
-    monkeypatch.setattr(connection.outlet, name, fail)
+    monkeypatch.setattr(connection.direct_sender, name, fail)
     assert live.offer_together([event(1), event(2)]) == 0
     connection.writer.answer("answer")
     await asyncio.sleep(0.01)
@@ -637,7 +637,7 @@ async def test_a_send_that_is_cancelled_does_not_concern_whoever_has_brought_the
 
     live = connection.subscribe("a")
     assert await connection.socket.is_quiet()
-    monkeypatch.setattr(connection.writer, "_outlet", None)
+    monkeypatch.setattr(connection.writer, "_direct_sender", None)
     monkeypatch.setattr(connection.writer, "_send", send)
     assert live.offer(event(1))
     await asyncio.wait({connection.running}, timeout=PATIENCE)

@@ -9,7 +9,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from realtime.hub.fanout import Audience
+from realtime.hub.fanout import Fanout
 from realtime.metrics import counts
 from realtime.subscription.subscription import SocketSubscription
 from realtime.wire.event import Event
@@ -63,8 +63,8 @@ def event(seq: int, method: str = "notification") -> Event:
     return Event(seq, method, f'"event {seq}"', None)
 
 
-def audience_of(*subscriptions: SocketSubscription) -> Audience:
-    audience = Audience()
+def audience_of(*subscriptions: SocketSubscription) -> Fanout:
+    audience = Fanout()
     for subscription in subscriptions:
         audience.add(subscription)
     return audience
@@ -206,7 +206,7 @@ def test_whatever_happens_each_gets_all_from_its_beginning_to_its_end(deeds: Seq
 
 async def play(deeds: Sequence[tuple[str, Any]]) -> None:
     """The log is ahead of what has been handed on, and whoever catches up reads all of it."""
-    audience, log, handed_on = Audience(), list[Event](), 0
+    audience, log, handed_on = Fanout(), list[Event](), 0
     watching: list[tuple[Socket, SocketSubscription, int]] = []
 
     def check(socket: Socket, subscription: SocketSubscription, start: int) -> None:

@@ -10,7 +10,7 @@ from channels.layers import BaseChannelLayer, InMemoryChannelLayer, channel_laye
 from pytest_django import Settings
 
 from realtime.hub import group_membership as module
-from realtime.hub.group_membership import GroupMemberships
+from realtime.hub.group_membership import GroupMembership
 from realtime.metrics import counts
 from tests.realtime.layers import redis_layer
 from tests.servers import Redis
@@ -39,14 +39,14 @@ def inbox() -> Inbox:
 
 
 @pytest.fixture
-async def members(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Callable[..., GroupMemberships]]:
+async def members(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Callable[..., GroupMembership]]:
     """Memberships on a layer, started; they are stopped at the end."""
     monkeypatch.setattr(module, "_FIRST_RETRY", 0.01)
     made = []
 
-    def start(layer: Any) -> GroupMemberships:
+    def start(layer: Any) -> GroupMembership:
         monkeypatch.setattr(module, "get_channel_layer", lambda: layer)
-        made.append(GroupMemberships(inbox))
+        made.append(GroupMembership(inbox))
         made[-1].start()
         return made[-1]
 
@@ -68,7 +68,7 @@ def layer(request: pytest.FixtureRequest, settings: Settings) -> BaseChannelLaye
     return channel_layers["default"]
 
 
-Members = Callable[..., GroupMemberships]
+Members = Callable[..., GroupMembership]
 
 
 async def test_what_is_sent_to_a_joined_group_arrives(layer: Any, members: Members, inbox: Inbox) -> None:
@@ -220,7 +220,7 @@ def played() -> Played:
     return Played()
 
 
-async def settled(groups: GroupMemberships, group: str) -> None:
+async def settled(groups: GroupMembership, group: str) -> None:
     while group in groups._settling:
         await asyncio.wait({groups._settling[group]})
         await asyncio.sleep(0)

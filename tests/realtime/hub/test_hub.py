@@ -15,7 +15,7 @@ from realtime.hub.registry import hub_of_this_loop
 from realtime.hub.sweep import sweep
 from realtime.log.types import LogEvent, Numbered
 from realtime.publish import publish
-from realtime.publishing.after_commit import open_stream
+from realtime.publishing.after_commit import numbered_head
 from realtime.publishing.announcer import announce
 from tests.database import in_db
 from tests.realtime.clients import InProcess
@@ -64,7 +64,7 @@ async def test_a_lost_announcement_is_mended_when_the_next_one_comes(live_client
         await in_db(change_order)(user)
     await get_channel_layer().deliver(0, 2)
     assert await seqs(client, 3) == up_to(3)
-    assert counted["gaps_mended"] == 1
+    assert counted["gaps_filled"] == 1
 
 
 async def test_announcements_out_of_order_are_put_in_order_without_reading_the_log(
@@ -78,7 +78,7 @@ async def test_announcements_out_of_order_are_put_in_order_without_reading_the_l
         await in_db(change_order)(user)
     await get_channel_layer().deliver(3, 1, 2, 0)
     assert await seqs(client, 4) == up_to(4)
-    assert counted["gaps_mended"] == 0
+    assert counted["gaps_filled"] == 0
 
 
 async def test_an_announcement_that_comes_twice_is_sent_once(live_client, user, settings):
@@ -241,7 +241,7 @@ async def test_an_announcement_of_events_that_the_log_does_not_have_sends_what_t
     await watch_order(client)
     await in_db(change_order)(user)
     assert await seqs(client, 1) == [1]
-    stream = await in_db(open_stream)(streams.own("orders", str(user.pk), "7"))
+    stream = await in_db(numbered_head)(streams.own("orders", str(user.pk), "7"))
     announce(Numbered(f"{user.pk}|orders#7", stream.epoch, [LogEvent(9, "order_changed", "{}")]))
     answer = await client.frame()
     assert answer["method"] == "subscribe_stream"

@@ -9,10 +9,10 @@ from pytest_django import Settings
 
 from realtime.db import in_thread
 from realtime.hub import page_cache as module
-from realtime.hub.page_cache import CachedPage, Pages
+from realtime.hub.page_cache import CachedPage, PageCache
 from realtime.log.replay import Page
 from realtime.publish import publish
-from realtime.publishing.after_commit import open_stream
+from realtime.publishing.after_commit import numbered_head
 from realtime.wire.event import Event
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -54,7 +54,7 @@ def happen(count: int) -> None:
 async def stream_with(count: int) -> tuple[int, str]:
     """The id and epoch of a stream with so many events."""
     await in_thread(happen, count)
-    stream = await in_thread(open_stream, KEY)
+    stream = await in_thread(numbered_head, KEY)
     return stream.id, stream.epoch
 
 
@@ -79,7 +79,7 @@ def test_a_page_holds_the_events_that_are_in_it_and_no_others() -> None:
 
 async def test_a_page_has_what_follows_as_events_of_the_channel(reads: Reads) -> None:
     stream_id, epoch = await stream_with(3)
-    page = await Pages().read(stream_id, 1, epoch=epoch, channel=KEY)
+    page = await PageCache().read(stream_id, 1, epoch=epoch, channel=KEY)
     assert page
     assert seqs(page) == [2, 3]
     assert (page.epoch, page.head, page.floor, page.after) == (epoch, 3, 0, 1)
@@ -87,12 +87,12 @@ async def test_a_page_has_what_follows_as_events_of_the_channel(reads: Reads) ->
 
 
 async def test_of_a_stream_that_is_gone_there_is_no_page(reads: Reads) -> None:
-    assert await Pages().read(10**9, 0, epoch="e", channel=None) is None
+    assert await PageCache().read(10**9, 0, epoch="e", channel=None) is None
 
 
 async def test_readers_that_come_together_share_one_read_and_its_frames(reads: Reads) -> None:
     stream_id, epoch = await stream_with(3)
-    pages = Pages()
+    pages = PageCache()
     got = await asyncio.gather(*(pages.read(stream_id, 0, epoch=epoch, channel=KEY) for _ in range(50)))
     assert reads.after == [0]
     assert all(each is got[0] for each in got)
@@ -100,7 +100,7 @@ async def test_readers_that_come_together_share_one_read_and_its_frames(reads: R
 
 async def test_a_reader_that_comes_later_shares_the_page(reads: Reads) -> None:
     stream_id, epoch = await stream_with(3)
-    pages = Pages()
+    pages = PageCache()
     first = await pages.read(stream_id, 0, epoch=epoch, channel=KEY)
     assert await pages.read(stream_id, 0, epoch=epoch, channel=KEY) is first
     assert await pages.read(stream_id, 2, epoch=epoch, channel=KEY) is first
@@ -109,7 +109,7 @@ async def test_a_reader_that_comes_later_shares_the_page(reads: Reads) -> None:
 
 async def test_a_reader_further_on_waits_for_the_read_that_covers_it(reads: Reads) -> None:
     stream_id, epoch = await stream_with(5)
-    pages = Pages()
+    pages = PageCache()
     reads.gate.clear()
     first = asyncio.ensure_future(pages.read(stream_id, 0, epoch=epoch, channel=KEY))
     await begun(reads, 1)
@@ -122,7 +122,7 @@ async def test_a_reader_further_on_waits_for_the_read_that_covers_it(reads: Read
 
 async def test_who_is_at_the_head_gets_an_answer_that_is_not_older_than_the_question(reads: Reads) -> None:
     stream_id, epoch = await stream_with(2)
-    pages = Pages()
+    pages = PageCache()
     reads.gate.clear()
     old = asyncio.ensure_future(pages.read(stream_id, 2, epoch=epoch, channel=KEY))
     await begun(reads, 1)
@@ -137,7 +137,7 @@ async def test_who_is_at_the_head_gets_an_answer_that_is_not_older_than_the_ques
 async def test_readers_beyond_the_end_of_a_page_share_the_next_read(reads: Reads, settings: Settings) -> None:
     settings.REALTIME = {"PAGE_BYTES": 20}
     stream_id, epoch = await stream_with(6)
-    pages = Pages()
+    pages = PageCache()
     reads.gate.clear()
     first = asyncio.ensure_future(pages.read(stream_id, 0, epoch=epoch, channel=KEY))
     await begun(reads, 1)
@@ -151,7 +151,7 @@ async def test_readers_beyond_the_end_of_a_page_share_the_next_read(reads: Reads
 
 async def test_a_page_of_another_history_is_not_shared(reads: Reads) -> None:
     stream_id, epoch = await stream_with(3)
-    pages = Pages()
+    pages = PageCache()
     await pages.read(stream_id, 0, epoch=epoch, channel=KEY)
     await pages.read(stream_id, 0, epoch="another", channel=KEY)
     assert reads.after == [0, 0]
@@ -159,7 +159,7 @@ async def test_a_page_of_another_history_is_not_shared(reads: Reads) -> None:
 
 async def test_after_a_sweep_pages_are_read_again(reads: Reads) -> None:
     stream_id, epoch = await stream_with(3)
-    pages = Pages()
+    pages = PageCache()
     await pages.read(stream_id, 0, epoch=epoch, channel=KEY)
     pages.clear()
     await pages.read(stream_id, 0, epoch=epoch, channel=KEY)
@@ -169,7 +169,7 @@ async def test_after_a_sweep_pages_are_read_again(reads: Reads) -> None:
 async def test_only_so_many_bytes_are_kept(reads: Reads, settings: Settings) -> None:
     settings.REALTIME = {"PAGE_CACHE_BYTES": 25, "PAGE_EVENTS": 2}
     stream_id, epoch = await stream_with(8)
-    pages = Pages()
+    pages = PageCache()
     for after in (0, 2, 4, 6):
         await pages.read(stream_id, after, epoch=epoch, channel=KEY)
         assert sum(event.size for kept in pages._recent.values() for page in kept for event in page.events) <= 25
@@ -179,7 +179,7 @@ async def test_a_read_that_fails_fails_for_all_who_share_it_and_for_nobody_later
     reads: Reads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stream_id, epoch = await stream_with(1)
-    pages = Pages()
+    pages = PageCache()
 
     def fail(*args: int) -> None:
         raise ConnectionError
@@ -196,7 +196,7 @@ async def test_a_read_that_fails_fails_for_all_who_share_it_and_for_nobody_later
 
 async def test_a_reader_that_goes_away_takes_no_page_from_the_others(reads: Reads) -> None:
     stream_id, epoch = await stream_with(1)
-    pages = Pages()
+    pages = PageCache()
     reads.gate.clear()
     leaving = asyncio.ensure_future(pages.read(stream_id, 0, epoch=epoch, channel=KEY))
     await begun(reads, 1)
@@ -211,6 +211,6 @@ async def test_a_reader_that_goes_away_takes_no_page_from_the_others(reads: Read
 
 async def test_single_events_are_read_as_events_of_the_channel() -> None:
     stream_id, _ = await stream_with(4)
-    events = await Pages().read_each(stream_id, [2, 4], channel=KEY)
+    events = await PageCache().read_each(stream_id, [2, 4], channel=KEY)
     assert [event.seq for event in events] == [2, 4]
     assert f'"channel":"{KEY}"' in events[0].frame

@@ -62,14 +62,14 @@ async def test_a_stream_that_cannot_be_numbered_does_not_hold_up_the_others(
     client = await live_client(user)
     for each in (other_user, user):
         await in_db(dies_before_numbering)(notify_user, each, type="info", event="hey")
-    settle = after_commit.settle
+    number_and_announce = after_commit.number_and_announce
 
     def settle_all_but_one(keys):
         if keys == [streams.notifications(str(other_user.pk))]:
             raise OperationalError
-        settle(keys)
+        number_and_announce(keys)
 
-    monkeypatch.setattr(sweep_module, "settle", settle_all_but_one)
+    monkeypatch.setattr(sweep_module, "number_and_announce", settle_all_but_one)
     await sweep(hub_of_this_loop())
     assert (await client.frame())["data"]["event"] == "hey"
     assert counted["numbering_failed"] == 1
@@ -83,7 +83,7 @@ async def test_a_numbered_event_that_nobody_announced_is_delivered(live_client, 
     await in_db(notify_user)(user, type="info", event="hey")
     await sweep(hub_of_this_loop())
     assert (await client.frame())["data"]["event"] == "hey"
-    assert counted["heads_mended"] == 1
+    assert counted["heads_repaired"] == 1
 
 
 async def test_an_announcement_that_was_only_late_is_not_taken_for_a_lost_one(
@@ -106,7 +106,7 @@ async def test_an_announcement_that_was_only_late_is_not_taken_for_a_lost_one(
     assert (await client.frame())["data"]["event"] == "hey"
     grace_is_over.set()
     await sweeping
-    assert counted["heads_mended"] == 0
+    assert counted["heads_repaired"] == 0
 
 
 async def test_sweeps_come_by_themselves_and_one_that_fails_is_followed_by_the_next(

@@ -4,7 +4,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import DatabaseError, connection, transaction
 
-from realtime.log.consistent_read import one_moment
+from realtime.log.consistent_read import consistent_read
 from tests.executions.conftest import (
     InThread,
     in_thread,  # noqa: F401 - a fixture
@@ -20,7 +20,7 @@ def names() -> set[str]:
 def test_what_others_commit_meanwhile_is_not_seen(in_thread: InThread) -> None:  # noqa: F811
     """And nobody waits for the reader."""
     User.objects.create(username="before")
-    with one_moment():
+    with consistent_read():
         assert names() == {"before"}
         in_thread(lambda: User.objects.create(username="meanwhile")).result(30)
         assert names() == {"before"}
@@ -28,7 +28,7 @@ def test_what_others_commit_meanwhile_is_not_seen(in_thread: InThread) -> None: 
 
 
 def test_what_comes_afterwards_may_write_again() -> None:
-    with one_moment():
+    with consistent_read():
         names()
     User.objects.create(username="after")
     assert names() == {"after"}
@@ -37,12 +37,12 @@ def test_what_comes_afterwards_may_write_again() -> None:
 def test_inside_a_transaction_it_is_that_one() -> None:
     with transaction.atomic():
         User.objects.create(username="own")
-        with one_moment():
+        with consistent_read():
             assert names() == {"own"}
 
 
 @pytest.mark.postgres
 def test_nothing_is_written_in_it() -> None:
-    with pytest.raises(DatabaseError), one_moment():
+    with pytest.raises(DatabaseError), consistent_read():
         User.objects.create(username="refused")
     assert connection.vendor == "postgresql"

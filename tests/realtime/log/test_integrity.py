@@ -13,11 +13,11 @@ from pytest_django import Settings
 from realtime.log import integrity, store
 from realtime.log.integrity import find_unnumbered, inspect_streams
 from realtime.log.retention import prune
-from realtime.log.types import Entry, Place
+from realtime.log.types import EventDraft, StreamRef
 from realtime.models import Stream, StreamEvent
 from realtime.publish import publish
-from realtime.publishing.after_commit import settle
-from realtime.publishing.recording import publish_entries
+from realtime.publishing.after_commit import number_and_announce
+from realtime.publishing.recording import record_events
 from tests.realtime.side_by_side import Thread
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -28,7 +28,9 @@ KEY, OTHER = "u1|orders#7", "u1|letters#1"
 @pytest.fixture(autouse=True)
 def events(settings: Settings) -> None:
     settings.REALTIME = {"SWEEP_INTERVAL": 0.01}
-    publish_entries([Entry("changed", "1", (Place(KEY, entity), Place(OTHER, entity))) for entity in "aabac"])
+    record_events(
+        [EventDraft("changed", "1", (StreamRef(KEY, entity), StreamRef(OTHER, entity))) for entity in "aabac"]
+    )
 
 
 def faults(*keys: str) -> list[tuple[str, str]]:
@@ -110,8 +112,8 @@ def test_what_a_fault_says_to_do_mends_it(damage: str) -> None:
                 with connection.cursor() as cursor:
                     cursor.execute(sql)
     assert faults() == []
-    assert store.look_up(OTHER)[0] is not None
-    settle([OTHER])
+    assert store.read_head(OTHER)[0] is not None
+    number_and_announce([OTHER])
     publish(OTHER, "changed", "z", {})
     assert faults() == []
 
@@ -144,7 +146,7 @@ def test_more_streams_than_one_statement_looks_at_are_all_looked_at(monkeypatch:
 
 
 def leave_unnumbered(age: timedelta) -> None:
-    store.insert([Entry("changed", "1", (Place(KEY, "a"),))])
+    store.insert([EventDraft("changed", "1", (StreamRef(KEY, "a"),))])
     StreamEvent.objects.filter(seq=None).update(created_at=timezone.now() - age)
 
 
@@ -163,7 +165,7 @@ def test_what_was_recorded_a_moment_ago_is_no_fault() -> None:
 def test_what_is_numbered_while_one_looks_again_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     """A long transaction commits, and its events, which look old, are numbered."""
     leave_unnumbered(timedelta(minutes=1))
-    monkeypatch.setattr(integrity.time, "sleep", lambda seconds: settle([KEY]))
+    monkeypatch.setattr(integrity.time, "sleep", lambda seconds: number_and_announce([KEY]))
     assert find_unnumbered() == []
 
 

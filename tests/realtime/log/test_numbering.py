@@ -7,10 +7,10 @@ from django.db import Error, connection, transaction
 from pytest_django import Settings
 
 from realtime.log import numbering, store
-from realtime.log.types import END, Entry, LogEvent, Numbered, Place
+from realtime.log.types import END, EventDraft, LogEvent, Numbered, StreamRef
 from realtime.models import Stream, StreamEvent
 from realtime.publish import publish
-from realtime.publishing.after_commit import open_stream, settle
+from realtime.publishing.after_commit import number_and_announce, numbered_head
 from tests.realtime.log.test_store import EXECUTION, GRAPH, KEY, OTHER, both, sent
 from tests.realtime.side_by_side import Thread, held, in_open_transaction, side_by_side, until_released, until_waiting
 
@@ -19,7 +19,10 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def test_a_pass_tells_what_it_numbered() -> None:
     store.insert(
-        [Entry("order_changed", "{}", (Place(KEY, "order"),)), Entry("order_gone", "[]", (Place(KEY, "order"),))]
+        [
+            EventDraft("order_changed", "{}", (StreamRef(KEY, "order"),)),
+            EventDraft("order_gone", "[]", (StreamRef(KEY, "order"),)),
+        ]
     )
     (numbered,) = numbering.number([KEY])
     assert (numbered.key, numbered.epoch) == (KEY, Stream.objects.get().epoch)
@@ -29,7 +32,7 @@ def test_a_pass_tells_what_it_numbered() -> None:
 def test_numbering_inside_a_transaction_that_stays_open_is_refused() -> None:
     publish(KEY, "order_changed", "order", {})
     with pytest.raises(RuntimeError, match="after the commit"), transaction.atomic():
-        settle([KEY])
+        number_and_announce([KEY])
 
 
 def test_a_pass_tells_the_data_of_both_places_unless_it_is_large(settings: Settings) -> None:
@@ -44,11 +47,11 @@ def test_a_pass_tells_the_data_of_both_places_unless_it_is_large(settings: Setti
 # With the insert
 
 
-def place(key: str = KEY, entity: str = "order") -> Entry:
-    return Entry("order_changed", "{}", (Place(key, entity),))
+def place(key: str = KEY, entity: str = "order") -> EventDraft:
+    return EventDraft("order_changed", "{}", (StreamRef(key, entity),))
 
 
-def insert(entry: Entry, *, commits_next: bool = True) -> tuple[list[Numbered], set[str]]:
+def insert(entry: EventDraft, *, commits_next: bool = True) -> tuple[list[Numbered], set[str]]:
     """In a transaction of its own."""
     with transaction.atomic():
         return numbering.insert([entry], commits_next=commits_next)
@@ -60,7 +63,7 @@ def history(key: str = KEY) -> list[tuple[str, int | None]]:
 
 @pytest.mark.postgres
 def test_what_is_committed_next_is_inserted_with_its_number() -> None:
-    stream = open_stream(KEY)
+    stream = numbered_head(KEY)
     assert insert(place()) == ([Numbered(KEY, stream.epoch, [LogEvent(1, "order_changed", "{}")])], set())
     assert insert(place()) == ([Numbered(KEY, stream.epoch, [LogEvent(2, "order_changed", "{}")])], set())
     assert history() == [("order", 1), ("order", 2)]
@@ -73,7 +76,7 @@ def test_an_event_of_two_streams_gets_a_number_in_each_and_tells_its_data_unless
 ) -> None:
     settings.REALTIME = {"MAX_INLINE_BYTES": 20}
     for key in (EXECUTION, GRAPH):
-        open_stream(key)
+        numbered_head(key)
     small, large = '{"n":1}', '{"n":"' + "é" * 8 + '"}'
     for seq, (data, told) in enumerate([(small, small), (large, None)], start=1):
         numbered, waiting = insert(both(data))
@@ -87,7 +90,7 @@ def test_an_event_of_two_streams_gets_a_number_in_each_and_tells_its_data_unless
 
 
 def test_what_may_not_be_committed_for_a_while_waits_for_a_pass() -> None:
-    open_stream(KEY)
+    numbered_head(KEY)
     assert insert(place(), commits_next=False) == ([], {KEY})
     assert store.unnumbered(1) == [KEY]
     with transaction.atomic():
@@ -103,36 +106,36 @@ def test_an_event_of_a_new_stream_waits_for_a_pass_which_makes_it() -> None:
 
 @pytest.mark.postgres
 def test_the_end_of_a_stream_gets_no_number() -> None:
-    open_stream(KEY)
-    assert insert(Entry(END, "null", (Place(KEY, ""),))) == ([], {KEY})
+    numbered_head(KEY)
+    assert insert(EventDraft(END, "null", (StreamRef(KEY, ""),))) == ([], {KEY})
 
 
 @pytest.mark.postgres
 def test_an_event_does_not_overtake_one_that_waits_for_its_number() -> None:
-    open_stream(KEY)
+    numbered_head(KEY)
     store.insert([place(entity="first")])
     assert insert(place(entity="second")) == ([], {KEY})
-    settle([KEY])
+    number_and_announce([KEY])
     assert history() == [("first", 1), ("second", 2)]
 
 
 @pytest.mark.postgres
 def test_an_event_whose_stream_is_locked_does_not_wait_for_it() -> None:
     for key in (EXECUTION, GRAPH):
-        open_stream(key)
+        numbered_head(key)
 
     with in_open_transaction(lambda: store.lock([EXECUTION])):
         numbered, waiting = insert(both("{}"))
         assert [each.key for each in numbered] == [GRAPH]
         assert waiting == {EXECUTION}
-    settle([EXECUTION])
+    number_and_announce([EXECUTION])
     assert_contiguous(EXECUTION, 1)
     assert_contiguous(GRAPH, 1)
 
 
 @pytest.mark.postgres
 def test_a_number_that_is_rolled_back_is_given_again() -> None:
-    open_stream(KEY)
+    numbered_head(KEY)
     with pytest.raises(ZeroDivisionError), transaction.atomic():
         numbering.insert([place(entity="gone")], commits_next=True)
         raise ZeroDivisionError
@@ -142,7 +145,7 @@ def test_a_number_that_is_rolled_back_is_given_again() -> None:
 
 @pytest.mark.postgres
 def test_a_pass_waits_for_a_number_that_is_not_committed_and_goes_on_from_there() -> None:
-    open_stream(KEY)
+    numbered_head(KEY)
 
     with in_open_transaction(lambda: numbering.insert([place(entity="first")], commits_next=True)):
         store.insert([place(entity="second")])
@@ -154,14 +157,14 @@ def test_a_pass_waits_for_a_number_that_is_not_committed_and_goes_on_from_there(
 
 @pytest.mark.postgres
 def test_under_repeatable_read_an_event_waits_for_a_pass_and_its_writer_does_not_fail() -> None:
-    open_stream(KEY)
+    numbered_head(KEY)
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         assert not history()  # it has its snapshot
         Thread(publish, KEY, "order_changed", "other", {}).result()
         assert numbering.insert([place()], commits_next=True) == ([], {KEY})
-    settle([KEY])
+    number_and_announce([KEY])
     assert history() == [("other", 1), ("order", 2)]
 
 
@@ -170,9 +173,9 @@ def test_a_writer_that_falls_silent_before_its_commit_is_ended_and_the_stream_go
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(numbering, "_SILENCE", "100ms")
-    open_stream(KEY)
+    numbered_head(KEY)
     store.insert([place(entity="other")])
-    settle([KEY])
+    number_and_announce([KEY])
 
     def fall_silent(begun: threading.Event) -> None:
         with pytest.raises(Error), transaction.atomic():
@@ -182,7 +185,7 @@ def test_a_writer_that_falls_silent_before_its_commit_is_ended_and_the_stream_go
 
     with held(fall_silent):
         store.insert([place(entity="next")])
-        settle([KEY])  # as soon as it is ended
+        number_and_announce([KEY])  # as soon as it is ended
         assert history() == [("other", 1), ("next", 2)]
     assert store.unnumbered(1) == []
 
@@ -261,7 +264,7 @@ def test_a_writer_that_stays_open_holds_up_nobody_and_is_numbered_later() -> Non
 def test_a_pass_that_waited_for_another_one_goes_on_from_its_head() -> None:
     publish(KEY, "order_changed", "order", {"n": 1})
 
-    store.insert([Entry("order_changed", '{"n":2}', (Place(KEY, "order"),))])
+    store.insert([EventDraft("order_changed", '{"n":2}', (StreamRef(KEY, "order"),))])
     with in_open_transaction(lambda: numbering._by_function("default", [KEY])):
         thread = Thread(publish_many, KEY, 1)
         assert until_waiting(thread)
@@ -273,7 +276,7 @@ def test_a_pass_that_waited_for_another_one_goes_on_from_its_head() -> None:
 def test_a_pass_that_waits_for_a_stream_to_be_made_holds_no_other_one() -> None:
     """Otherwise it could wait for a pass that has made the same one, and waits for the one held."""
     publish(OTHER, "order_changed", "order", {})
-    store.insert([Entry("order_changed", "{}", (Place(key, "order"),)) for key in (KEY, OTHER)])
+    store.insert([EventDraft("order_changed", "{}", (StreamRef(key, "order"),)) for key in (KEY, OTHER)])
 
     with in_open_transaction(lambda: store.make([KEY])):
         thread = Thread(numbering.number, [KEY, OTHER])
@@ -289,7 +292,7 @@ def test_a_pass_that_waits_for_a_stream_to_be_made_holds_no_other_one() -> None:
 def test_a_stream_that_is_removed_while_a_pass_waits_for_it_is_made_again() -> None:
     publish(KEY, "order_changed", "order", {"n": 1})
     epoch = Stream.objects.get().epoch
-    store.insert([Entry("order_changed", '{"n":2}', (Place(KEY, "order"),))])
+    store.insert([EventDraft("order_changed", '{"n":2}', (StreamRef(KEY, "order"),))])
 
     def remove() -> None:
         store.lock([KEY])

@@ -10,9 +10,9 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from realtime.log import store
 from realtime.log.replay import newest_by_entity, read_after, read_each
-from realtime.log.types import Entry, Place
+from realtime.log.types import EventDraft, StreamRef
 from realtime.models import Stream, StreamEvent
-from realtime.publishing.recording import publish_entries
+from realtime.publishing.recording import record_events
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -23,9 +23,9 @@ def happen(*entities: str, data: Callable[[int], str] = str) -> int:
     """Events of these entities in the stream of an execution and in that of its graph; the id of the latter, which
     holds none of the data itself."""
     first = StreamEvent.objects.filter(stream__key=GRAPH).count() + 1
-    publish_entries(
+    record_events(
         [
-            Entry("changed", data(number), (Place(EXECUTION, entity), Place(GRAPH, entity)))
+            EventDraft("changed", data(number), (StreamRef(EXECUTION, entity), StreamRef(GRAPH, entity)))
             for number, entity in enumerate(entities, start=first)
         ]
     )
@@ -210,7 +210,7 @@ def test_of_an_empty_stream_there_is_nothing() -> None:
 
 def test_what_has_no_number_yet_is_in_no_answer() -> None:
     id = happen("a")
-    store.insert([Entry("changed", "2", (Place(GRAPH, "b"),))])
+    store.insert([EventDraft("changed", "2", (StreamRef(GRAPH, "b"),))])
     page = read_after(id, 0)
     assert page
     assert seqs(page.events) == [1]
@@ -225,7 +225,7 @@ def test_readers_find_their_way_by_an_index() -> None:
         for work in (
             lambda: read_after(id, 1_000),
             lambda: read_each(id, [5, 700]),
-            lambda: store.look_up(GRAPH),
+            lambda: store.read_head(GRAPH),
             lambda: store.unnumbered(100),
             lambda: newest_by_entity(id, after=0, head=2_000, limit=60),
         ):

@@ -12,11 +12,11 @@ from django.utils import timezone
 from realtime.log import numbering, retention, store
 from realtime.log.replay import newest_by_entity, read_after
 from realtime.log.retention import prune, prune_in_batches, remove, streams_with_old_events
-from realtime.log.types import END, Entry, Place
+from realtime.log.types import END, EventDraft, StreamRef
 from realtime.models import Stream, StreamEvent
 from realtime.publish import end_stream, publish
-from realtime.publishing.after_commit import open_stream, settle
-from realtime.publishing.recording import as_json, publish_entries
+from realtime.publishing.after_commit import number_and_announce, numbered_head
+from realtime.publishing.recording import as_json, record_events
 from realtime.wire.methods import WSMethod
 from tests.realtime.side_by_side import Thread, in_open_transaction, side_by_side, until_waiting
 
@@ -128,8 +128,8 @@ def test_a_notification_that_is_unread_again_stays(data: dict[str, Any]) -> None
 @pytest.mark.parametrize(("read", "kept"), [(True, [2]), (False, [1, 2])])
 def test_whether_it_was_read_is_looked_up_where_the_data_is(read: bool, kept: list[int]) -> None:
     data = as_json({"ids": ["a"], "read": read})
-    publish_entries([Entry("notification_read", data, (Place(GRAPH, "a"), Place(KEY, "a")))])
-    settle([GRAPH, KEY])
+    record_events([EventDraft("notification_read", data, (StreamRef(GRAPH, "a"), StreamRef(KEY, "a")))])
+    number_and_announce([GRAPH, KEY])
     happen("b")
     assert StreamEvent.objects.get(stream__key=KEY, seq=1).data is None
     age()
@@ -165,10 +165,10 @@ def test_the_floor_never_falls() -> None:
 
 def test_what_has_no_number_yet_is_left_alone() -> None:
     happen("a")
-    store.insert([Entry("order_changed", "{}", (Place(KEY, "a"),))])
+    store.insert([EventDraft("order_changed", "{}", (StreamRef(KEY, "a"),))])
     StreamEvent.objects.update(created_at=LONG_AGO)
     assert prune(stream().pk, LIMIT) == 0
-    assert open_stream(KEY).head == 2
+    assert numbered_head(KEY).head == 2
 
 
 def test_a_stream_that_is_gone_has_nothing_to_prune() -> None:
@@ -279,9 +279,10 @@ def test_only_streams_that_would_be_shortened_are_visited() -> None:
 # Events that stand in two streams
 
 
-def both(*numbers: int) -> list[Entry]:
+def both(*numbers: int) -> list[EventDraft]:
     return [
-        Entry("graph_execution_event", f'{{"n":{n}}}', (Place(EXECUTION, "graph"), Place(GRAPH, "e"))) for n in numbers
+        EventDraft("graph_execution_event", f'{{"n":{n}}}', (StreamRef(EXECUTION, "graph"), StreamRef(GRAPH, "e")))
+        for n in numbers
     ]
 
 
@@ -292,7 +293,7 @@ def data_of(key: str) -> dict[int, str | None]:
 
 
 def test_what_stays_gets_the_data_of_what_goes() -> None:
-    publish_entries(both(1, 2, 3))
+    record_events(both(1, 2, 3))
     age(EXECUTION)
     prune(stream(EXECUTION).pk, LIMIT)
     assert left(EXECUTION) == [3]
@@ -302,15 +303,15 @@ def test_what_stays_gets_the_data_of_what_goes() -> None:
 
 def test_what_has_no_number_yet_gets_the_data_of_what_goes() -> None:
     store.insert(both(1, 2))
-    settle([EXECUTION])
+    number_and_announce([EXECUTION])
     age(EXECUTION)
     prune(stream(EXECUTION).pk, LIMIT)
-    settle([GRAPH])
+    number_and_announce([GRAPH])
     assert data_of(GRAPH) == {1: '{"n":1}', 2: '{"n":2}'}
 
 
 def test_what_refers_to_others_goes_without_them() -> None:
-    publish_entries(both(1, 2, 3))
+    record_events(both(1, 2, 3))
     age(GRAPH)
     prune(stream(GRAPH).pk, LIMIT)
     assert left(GRAPH) == [3]
@@ -318,7 +319,7 @@ def test_what_refers_to_others_goes_without_them() -> None:
 
 
 def test_a_removed_stream_leaves_its_data_where_it_is_needed() -> None:
-    publish_entries(both(1, 2))
+    record_events(both(1, 2))
     end_stream(EXECUTION)
     assert not Stream.objects.filter(key=EXECUTION).exists()
     assert data_of(GRAPH) == {1: '{"n":1}', 2: '{"n":2}'}
@@ -336,7 +337,7 @@ def test_a_stream_that_was_not_ended_is_not_removed() -> None:
 
 def test_of_two_who_remove_a_stream_one_does() -> None:
     happen("a")
-    store.insert([Entry(END, "null", (Place(KEY, ""),))])
+    store.insert([EventDraft(END, "null", (StreamRef(KEY, ""),))])
     assert remove(KEY)
     assert not remove(KEY)
     assert not StreamEvent.objects.exists()
@@ -345,7 +346,7 @@ def test_of_two_who_remove_a_stream_one_does() -> None:
 
 def test_another_who_was_faster_leaves_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     happen("a")
-    store.insert([Entry(END, "null", (Place(KEY, ""),))])
+    store.insert([EventDraft(END, "null", (StreamRef(KEY, ""),))])
     lock = store.lock
 
     def lock_too_late(keys: Any) -> list[Stream]:
@@ -361,11 +362,13 @@ def test_another_who_was_faster_leaves_nothing_to_do(monkeypatch: pytest.MonkeyP
 
 def test_what_follows_the_end_is_kept_even_if_it_has_a_number() -> None:
     happen("a")
-    store.insert([Entry(END, "null", (Place(KEY, ""),)), Entry("order_changed", '"later"', (Place(KEY, "a"),))])
+    store.insert(
+        [EventDraft(END, "null", (StreamRef(KEY, ""),)), EventDraft("order_changed", '"later"', (StreamRef(KEY, "a"),))]
+    )
     numbering.number([KEY])
     assert left() == [1, 2]
-    settle([KEY])
-    settle([KEY])
+    number_and_announce([KEY])
+    number_and_announce([KEY])
     assert left() == [1]
     assert StreamEvent.objects.get().data == '"later"'
 
@@ -373,7 +376,7 @@ def test_what_follows_the_end_is_kept_even_if_it_has_a_number() -> None:
 @pytest.mark.usefixtures("small_batches")
 def test_a_long_stream_is_removed_in_batches_whatever_its_length() -> None:
     for length in range(5, 8):  # less than two batches, exactly two, more
-        publish_entries(both(*range(length)))
+        record_events(both(*range(length)))
         end_stream(EXECUTION)
         assert not Stream.objects.filter(key=EXECUTION).exists()
         assert not StreamEvent.objects.filter(data_of__isnull=False).exists()
@@ -383,8 +386,8 @@ def test_a_long_stream_is_removed_in_batches_whatever_its_length() -> None:
 
 @pytest.mark.usefixtures("small_batches")
 def test_a_removal_that_was_stopped_halfway_is_finished_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    publish_entries(both(*range(1, 11)))
-    store.insert([Entry(END, "null", (Place(EXECUTION, ""),)), *both(11)])
+    record_events(both(*range(1, 11)))
+    store.insert([EventDraft(END, "null", (StreamRef(EXECUTION, ""),)), *both(11)])
     with monkeypatch.context() as stopped:
         delete, batches = retention._delete, iter(range(2))
 
@@ -398,14 +401,14 @@ def test_a_removal_that_was_stopped_halfway_is_finished_by_the_next(monkeypatch:
             remove(EXECUTION)
     assert (stream(EXECUTION).floor, left(EXECUTION)) == (6, [7, 8, 9, 10])
     assert_whole(EXECUTION)
-    settle([EXECUTION, GRAPH])
-    settle([EXECUTION, GRAPH])
+    number_and_announce([EXECUTION, GRAPH])
+    number_and_announce([EXECUTION, GRAPH])
     assert data_of(EXECUTION) == {1: '{"n":11}'}
     assert data_of(GRAPH) == {number: f'{{"n":{number}}}' for number in range(1, 12)}
 
 
 def test_an_end_of_what_was_never_numbered_leaves_other_streams_alone() -> None:
-    store.insert([Entry(END, "null", (Place(KEY, ""),)), *both(1)])
+    store.insert([EventDraft(END, "null", (StreamRef(KEY, ""),)), *both(1)])
     assert not remove(KEY)
     assert not Stream.objects.exists()
 
@@ -422,10 +425,10 @@ def few_parameters() -> Iterator[None]:
 @pytest.mark.sqlite
 @pytest.mark.usefixtures("few_parameters")
 def test_a_long_stream_is_pruned_and_removed_however_few_parameters_a_statement_takes() -> None:
-    publish_entries(both(*range(1, 1_201)))
+    record_events(both(*range(1, 1_201)))
     age(EXECUTION)
     assert prune(stream(EXECUTION).pk, LIMIT) == 1_199
-    publish_entries(both(*range(1_201, 2_401)))
+    record_events(both(*range(1_201, 2_401)))
     end_stream(EXECUTION)
     assert StreamEvent.objects.filter(stream__key=GRAPH, data__isnull=False).count() == 2_400
 
@@ -437,10 +440,10 @@ def test_a_long_stream_is_pruned_and_removed_however_few_parameters_a_statement_
 @pytest.mark.parametrize("shorten", ["prune", "remove"])
 def test_who_copies_data_into_another_stream_waits_for_its_turn_there(shorten: str) -> None:
     """Rows of a stream change under its lock only: else two could wait for each other's rows."""
-    publish_entries(both(1, 2, 3))
+    record_events(both(1, 2, 3))
     age(EXECUTION)
     if shorten == "remove":
-        store.insert([Entry(END, "null", (Place(EXECUTION, ""),))])
+        store.insert([EventDraft(END, "null", (StreamRef(EXECUTION, ""),))])
 
     with in_open_transaction(lambda: store.lock([GRAPH])):
         thread = Thread(prune, stream(EXECUTION).pk, LIMIT) if shorten == "prune" else Thread(remove, EXECUTION)
@@ -455,11 +458,11 @@ def test_writers_pruners_and_an_end_at_once_lose_nothing_that_is_promised() -> N
     in_a_month = timezone.now() + timedelta(days=30)  # so that everything is old
     while any(writer.is_running for writer in writers):
         for key in (EXECUTION, GRAPH):
-            prune(open_stream(key).id, in_a_month)
+            prune(numbered_head(key).id, in_a_month)
             assert_whole(key)
     for writer in writers:
         writer.result()
-    settle([EXECUTION, GRAPH])
+    number_and_announce([EXECUTION, GRAPH])
     assert stream(GRAPH).head == 3 * rounds
     for key in (EXECUTION, GRAPH):
         assert_whole(key)
@@ -467,7 +470,7 @@ def test_writers_pruners_and_an_end_at_once_lose_nothing_that_is_promised() -> N
 
 def write(rounds: int, offset: int) -> None:
     for number in range(offset, offset + rounds):
-        publish_entries(both(number))
+        record_events(both(number))
 
 
 def test_streams_that_are_ended_and_begun_at_once_keep_what_the_others_refer_to() -> None:
@@ -475,13 +478,13 @@ def test_streams_that_are_ended_and_begun_at_once_keep_what_the_others_refer_to(
 
     def live() -> None:
         for number in range(rounds):
-            publish_entries(both(number))
+            record_events(both(number))
             with transaction.atomic():
                 end_stream(EXECUTION)
 
     side_by_side(live, live, live)
-    settle([EXECUTION, GRAPH])
-    settle([EXECUTION, GRAPH])
+    number_and_announce([EXECUTION, GRAPH])
+    number_and_announce([EXECUTION, GRAPH])
     assert not store.unnumbered(10)
     assert_whole(GRAPH)
     assert stream(GRAPH).head == 3 * rounds

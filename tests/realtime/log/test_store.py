@@ -11,13 +11,13 @@ from pytest_django import Settings
 from realtime.hub.sweep import _settle_unnumbered
 from realtime.log import numbering, store
 from realtime.log.replay import read_after
-from realtime.log.types import Entry, EventTooLarge, Place
+from realtime.log.types import EventDraft, EventTooLarge, StreamRef
 from realtime.metrics import counts
 from realtime.models import KEY_LENGTH, Stream, StreamEvent
 from realtime.publish import end_stream, publish
 from realtime.publishing import announcer
-from realtime.publishing.after_commit import open_stream, settle
-from realtime.publishing.recording import publish_entries
+from realtime.publishing.after_commit import number_and_announce, numbered_head
+from realtime.publishing.recording import record_events
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -26,14 +26,14 @@ EXECUTION, GRAPH = "u1|graph_exec#e", "u1|graph#g|executions"
 
 
 def sent(key: str = KEY) -> list[tuple[int, str, str | None]]:
-    page = read_after(open_stream(key).id, 0)
+    page = read_after(numbered_head(key).id, 0)
     assert page
     return [tuple(event) for event in page.events]
 
 
-def both(data: str = "{}") -> Entry:
+def both(data: str = "{}") -> EventDraft:
     """An event of an execution, which stands in the stream of its graph, too."""
-    return Entry("graph_execution_event", data, (Place(EXECUTION, "graph"), Place(GRAPH, "e")))
+    return EventDraft("graph_execution_event", data, (StreamRef(EXECUTION, "graph"), StreamRef(GRAPH, "e")))
 
 
 # Numbers
@@ -92,8 +92,8 @@ def test_a_savepoint_rolled_back_after_others_does_not_keep_them_from_being_numb
 def test_to_settle_again_changes_nothing() -> None:
     publish(KEY, "order_changed", "order", {})
     before = list(StreamEvent.objects.values()), list(Stream.objects.values())
-    settle([KEY])
-    settle([KEY, KEY])
+    number_and_announce([KEY])
+    number_and_announce([KEY, KEY])
     assert (list(StreamEvent.objects.values()), list(Stream.objects.values())) == before
     assert numbering.number([KEY]) == []
 
@@ -101,7 +101,7 @@ def test_to_settle_again_changes_nothing() -> None:
 def test_the_streams_are_looked_up_by_their_ids_at_once() -> None:
     publish(KEY, "order_changed", "order", {})
     publish(OTHER, "order_changed", "order", {})
-    one, other = open_stream(KEY), open_stream(OTHER)
+    one, other = numbered_head(KEY), numbered_head(OTHER)
     assert sorted(store.heads([one.id, other.id, 10**9])) == sorted([one, other])
     assert store.heads([]) == []
 
@@ -110,13 +110,13 @@ def test_the_streams_are_looked_up_by_their_ids_at_once() -> None:
 
 
 def test_an_event_in_two_streams_is_stored_once_and_read_in_both() -> None:
-    publish_entries([both('{"n":1}')])
+    record_events([both('{"n":1}')])
     assert list(StreamEvent.objects.order_by("id").values_list("data", flat=True)) == ['{"n":1}', None]
     assert sent(EXECUTION) == sent(GRAPH) == [(1, "graph_execution_event", '{"n":1}')]
 
 
 def test_the_order_of_a_batch_holds_in_each_of_its_streams() -> None:
-    publish_entries([both(f'{{"n":{n}}}') for n in range(1, 301)])
+    record_events([both(f'{{"n":{n}}}') for n in range(1, 301)])
     for key in (EXECUTION, GRAPH):
         events = StreamEvent.objects.filter(stream__key=key).order_by("seq").select_related("data_of")
         data = [event.data or event.data_of.data for event in events]
@@ -125,7 +125,7 @@ def test_the_order_of_a_batch_holds_in_each_of_its_streams() -> None:
 
 def test_an_event_cannot_stand_twice_in_one_stream() -> None:
     with pytest.raises(ValueError, match="twice"):
-        publish_entries([Entry("order_changed", "{}", (Place(KEY, "a"), Place(KEY, "b")))])
+        record_events([EventDraft("order_changed", "{}", (StreamRef(KEY, "a"), StreamRef(KEY, "b")))])
 
 
 # What is refused
@@ -150,7 +150,7 @@ def test_the_size_of_an_event_is_that_of_its_utf_8(settings: Settings) -> None:
 def test_one_event_that_is_too_large_refuses_its_whole_batch(settings: Settings) -> None:
     settings.REALTIME = {"MAX_EVENT_BYTES": 100}
     with pytest.raises(EventTooLarge):
-        publish_entries([both(), both('"' + "a" * 100 + '"')])
+        record_events([both(), both('"' + "a" * 100 + '"')])
     assert not StreamEvent.objects.exists()
 
 
@@ -203,7 +203,7 @@ def test_what_is_recorded_after_the_end_begins_another_history() -> None:
     with transaction.atomic():
         end_stream(KEY)
         publish(KEY, "order_changed", "order", {"n": 2})
-    settle([KEY])
+    number_and_announce([KEY])
     assert sent() == [(1, "order_changed", '{"n":2}')]
     assert Stream.objects.get().epoch != epoch
 
@@ -219,7 +219,7 @@ def test_an_end_that_is_rolled_back_ends_nothing() -> None:
     with pytest.raises(RuntimeError), transaction.atomic():
         end_stream(KEY)
         raise RuntimeError
-    settle([KEY])
+    number_and_announce([KEY])
     assert len(sent()) == 1
 
 
@@ -248,7 +248,7 @@ def test_numbering_that_fails_after_the_commit_is_counted_and_raised_to_nobody(
 def test_the_next_reader_numbers_what_was_left(numbering_fails: pytest.MonkeyPatch) -> None:
     publish(KEY, "order_changed", "order", {"n": 1})
     numbering_fails.undo()
-    assert open_stream(KEY).head == 1
+    assert numbered_head(KEY).head == 1
     assert sent() == [(1, "order_changed", '{"n":1}')]
 
 

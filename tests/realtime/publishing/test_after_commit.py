@@ -7,12 +7,12 @@ from django.db import transaction
 from pytest_django import DjangoAssertNumQueries
 
 from realtime.log import numbering, store
-from realtime.log.types import END, Entry, Numbered, Place
+from realtime.log.types import END, EventDraft, Numbered, StreamRef
 from realtime.models import Stream
 from realtime.publish import end_stream, publish
 from realtime.publishing import after_commit as module
-from realtime.publishing.after_commit import open_stream, settle
-from realtime.publishing.recording import publish_entries
+from realtime.publishing.after_commit import number_and_announce, numbered_head
+from realtime.publishing.recording import record_events
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -78,29 +78,29 @@ def test_many_streams_of_one_transaction_are_numbered_in_short_ones(
         return number(keys)
 
     monkeypatch.setattr(numbering, "number", note)
-    publish_entries([Entry("order_changed", "{}", (Place(f"u1|orders#{n}", "order"),)) for n in range(10)])
+    record_events([EventDraft("order_changed", "{}", (StreamRef(f"u1|orders#{n}", "order"),)) for n in range(10)])
     assert len(announced) == 10
     assert max(together) == 3
 
 
 def test_a_stream_is_made_when_it_is_first_looked_at() -> None:
-    stream = open_stream(KEY)
+    stream = numbered_head(KEY)
     assert (stream.head, stream.floor) == (0, 0)
     assert stream.epoch == Stream.objects.get().epoch
-    assert open_stream(KEY) == stream
+    assert numbered_head(KEY) == stream
 
 
 def test_what_was_committed_before_the_look_is_counted() -> None:
-    open_stream(KEY)
-    store.insert([Entry("order_changed", "{}", (Place(KEY, "order"),))])
-    assert open_stream(KEY).head == 1
+    numbered_head(KEY)
+    store.insert([EventDraft("order_changed", "{}", (StreamRef(KEY, "order"),))])
+    assert numbered_head(KEY).head == 1
 
 
 def test_a_look_at_an_ended_stream_finds_a_new_one(announced: list[Numbered | str]) -> None:
     publish(KEY, "order_changed", "order", {})
-    before = open_stream(KEY)
-    store.insert([Entry(END, "null", (Place(KEY, ""),))])
-    after = open_stream(KEY)
+    before = numbered_head(KEY)
+    store.insert([EventDraft(END, "null", (StreamRef(KEY, ""),))])
+    after = numbered_head(KEY)
     assert after.head == 0
     assert (after.id, after.epoch) != (before.id, before.epoch)
 
@@ -108,13 +108,13 @@ def test_a_look_at_an_ended_stream_finds_a_new_one(announced: list[Numbered | st
 def test_a_look_at_a_settled_stream_is_one_query(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     publish(KEY, "order_changed", "order", {})
     with django_assert_num_queries(1):
-        open_stream(KEY)
+        numbered_head(KEY)
 
 
 def test_each_stream_has_an_epoch_of_its_own() -> None:
-    assert len({open_stream(f"u1|orders#{number}").epoch for number in range(20)}) == 20
+    assert len({numbered_head(f"u1|orders#{number}").epoch for number in range(20)}) == 20
 
 
 def test_streams_without_news_are_settled_without_a_word(announced: list[Numbered]) -> None:
-    settle([KEY, OTHER])
+    number_and_announce([KEY, OTHER])
     assert not announced

@@ -13,8 +13,8 @@ from pytest_django import DjangoAssertNumQueries
 from realtime.log.types import END, Numbered
 from realtime.models import Stream, StreamEvent
 from realtime.publish import publish
-from realtime.publishing.after_commit import open_stream
-from realtime.publishing.recording import as_json, publish_entries
+from realtime.publishing.after_commit import numbered_head
+from realtime.publishing.recording import as_json, record_events
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -71,14 +71,14 @@ def test_the_marker_of_the_end_is_no_event() -> None:
     publish(KEY, "order_changed", "order", {})
     with pytest.raises(ValueError, match="end_stream"):
         publish(KEY, END, "order", {})
-    assert open_stream(KEY).head == 1
+    assert numbered_head(KEY).head == 1
 
 
 def test_nothing_to_publish_does_nothing(
     announced: list[Numbered], django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     with django_assert_num_queries(0):
-        publish_entries([])
+        record_events([])
     assert not announced
 
 

@@ -34,7 +34,7 @@ class TestTheCommandLine:
         for option in (
             "--websocket_timeout is -1",
             "MAX_MESSAGE_BYTES",
-            "SEND_DEADLINE",
+            "STALL_TIMEOUT",
             "1009, 1007, 1002",
             "MAX_ADDRESS_CONNECTIONS",
         ):

@@ -5,23 +5,23 @@ from collections.abc import Iterator
 
 import pytest
 
-from realtime.server.direct_writer import Outlet
+from realtime.server.direct_writer import DirectWriter
 
 PIECE = 400_000
 
 
 class Connection:
-    """One end with an outlet, and what the other end reads."""
+    """One end with a direct writer, and what the other end reads."""
 
     def __init__(self) -> None:
         self.ours, self.theirs = socket.socketpair()
         self.ours.setblocking(False)
         self.rest = b""
         self.otherwise: list[str | None] = []
-        self.outlet = Outlet(
+        self.direct_writer = DirectWriter(
             self.ours, str.encode, piece=PIECE, send_otherwise=self._send_otherwise, write_rest=self._write_rest
         )
-        self.outlet.is_clear = True
+        self.direct_writer.is_clear = True
 
     def _send_otherwise(self, text: str | None) -> bool:
         self.otherwise.append(text)
@@ -43,79 +43,79 @@ def connection() -> Iterator[Connection]:
 
 
 def test_a_text_goes_straight_to_the_system(connection: Connection) -> None:
-    assert connection.outlet.send("hello")
+    assert connection.direct_writer.send("hello")
     assert connection.read() == b"hello"
-    assert (connection.outlet.written, connection.outlet.is_clear, connection.rest) == (5, True, b"")
+    assert (connection.direct_writer.written, connection.direct_writer.is_clear, connection.rest) == (5, True, b"")
     assert not connection.otherwise
 
 
 @pytest.mark.parametrize("text", [None, "", "x" * (PIECE // 4 + 1)])
 def test_what_is_no_short_text_goes_the_long_way(connection: Connection, text: str | None) -> None:
-    assert not connection.outlet.send(text)
+    assert not connection.direct_writer.send(text)
     assert connection.otherwise == [text]
-    assert connection.outlet.written == 0
+    assert connection.direct_writer.written == 0
 
 
 def test_while_something_is_before_it_a_text_goes_the_long_way(connection: Connection) -> None:
-    connection.outlet.is_clear = False
-    assert not connection.outlet.send("hello")
+    connection.direct_writer.is_clear = False
+    assert not connection.direct_writer.send("hello")
     assert connection.otherwise == ["hello"]
 
 
 def test_what_the_system_does_not_take_is_left_to_the_transport_in_order(connection: Connection) -> None:
     sent = 0
-    while connection.outlet.is_clear:
-        assert connection.outlet.send(f"{sent:08}" * 8_000)
+    while connection.direct_writer.is_clear:
+        assert connection.direct_writer.send(f"{sent:08}" * 8_000)
         sent += 1
     assert sent > 1
-    assert not connection.outlet.send("later"), "it would overtake the rest"
+    assert not connection.direct_writer.send("later"), "it would overtake the rest"
     received = b""
     while len(received) + len(connection.rest) < sent * 64_000:
         received += connection.read()
     assert received + connection.rest == b"".join(f"{number:08}".encode() * 8_000 for number in range(sent))
-    assert connection.outlet.written == sent * 64_000
+    assert connection.direct_writer.written == sent * 64_000
 
 
 @pytest.mark.parametrize("end", ["ours", "theirs"])
 def test_a_connection_that_is_gone_raises_nothing(connection: Connection, end: str) -> None:
     getattr(connection, end).close()
-    assert connection.outlet.send("hello")
-    assert (connection.rest, connection.outlet.is_clear) == (b"hello", False)
+    assert connection.direct_writer.send("hello")
+    assert (connection.rest, connection.direct_writer.is_clear) == (b"hello", False)
 
 
 def test_what_is_held_goes_out_together_and_in_order(connection: Connection) -> None:
-    connection.outlet.hold()
-    assert connection.outlet.send("one ")
-    assert connection.outlet.send("two ")
+    connection.direct_writer.hold()
+    assert connection.direct_writer.send("one ")
+    assert connection.direct_writer.send("two ")
     with pytest.raises(BlockingIOError):
         connection.read()
-    connection.outlet.release()
-    assert connection.outlet.send("three")
+    connection.direct_writer.release()
+    assert connection.direct_writer.send("three")
     assert connection.read() == b"one two three"
-    assert connection.outlet.written == 13
+    assert connection.direct_writer.written == 13
 
 
 def test_no_more_is_held_than_a_piece(connection: Connection) -> None:
-    connection.outlet.hold()
+    connection.direct_writer.hold()
     for _ in range(5):
-        assert connection.outlet.send("x" * (PIECE // 4))
-    assert connection.outlet.written > PIECE
-    connection.outlet.release()
-    assert connection.outlet.written == 5 * (PIECE // 4)
+        assert connection.direct_writer.send("x" * (PIECE // 4))
+    assert connection.direct_writer.written > PIECE
+    connection.direct_writer.release()
+    assert connection.direct_writer.written == 5 * (PIECE // 4)
 
 
 def test_to_hold_twice_is_to_hold_once(connection: Connection) -> None:
-    connection.outlet.hold()
-    connection.outlet.send("one ")
-    connection.outlet.hold()
-    connection.outlet.send("two ")
-    connection.outlet.release()
-    connection.outlet.send("three")
-    connection.outlet.release()
+    connection.direct_writer.hold()
+    connection.direct_writer.send("one ")
+    connection.direct_writer.hold()
+    connection.direct_writer.send("two ")
+    connection.direct_writer.release()
+    connection.direct_writer.send("three")
+    connection.direct_writer.release()
     assert connection.read() == b"one two three"
 
 
 def test_nothing_held_is_nothing_sent(connection: Connection) -> None:
-    connection.outlet.hold()
-    connection.outlet.release()
-    assert connection.outlet.written == 0
+    connection.direct_writer.hold()
+    connection.direct_writer.release()
+    assert connection.direct_writer.written == 0

@@ -4,16 +4,16 @@ from itertools import count
 
 import pytest
 
-from realtime.server.flow_control import SendGate
-from realtime.server.slow_reader import Pace
+from realtime.server.flow_control import FlowControl
+from realtime.server.slow_reader import SlowReaderPolicy
 
 NEVER = 3600.0
 
 
-def gate_with(deadline: float = NEVER, taken: Callable[[], int] = int) -> tuple[SendGate, "asyncio.Future[str]"]:
+def gate_with(deadline: float = NEVER, taken: Callable[[], int] = int) -> tuple[FlowControl, "asyncio.Future[str]"]:
     """And what is wrong with the client, when it is given up."""
     given_up: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    return SendGate(Pace(deadline, 1, NEVER), taken=taken, give_up=given_up.set_result), given_up
+    return FlowControl(SlowReaderPolicy(deadline, 1, NEVER), taken=taken, give_up=given_up.set_result), given_up
 
 
 async def turns_of_the_loop() -> None:

@@ -1,6 +1,6 @@
 """The frames that were built a moment ago."""
 
-from realtime.server.frame_cache import MOST_BYTES, BuiltFrames, Content
+from realtime.server.frame_cache import MOST_BYTES, Content, FrameCache
 
 
 class Builder:
@@ -18,7 +18,7 @@ def text(letter: str, length: int = 100) -> str:
 
 def test_the_same_text_is_built_once_whatever_comes_between() -> None:
     build = Builder()
-    frames = BuiltFrames(build)
+    frames = FrameCache(build)
     first, second = text("a"), text("b")
     for _ in range(3):
         assert frames.of(first) == first.encode()
@@ -28,7 +28,7 @@ def test_the_same_text_is_built_once_whatever_comes_between() -> None:
 
 def test_texts_that_are_gone_are_not_taken_for_others() -> None:
     build = Builder()
-    frames = BuiltFrames(build)
+    frames = FrameCache(build)
     for number in range(1_000):
         content = text(chr(ord("a") + number % 26))
         assert frames.of(content) == content.encode()
@@ -37,7 +37,7 @@ def test_texts_that_are_gone_are_not_taken_for_others() -> None:
 
 def test_what_it_keeps_is_bounded() -> None:
     build = Builder()
-    frames = BuiltFrames(build)
+    frames = FrameCache(build)
     first = text("a")
     frames.of(first)
     large = text("b", MOST_BYTES)

@@ -28,7 +28,7 @@ SECRET = "token=SECRET-in-the-query"
 @pytest.fixture(scope="module")
 def impatient_server() -> Iterator[ServerProcess]:
     """Gives a client that does not read half a second."""
-    with ServerProcess(environment=limits(SEND_DEADLINE=0.5)) as process:
+    with ServerProcess(environment=limits(STALL_TIMEOUT=0.5)) as process:
         yield process
 
 

@@ -1,11 +1,11 @@
 """With a clock that is a number."""
 
-from realtime.server.slow_reader import Pace, Progress
+from realtime.server.slow_reader import Progress, SlowReaderPolicy
 
-PACE = Pace(stall=30, slowest=1_024, window=60)
+PACE = SlowReaderPolicy(stall=30, slowest=1_024, window=60)
 
 
-def verdicts(rate: float, *, seconds: int, step: int, pace: Pace = PACE) -> list[str]:
+def verdicts(rate: float, *, seconds: int, step: int, pace: SlowReaderPolicy = PACE) -> list[str]:
     """What is said of a client that takes `rate` bytes a second, in pieces of `step` bytes, looked at each second."""
     progress = Progress(pace, 0, 0)
     found = (progress.verdict(now, int(now * rate) // step * step) for now in range(1, seconds))
@@ -44,5 +44,5 @@ def test_who_slows_down_is_judged_by_its_last_window() -> None:
 
 
 def test_it_is_looked_at_often_enough_for_the_deadline_to_mean_something() -> None:
-    assert Pace(stall=30, slowest=1, window=60).interval == 3
-    assert Pace(stall=30, slowest=1, window=10).interval == 1
+    assert SlowReaderPolicy(stall=30, slowest=1, window=60).interval == 3
+    assert SlowReaderPolicy(stall=30, slowest=1, window=10).interval == 1

@@ -74,7 +74,7 @@ class TestReceiving:
 class TestSending:
     def test_a_slow_reader_of_large_messages_stays(self) -> None:
         with (
-            ServerProcess(environment=limits(SEND_DEADLINE=2, SLOWEST_READ=1_000, SLOW_WINDOW=2)) as server,
+            ServerProcess(environment=limits(STALL_TIMEOUT=2, MIN_READ_RATE=1_000, SLOW_WINDOW=2)) as server,
             RawClient(server.port, "/choir", receive_buffer=4096) as wire,
         ):
             total, received = 3_000_000, 0  # each of the messages takes it longer than the deadline
@@ -86,7 +86,7 @@ class TestSending:
 
     def test_a_reader_that_crawls_is_closed(self) -> None:
         with (
-            ServerProcess(environment=limits(SEND_DEADLINE=60, SLOWEST_READ=1_000_000, SLOW_WINDOW=0.5)) as server,
+            ServerProcess(environment=limits(STALL_TIMEOUT=60, MIN_READ_RATE=1_000_000, SLOW_WINDOW=0.5)) as server,
             RawClient(server.port, "/flood", receive_buffer=4096) as wire,
         ):
             over = threading.Event()
@@ -103,7 +103,7 @@ class TestSending:
 
     def test_who_reads_on_in_time_sees_why_it_is_closed(self) -> None:
         with (
-            ServerProcess(environment=limits(SEND_DEADLINE=0.3)) as server,
+            ServerProcess(environment=limits(STALL_TIMEOUT=0.3)) as server,
             RawClient(server.port, "/stall/woken", receive_buffer=4096) as wire,
         ):
             server.wait_for("has not read for 0.3 s: closed")
