@@ -78,7 +78,8 @@ class Nginx(Server):
         """Those that take connections."""
         assert self._process
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
-        return {each for each in children if "is shutting down" not in _title_of(each)}
+        titles = {each: _title_of(each) for each in children}
+        return {each for each, title in titles.items() if title and "is shutting down" not in title}
 
     @property
     def _configuration(self) -> Path:
@@ -151,7 +152,8 @@ class Nginx(Server):
 
 
 def _title_of(process: str) -> str:
+    """Empty for a process that has ended meanwhile: its file is gone, cannot be read any more, or says nothing."""
     try:
         return Path(f"/proc/{process}/cmdline").read_text()
-    except FileNotFoundError:  # it has ended meanwhile
-        return "is shutting down"
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
