@@ -4,10 +4,12 @@ the environment and are read once.
     pytest               SQLite in a private temporary file, the in-memory channel layer
     pytest --postgres    a private PostgreSQL and a private Redis, started here and gone with the run
 
-The caller's own environment and `.env` say nothing in either. What cannot be had is skipped, and the summary says
+With `-n 3` (pytest-xdist) three processes share the tests, and each has a file or servers of its own: they cannot meet.
+The caller's own environment and `.env` say nothing in any run. What cannot be had is skipped, and the summary says
 loudly what was not tested and what to install.
 """
 
+import argparse
 import os
 import signal
 import tempfile
@@ -61,18 +63,31 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     os.environ["DATABASE_URL"] = f"sqlite:///{quote(directory)}/runwire.sqlite3"
     known = early_config.known_args_namespace
     if known.postgres and not (known.help or known.version):
-        _start_servers(early_config, life)
+        _start_servers(early_config, life, only_look=_hands_out(known))
 
 
-def _start_servers(config: pytest.Config, life: ExitStack) -> None:
+def _hands_out(known: argparse.Namespace) -> bool:
+    """Whether this process runs no test, but hands them out to those of pytest-xdist. These get the same options."""
+    return bool(getattr(known, "numprocesses", None)) and "PYTEST_XDIST_WORKER" not in os.environ
+
+
+def _start_servers(config: pytest.Config, life: ExitStack, *, only_look: bool = False) -> None:
+    """What is not there is noted. With `only_look` that is all."""
+
+    def start(server: Postgres | Redis) -> str:
+        life.callback(server.close)
+        if not only_look:
+            server.start()
+        return server.url
+
     try:
-        os.environ["DATABASE_URL"] = life.enter_context(Postgres()).url
+        os.environ["DATABASE_URL"] = start(Postgres())
         config.stash[RUNS_ON] = "PostgreSQL, in-memory channel layer"
     except NotInstalledError as missing:
         config.stash[NOT_TESTED].append(f"everything on PostgreSQL. {missing}")
         return
     try:
-        os.environ["REDIS_URL"] = life.enter_context(Redis()).url
+        os.environ["REDIS_URL"] = start(Redis())
         config.stash[RUNS_ON] = "PostgreSQL, Redis"
     except NotInstalledError as missing:
         config.stash[NOT_TESTED].append(f"the Redis channel layer. {missing}")

@@ -42,13 +42,25 @@ def sources() -> list[Path]:
 
 
 @cache
-def files() -> list[Path]:
+def files(root: Path = ROOT) -> list[Path]:
     """All files that are in the repository, or are about to be."""
-    if not shutil.which("git") or not (ROOT / ".git").exists():
+    if not shutil.which("git") or not (root / ".git").exists():
         pytest.skip("not a git checkout")
-    words = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    return [path for name in listed.split("\0") if name and (path := ROOT / name).is_file()]
+
+    def listed(*which: str) -> list[Path]:
+        words = ["git", "ls-files", "-z", *which]
+        names = subprocess.run(words, cwd=root, capture_output=True, text=True, check=True).stdout
+        return [path for name in names.split("\0") if name and (path := root / name).is_file()]
+
+    return listed("--cached") + [
+        path for path in listed("--others", "--exclude-standard") if not is_installed(path, root)
+    ]
+
+
+def is_installed(path: Path, root: Path) -> bool:
+    """Whether it is in a virtualenv, whatever its name, or among the packages of Node."""
+    folders = [root / folder for folder in path.relative_to(root).parents]
+    return any(folder.name == "node_modules" or (folder / "pyvenv.cfg").exists() for folder in folders)
 
 
 def text_of(path: Path) -> str:
@@ -114,3 +126,15 @@ def test_no_file_names_a_path_of_somebodys_machine() -> None:
 
 def test_no_file_names_the_host_of_a_package_registry() -> None:
     assert found_in_files(A_REGISTRY) == []
+
+
+def test_what_git_would_add_is_ours_but_for_what_was_installed(tmp_path: Path) -> None:
+    if not shutil.which("git"):
+        pytest.skip("git is not installed")
+    for name in ("new.py", "app/new.py", "my env/pyvenv.cfg", "my env/lib/alien.py", "node_modules/alien/index.js"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / ".gitignore").write_text("*.log\n")
+    (tmp_path / "alien.log").touch()
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    assert {path.relative_to(tmp_path).as_posix() for path in files(tmp_path)} == {".gitignore", "new.py", "app/new.py"}
