@@ -16,9 +16,11 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
-import pytest
 from django.db import OperationalError
 from django.test import override_settings
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from realtime import hub as hub_module
 from realtime import log
@@ -30,11 +32,6 @@ from realtime.messages import BadRequest, Request, StreamTarget, SubscribeStream
 from realtime.replay import Page
 from realtime.sweep import sweep
 from realtime.writer import Writer
-
-hypothesis = pytest.importorskip("hypothesis", reason="pip install -r requirements-dev.txt")
-from hypothesis import settings as hypothesis_settings  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule  # noqa: E402
 
 KEY = "u1|orders#7"
 LIMITS = {
