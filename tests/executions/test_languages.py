@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from executions.blocks.languages import Lines, language_of
 
+pytestmark = pytest.mark.once
+
 PYTHON = '''"""A docstring is a string.
 
 # And so is this.

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from executions.blocks.registry import BlockError, Outputs, find_block
 from executions.blocks.table import EXAMPLE, MAX_COLUMNS, MAX_CSV_BYTES, MAX_FIELD, columns_of, type_of
 
+pytestmark = pytest.mark.once
+
 
 def run(block_id: str, **data: Any) -> Outputs:
     found = find_block(f"csv.{block_id}")

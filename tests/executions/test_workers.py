@@ -15,6 +15,8 @@ from executions.worker import MAX_ERROR_LENGTH, Outcome
 from executions.workers import Task, Workers
 from tests.executions.gates import new_gate, until_killed
 
+pytestmark = pytest.mark.once
+
 BLOCKS = ("tests.executions.sample_blocks",)
 
 

@@ -7,6 +7,8 @@ import pytest
 
 from realtime.server_outlet import Outlet
 
+pytestmark = pytest.mark.once
+
 PIECE = 400_000
 
 
