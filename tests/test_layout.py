@@ -1,5 +1,6 @@
 """The repository as a whole: a test file for each source file, one noun a file, and nothing of anybody's machine."""
 
+import ast
 import re
 import shutil
 import subprocess
@@ -138,3 +139,20 @@ def test_what_git_would_add_is_ours_but_for_what_was_installed(tmp_path: Path) -
     (tmp_path / "alien.log").touch()
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
     assert {path.relative_to(tmp_path).as_posix() for path in files(tmp_path)} == {".gitignore", "new.py", "app/new.py"}
+
+
+def sleeps(text: str) -> list[int]:
+    """The lines on which it lets time pass: a turn of the loop, `sleep(0)`, is none."""
+    calls = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call))
+    named = ((call, getattr(call.func, "attr", getattr(call.func, "id", ""))) for call in calls)
+    return [
+        call.lineno for call, name in named if name == "sleep" and [ast.unparse(each) for each in call.args] != ["0"]
+    ]
+
+
+def test_no_test_sleeps() -> None:
+    """Whoever waits looks until it is so; whoever needs time to pass says that it is a pace: tests/waiting.py."""
+    ours = [path for path in files() if path.suffix == ".py" and path.is_relative_to(ROOT / "tests")]
+    found = {str(path.relative_to(ROOT)): lines for path in ours if (lines := sleeps(path.read_text()))}
+    assert set(found) == {"tests/waiting.py"}, found
+    assert sleeps("await asyncio.sleep(0)\ntime.sleep(0.1)\nsleep(pause)\nawait asyncio.sleep(0.0)") == [2, 3, 4]

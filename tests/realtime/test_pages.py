@@ -13,6 +13,7 @@ from realtime.pages import EventPage, Pages
 from realtime.publish import open_stream, publish
 from realtime.replay import Page
 from realtime.threads import in_thread
+from tests.waiting import until_in_loop
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -63,8 +64,7 @@ def seqs(page: EventPage | None) -> list[int]:
 
 
 async def begun(reads: Reads, count: int) -> None:
-    while len(reads.after) < count:
-        await asyncio.sleep(0.001)
+    await until_in_loop(lambda: len(reads.after) >= count)
 
 
 def page(*numbers: int, epoch: str = "e") -> EventPage:

@@ -5,12 +5,12 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from tests.servers.process import ROOT, NotInstalledError, Server, free_port
+from tests.waiting import until
 
 CONFIGURATION = ROOT / "docs" / "nginx.conf"
 FOLDERS = "/usr/sbin:/usr/local/sbin"  # which are not on everybody's PATH
@@ -70,8 +70,7 @@ class Nginx(Server):
 
     def _end(self, number: int) -> int:
         code = super()._end(number)
-        while self.is_ready():  # the workers have the port, too, and are nobody's children any more
-            time.sleep(0.02)
+        until(lambda: not self.is_ready())  # the workers have the port, too, and are nobody's children any more
         return code
 
     def _workers(self) -> set[str]:
