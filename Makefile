@@ -12,7 +12,7 @@ NOWHERE := DEBUG=true DATABASE_URL=sqlite://:memory: REDIS_URL=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-fast soak bench bench-quick lint format clean port
+.PHONY: help run test test-quick test-fast soak bench bench-quick lint format clean port
 .NOTPARALLEL:
 
 help: ## list these words
@@ -23,14 +23,21 @@ run: port $(VENV)/.installed ## start Runwire on http://127.0.0.1:8000 (HOST= an
 	@$(PY) manage.py demo
 	@exec $(PY) manage.py serve --host "$(HOST)" --port "$(PORT)"
 
-test: lint ## everything: lint, and the tests on SQLite, then on PostgreSQL and Redis
+test: lint ## before you push: lint, and all tests on SQLite, then on PostgreSQL and Redis
 	$(call say,tests on SQLite and in memory)
-	@$(PY) -m pytest
+	@$(PY) -m pytest $(AT_ONCE)
 	$(call say,tests on PostgreSQL and Redis)
-	@$(PY) -m pytest --postgres
+	@$(PY) -m pytest --postgres $(AT_ONCE)
 
-test-fast: $(VENV)/.installed-dev ## the tests on SQLite only; ARGS= is for pytest
-	@$(PY) -m pytest $(ARGS)
+test-quick: lint ## while you work: lint, and the tests that need no transaction, process or socket
+	$(call say,quick tests on SQLite)
+	@$(PY) -m pytest -m quick $(AT_ONCE)
+
+test-fast: $(VENV)/.installed-dev ## some tests, on SQLite: ARGS="tests/realtime -x" is for pytest; without, all
+	@$(PY) -m pytest $(or $(ARGS),$(AT_ONCE))
+
+# Several processes, each with a database of its own; one that has nothing left to do takes from the others.
+AT_ONCE := -n auto --dist worksteal
 
 soak: $(VENV)/.installed-dev ## random faults under load for MINUTES= (10), then a report; ARGS="--seed 7", see --help
 	@$(PY) -m tests.faults.soak --minutes $(MINUTES) $(ARGS)

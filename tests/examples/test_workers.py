@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from asyncio.subprocess import PIPE, Process, create_subprocess_exec
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
@@ -26,6 +25,7 @@ from tests.database import in_db
 from tests.realtime.clients import Client, Frame
 from tests.servers.process import free_port, in_wheel
 from tests.stories.doors import Door, LiveServer, ServerDoor, Servers
+from tests.waiting import until
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 TEXT = 'The quick brown fox\njumps over "the" lazy dog.\n\nÜber the \\ dog; the end\n'
@@ -365,20 +365,24 @@ async def test_what_stands_in_the_way_is_said_with_its_cure(
     assert not await in_db(GraphExecution.objects.exists)()
 
 
-def look_for(token: str) -> None:
-    """In the arguments of all processes, again and again."""
-    for _ in range(20):
+def look_for(token: str, server: LiveServer) -> None:
+    """In the arguments of all processes, again and again, while the worker reports ten times more."""
+    before = server.output.count("/api/worker/")
+
+    def has_looked() -> bool:
         for arguments in Path("/proc").glob("[0-9]*/cmdline"):
             with suppress(OSError):  # it has ended
                 assert token.encode() not in arguments.read_bytes()
-        time.sleep(0.01)
+        return server.output.count("/api/worker/") >= before + 10
+
+    until(has_looked)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows a process's arguments so")
 @pytest.mark.parametrize("example", ["bash"], indirect=True)
 async def test_a_worker_that_calls_programs_shows_them_no_token_in_an_argument(example: Example, place: Place) -> None:
     _, process = await start_long(example, place)
-    await asyncio.to_thread(look_for, place.token)
+    await asyncio.to_thread(look_for, place.token, place.server)
     assert process.returncode is None  # it was still reporting
     os.killpg(process.pid, signal.SIGTERM)
     await end_of(process)

@@ -66,7 +66,22 @@ def test_an_inactive_owner_sees_nothing(execution: GraphExecution, user: User) -
 
 
 @pytest.mark.parametrize(
-    "id", [None, "", "graph-exec-1", 1, 1.5, b"x", [], {}, "x" * 100_000, "\x00", "\ud800", "' OR 1=1 --", str(uuid4())]
+    "id",
+    [
+        None,
+        "",
+        "graph-exec-1",
+        1,
+        1.5,
+        b"x",
+        [],
+        {},
+        "x" * 100_000,
+        "\x00",
+        "\ud800",
+        "' OR 1=1 --",
+        pytest.param(str(uuid4()), id="of nothing"),
+    ],
 )
 def test_an_id_may_be_anything_and_finds_nothing(execution: GraphExecution, user: User, id: Any) -> None:
     assert find_execution(user, id) is None

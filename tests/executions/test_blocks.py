@@ -10,6 +10,8 @@ import pytest
 from executions.blocks import insight, markdown, registry, text
 from executions.blocks.registry import BlockError, BlockInput, Outputs, all_blocks, block, find_block
 
+pytestmark = pytest.mark.once
+
 TEXT = """# The sea
 
 The sea is *deep*. Sailors love the sea, and the sea loves sailors!

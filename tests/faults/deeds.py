@@ -22,6 +22,7 @@ from realtime.log import numbering, retention, store
 from realtime.models import Stream, StreamEvent, new_epoch
 from realtime.publishing import announcer
 from tests.faults.worker import say
+from tests.waiting import rest, until
 
 
 def make_user(name: str) -> dict[str, str]:
@@ -55,10 +56,10 @@ def write(writer: str, executions: list[str], first: int, count: int, pause: flo
         except Error:
             say(uncertain=[execution, number])
             connections.close_all()
-            time.sleep(0.2)
+            rest(0.2)
         else:
             say(committed=[execution, number])
-        time.sleep(pause)
+        rest(pause)
     return first + count
 
 
@@ -86,8 +87,8 @@ def write_and_die(execution: str, moment: str) -> None:
     # On its own it would be committed with its number.
     with transaction.atomic() if moment == "before numbering" else nullcontext():
         report_node(GraphExecution(pk=execution), node_id="dying", status="QUEUED")
-    while store.unnumbered(1):  # the sweep of a server was faster, and this one is not needed: once more
-        time.sleep(0.01)
+    # The sweep of a server may be faster; then this one is not needed, and looks once more.
+    until(lambda: not store.unnumbered(1))
     write_and_die(execution, moment)
 
 

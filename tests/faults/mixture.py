@@ -11,6 +11,7 @@ from websockets.exceptions import ConnectionClosed
 from tests.faults.cast import Cast
 from tests.faults.reader import Reader
 from tests.faults.workers import WorkerDied
+from tests.waiting import rest_in_loop
 
 Fault = Callable[[Cast, Random], Awaitable[None]]
 FAULTS: dict[str, Fault] = {}
@@ -31,7 +32,7 @@ def _redis_killed_for(seconds: float) -> None:
     @fault(f"Redis killed for {seconds:g} s")
     async def play(cast: Cast, random: Random) -> None:
         await asyncio.to_thread(cast.stage.redis.kill)
-        await asyncio.sleep(seconds)
+        await rest_in_loop(seconds)
         await cast.stage.restart(cast.stage.redis)
 
 
@@ -43,13 +44,13 @@ for seconds in (0.2, 5, 30):
 async def redis_forgets(cast: Cast, random: Random) -> None:
     for _ in range(5):
         await asyncio.to_thread(cast.stage.redis.ask, "FLUSHALL")
-        await asyncio.sleep(1)
+        await rest_in_loop(1)
 
 
 @fault("Redis frozen for 12 s")
 async def redis_freezes(cast: Cast, random: Random) -> None:
     cast.stage.redis.freeze()
-    await asyncio.sleep(12)
+    await rest_in_loop(12)
     cast.stage.redis.thaw()
 
 
@@ -66,7 +67,7 @@ async def messages_shuffled(cast: Cast, random: Random) -> None:
 async def _mislay(cast: Cast, *, lost: float, held: int) -> None:
     with suppress(WorkerDied):
         await cast.every_worker("mislay", lost=lost, held=held)
-    await asyncio.sleep(15)
+    await rest_in_loop(15)
     with suppress(WorkerDied):
         await cast.every_worker("mislay")
 
@@ -84,7 +85,7 @@ async def strange_messages(cast: Cast, random: Random) -> None:
             ]
         )
         await cast.prompter.do("send_to_group", key=key, message=strange)
-        await asyncio.sleep(0.2)
+        await rest_in_loop(0.2)
 
 
 # Servers
@@ -94,7 +95,7 @@ async def strange_messages(cast: Cast, random: Random) -> None:
 async def server_dies(cast: Cast, random: Random) -> None:
     server = random.choice(cast.stage.servers)
     await asyncio.to_thread(server.kill)
-    await asyncio.sleep(random.uniform(0, 5))
+    await rest_in_loop(random.uniform(0, 5))
     await cast.stage.restart(server)
 
 
@@ -102,7 +103,7 @@ async def server_dies(cast: Cast, random: Random) -> None:
 async def server_stops(cast: Cast, random: Random) -> None:
     server = random.choice(cast.stage.servers)
     bursting = asyncio.create_task(_burst(cast, random, 1_000))
-    await asyncio.sleep(0.5)
+    await rest_in_loop(0.5)
     await asyncio.to_thread(server.terminate)
     await bursting
     await cast.stage.restart(server)
@@ -112,7 +113,7 @@ async def server_stops(cast: Cast, random: Random) -> None:
 async def clients_move(cast: Cast, random: Random) -> None:
     for _ in range(10):
         await asyncio.gather(*(each.come_back() for each in random.sample(cast.readers, len(cast.readers) // 4)))
-        await asyncio.sleep(1)
+        await rest_in_loop(1)
 
 
 # Writers
@@ -122,7 +123,7 @@ async def clients_move(cast: Cast, random: Random) -> None:
 async def writer_dies(cast: Cast, random: Random) -> None:
     for _ in range(4):
         cast.kill_a_writer()
-        await asyncio.sleep(2.5)
+        await rest_in_loop(2.5)
 
 
 def _writer_dies(moment: str) -> None:
@@ -170,7 +171,7 @@ async def notifications(cast: Cast, random: Random) -> None:
 async def resets(cast: Cast, random: Random) -> None:
     for _ in range(60):
         random.choice(cast.readers).reset()
-        await asyncio.sleep(0.1)
+        await rest_in_loop(0.1)
 
 
 @fault("one client stops reading for 40 s")
@@ -186,7 +187,7 @@ async def four_stop(cast: Cast, random: Random) -> None:
 
 async def _stops(reader: Reader, seconds: float) -> None:
     reader.hold()
-    await asyncio.sleep(seconds)
+    await rest_in_loop(seconds)
     reader.read_on()
 
 
@@ -195,7 +196,7 @@ async def slow_ones(cast: Cast, random: Random) -> None:
     readers = random.sample(cast.readers, 3)
     for each, pause in zip(readers, (1.0, 0.05, 0.05), strict=True):
         each.pause, each.is_slow = pause, True
-    await asyncio.sleep(30)
+    await rest_in_loop(30)
     for each in readers:
         each.pause = 0.0
 
@@ -230,10 +231,10 @@ async def nonsense(cast: Cast, random: Random) -> None:
         for after in (-1, 1.5, "7", 2**70, True, [], {}):
             with suppress(AssertionError, ConnectionClosed):  # not connected at the moment, or no longer
                 await guest.ask(stream.method, {**stream.data, "after": after})
-            await asyncio.sleep(0.2)
+            await rest_in_loop(0.2)
         for _ in range(20):
             await guest.come_back()
-            await asyncio.sleep(0.2)
+            await rest_in_loop(0.2)
     finally:
         await cast.dismiss([guest])
 
@@ -244,14 +245,14 @@ async def nonsense(cast: Cast, random: Random) -> None:
 @fault("PostgreSQL restarted")
 async def postgres_restarts(cast: Cast, random: Random) -> None:
     await asyncio.to_thread(cast.stage.postgres.kill)
-    await asyncio.sleep(random.uniform(0, 3))
+    await rest_in_loop(random.uniform(0, 3))
     await cast.stage.restart(cast.stage.postgres)
 
 
 @fault("PostgreSQL frozen for 10 s")
 async def postgres_freezes(cast: Cast, random: Random) -> None:
     cast.stage.postgres.freeze()
-    await asyncio.sleep(10)
+    await rest_in_loop(10)
     cast.stage.postgres.thaw()
 
 

@@ -31,6 +31,7 @@ from tests.faults.history import LOST
 from tests.faults.mixture import FAULTS
 from tests.faults.oracle import check
 from tests.faults.stage import Stage
+from tests.waiting import rest_in_loop
 
 PROGRESS = 5.0  # seconds between two lines
 QUIET = 4.0  # seconds of undisturbed writing, for the lag in quiet
@@ -76,11 +77,11 @@ class Soak:
         self.cast.take_lag()
         self.doing = ["quiet"]
         self.cast.write()
-        await asyncio.sleep(QUIET)
+        await rest_in_loop(QUIET)
         self.figures.lag_in_quiet = max(self.figures.lag_in_quiet, self.cast.take_lag())
 
     async def play(self, name: str) -> None:
-        await asyncio.sleep(self.random.uniform(0, 3))
+        await rest_in_loop(self.random.uniform(0, 3))
         self.doing.append(name)
         try:
             await FAULTS[name](self.cast, self.random)
@@ -112,7 +113,7 @@ class Soak:
 
     async def progress(self) -> None:
         while True:
-            await asyncio.sleep(PROGRESS)
+            await rest_in_loop(PROGRESS)
             self.measure()
             print(self.figures.line(self.end - time.monotonic(), self.doing), flush=True)
 

@@ -9,7 +9,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import ExitStack
@@ -25,6 +24,7 @@ from tests.faults.reader import PATIENCE, Reader, Stream
 from tests.faults.workers import Committed, Worker
 from tests.servers import Nginx, NotInstalledError, Postgres, Redis, Server, WebServer
 from tests.servers.process import ROOT
+from tests.waiting import until_in_loop
 
 _UNNUMBERED = "SELECT count(*) FROM realtime_streamevent WHERE seq IS NULL"
 _HEADS = "SELECT key, head FROM realtime_stream WHERE key = ANY(%s)"
@@ -112,10 +112,7 @@ class Stage:
 
     async def until(self, condition: Callable[[], bool], else_what: str) -> None:
         """Looks again and again, in a thread. AssertionError when it never becomes true."""
-        end = time.monotonic() + PATIENCE
-        while not await asyncio.to_thread(condition):
-            assert time.monotonic() < end, else_what
-            await asyncio.sleep(0.02)
+        await until_in_loop(lambda: asyncio.to_thread(condition), else_what, PATIENCE)
 
     # The oracle
 
@@ -140,10 +137,13 @@ class Stage:
     async def nothing_is_left(self, groups_before: Set[str] | None) -> None:
         """Returns when no server knows of a socket any more, and Redis of no group but those that were there before;
         with None, Redis is not asked."""
-        end = time.monotonic() + PATIENCE
-        while traces := await self._all_traces(groups_before):
-            assert time.monotonic() < end, traces
-            await asyncio.sleep(0.05)
+        traces: list[str] = []
+
+        async def nothing() -> bool:
+            traces[:] = await self._all_traces(groups_before)
+            return not traces
+
+        await until_in_loop(nothing, traces, PATIENCE)
 
     async def _all_traces(self, groups_before: Set[str] | None) -> list[str]:
         traces = [trace for server in self.servers for trace in await self._traces(server)]

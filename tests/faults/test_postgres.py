@@ -1,12 +1,22 @@
 """PostgreSQL is restarted, and freezes: sockets stay, heartbeats are answered, nothing is lost."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from tests.faults.scene import Scene
+from tests.servers import Server
+from tests.waiting import rest_in_loop
 
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(120)]
+
+
+def unread(server: Server) -> int:
+    """How many of its connections hold what it has not read. Linux only."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    bytes_by_port = [(int(row[1].split(":")[1], 16), int(row[4].split(":")[1], 16)) for row in rows]
+    return sum(port == server.port and count > 0 for port, count in bytes_by_port)
 
 
 async def test_postgres_that_crashes_and_comes_back_costs_no_event_and_no_socket(scene: Scene) -> None:
@@ -29,10 +39,11 @@ async def test_while_postgres_is_frozen_heartbeats_are_answered_and_nobody_recon
     writing = asyncio.create_task(scene.write_together(20))
     late = scene.reader_to_be()
     late.start()
+    await scene.stage.until(lambda: unread(scene.stage.postgres) >= 4, "workers and servers do not ask PostgreSQL")
     for _ in range(15):
         for reader in readers:
             await reader.ping()
-        await asyncio.sleep(0.2)
+        await rest_in_loop(0.2)
     assert not writing.done()
     scene.stage.postgres.thaw()
     await writing

@@ -8,6 +8,7 @@ import pytest
 
 from tests.faults.reader import Reader
 from tests.faults.scene import Scene
+from tests.waiting import rest_in_loop
 
 pytestmark = pytest.mark.postgres
 
@@ -32,7 +33,7 @@ async def test_tcp_resets_during_a_burst_cost_no_event(scene: Scene) -> None:
     bursting = asyncio.create_task(scene.workers[0].do("burst", execution=scene.executions[0], count=1_500))
     while not bursting.done():
         chance.choice(readers).reset()
-        await asyncio.sleep(0.02)
+        await rest_in_loop(0.02)
     await bursting
     await scene.all_is_well()
     assert sum(reader.connects for reader in readers) > len(readers)

@@ -16,9 +16,11 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
-import pytest
 from django.db import OperationalError
 from django.test import override_settings
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from realtime.connection.writer import Writer
 from realtime.consumers import LiveConsumer
@@ -31,11 +33,6 @@ from realtime.log.types import LogEvent, StreamPosition
 from realtime.publishing.announcer import ENDED
 from realtime.wire.methods import WSMethod
 from realtime.wire.requests import BadRequest, Request, StreamTarget, SubscribeStream
-
-hypothesis = pytest.importorskip("hypothesis", reason="pip install -r requirements-dev.txt")
-from hypothesis import settings as hypothesis_settings  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule  # noqa: E402
 
 KEY = "u1|orders#7"
 LIMITS = {

@@ -12,6 +12,7 @@ from redis.asyncio.client import PubSub
 from realtime import redis_connection
 from realtime.redis_connection import PatientConnection
 from tests.servers import Redis as RedisServer
+from tests.waiting import until_in_loop
 
 PATIENCE = 20.0  # seconds; only a test that fails waits for so long
 
@@ -31,12 +32,39 @@ async def publish(redis_server: RedisServer, data: str) -> None:
         await redis.publish("news", data)
 
 
+def waits_of(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The waits for what need not come, from here on: how long each was to be, as its caller wanted it."""
+    waits: list[float] = []
+    read_response = PatientConnection.read_response
+
+    async def counted(self: PatientConnection, *args: Any, **kwargs: Any) -> Any:
+        if kwargs.get("timeout") is not None:
+            waits.append(kwargs["timeout"])
+        return await read_response(self, *args, **kwargs)
+
+    monkeypatch.setattr(PatientConnection, "read_response", counted)
+    return waits
+
+
+async def ten_minutes_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the clock of the loop, whose timers are then due; and whoever can go on does so."""
+    loop = asyncio.get_running_loop()
+    time = loop.time
+    for _ in range(10):
+        await asyncio.sleep(0)
+    monkeypatch.setattr(loop, "time", lambda: time() + 600)
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
 async def test_news_ends_the_longest_wait(
     subscription: PubSub, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redis_connection, "PATIENCE", 3_600.0)
+    waits = waits_of(monkeypatch)
     waiting = asyncio.ensure_future(subscription.get_message(timeout=0.01))
-    await asyncio.sleep(0.2)
+    await until_in_loop(lambda: bool(waits))
+    await ten_minutes_pass(monkeypatch)
     assert not waiting.done()
     await publish(redis_server, "hey")
     assert (await asyncio.wait_for(waiting, PATIENCE))["data"] == b"hey"
@@ -55,25 +83,19 @@ async def test_a_layer_without_news_lets_its_process_sleep(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redis_connection, "PATIENCE", 3_600.0)
-    waits: list[float] = []
-    read_response = PatientConnection.read_response
-
-    async def counted(self: PatientConnection, *args: Any, **kwargs: Any) -> Any:
-        if "timeout" in kwargs:
-            waits.append(kwargs["timeout"])
-        return await read_response(self, *args, **kwargs)
-
-    monkeypatch.setattr(PatientConnection, "read_response", counted)
+    waits = waits_of(monkeypatch)
     layer = RedisPubSubChannelLayer([{"address": redis_server.url, "connection_class": PatientConnection}])
     channel = await layer.new_channel()
     await layer.group_add("group", channel)
     await layer.group_send("group", {"type": "first"})
     assert await asyncio.wait_for(layer.receive(channel), PATIENCE) == {"type": "first"}
-    await asyncio.sleep(0.3)
+    await until_in_loop(
+        lambda: bool(waits), "channels_redis waits in another way now, and this connection is no longer needed"
+    )
+    await ten_minutes_pass(monkeypatch)  # to what follows upon the first message
     before = list(waits)
-    await asyncio.sleep(0.5)
+    await ten_minutes_pass(monkeypatch)
     assert waits == before
-    assert before, "channels_redis waits in another way now, and this connection is no longer needed"
     await layer.group_send("group", {"type": "second"})
     assert await asyncio.wait_for(layer.receive(channel), PATIENCE) == {"type": "second"}
     await layer.flush()

@@ -2,12 +2,10 @@
 
 import pytest
 from channels.layers import BaseChannelLayer
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
 
 from realtime import streams
-
-hypothesis = pytest.importorskip("hypothesis", reason="pip install -r requirements-dev.txt")
-from hypothesis import assume, example, given  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
 
 UUID = "0f3a1a52-5b0e-4a53-9d53-3d6e1f0c7c11"
 # Ids that try to be something else: separators, words of ours, line ends, lone surrogates, any length

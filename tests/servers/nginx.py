@@ -5,12 +5,12 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from tests.servers.process import ROOT, NotInstalledError, Server, free_port
+from tests.waiting import until
 
 CONFIGURATION = ROOT / "docs" / "nginx.conf"
 FOLDERS = "/usr/sbin:/usr/local/sbin"  # which are not on everybody's PATH
@@ -70,15 +70,15 @@ class Nginx(Server):
 
     def _end(self, number: int) -> int:
         code = super()._end(number)
-        while self.is_ready():  # the workers have the port, too, and are nobody's children any more
-            time.sleep(0.02)
+        until(lambda: not self.is_ready())  # the workers have the port, too, and are nobody's children any more
         return code
 
     def _workers(self) -> set[str]:
         """Those that take connections."""
         assert self._process
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
-        return {each for each in children if "is shutting down" not in _title_of(each)}
+        titles = {each: _title_of(each) for each in children}
+        return {each for each, title in titles.items() if title and "is shutting down" not in title}
 
     @property
     def _configuration(self) -> Path:
@@ -151,7 +151,8 @@ class Nginx(Server):
 
 
 def _title_of(process: str) -> str:
+    """Empty for a process that has ended meanwhile: its file is gone, cannot be read any more, or says nothing."""
     try:
         return Path(f"/proc/{process}/cmdline").read_text()
-    except FileNotFoundError:  # it has ended meanwhile
-        return "is shutting down"
+    except (FileNotFoundError, ProcessLookupError):
+        return ""

@@ -8,13 +8,14 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from tests.waiting import looks
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LEASH = Path(__file__).with_name("leash.py")
@@ -106,13 +107,12 @@ class Server:
 
     def wait_until(self, condition: Callable[[], bool], deadline: float = START_DEADLINE) -> None:
         """Returns when the condition holds; RuntimeError when the process ends or the time is up before."""
-        end = time.monotonic() + deadline
-        while not condition():
+        for _ in looks(deadline):
+            if condition():
+                return
             if not self.is_running:
                 raise RuntimeError(f"{self} has ended. It printed:\n{self.output}")
-            if time.monotonic() > end:
-                raise RuntimeError(f"{self} took more than {deadline} s. It printed:\n{self.output}")
-            time.sleep(0.02)
+        raise RuntimeError(f"{self} took more than {deadline} s. It printed:\n{self.output}")
 
     def __enter__(self) -> Self:
         try:

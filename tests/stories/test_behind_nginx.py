@@ -1,7 +1,6 @@
 """Server processes behind nginx, with the configuration of docs/nginx.conf: what reaches them, and what stays out of
 its logs."""
 
-import asyncio
 import re
 import ssl
 from contextlib import closing
@@ -22,6 +21,7 @@ from tests.servers.process import ROOT
 from tests.stories.conftest import StartNginx
 from tests.stories.doors import LiveServer, ProxyDoor, token_of
 from tests.stories.test_base_protocol import watch
+from tests.waiting import until_in_loop
 
 UPGRADE = {
     "Connection": "Upgrade",
@@ -83,13 +83,15 @@ async def test_where_no_process_lives_the_handshake_is_refused_and_tried_again_i
     with pytest.raises(HandshakeRefused, match="502"):
         await proxy_door.client(user)
     pair[1].start()
-    while True:
+
+    async def somebody_is_there() -> bool:
         try:
-            client = await proxy_door.client(user)
-            break
+            await (await proxy_door.client(user)).ping()
         except HandshakeRefused:  # as long as nginx remembers that nobody was there
-            await asyncio.sleep(0.05)
-    await client.ping()
+            return False
+        return True
+
+    await until_in_loop(somebody_is_there)
 
 
 async def test_no_token_is_in_a_log(proxy_door: ProxyDoor, pair: list[LiveServer], user: User) -> None:

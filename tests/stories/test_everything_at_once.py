@@ -16,6 +16,7 @@ from tests.realtime.clients import HandshakeRefused, SocketClosed
 from tests.realtime.layers import redis_layer
 from tests.servers import Redis
 from tests.stories.doors import LiveServer, ServerDoor, Servers
+from tests.waiting import rest_in_loop
 
 WRITERS, CHANGES, CLIENTS = 3, 60, 6
 HEAD = 1 + WRITERS * CHANGES
@@ -35,7 +36,7 @@ class Reader:
             try:
                 await self._connect_and_read()
             except (SocketClosed, HandshakeRefused, OSError, EOFError):
-                await asyncio.sleep(0.05)  # the back-off of a reconnect
+                await rest_in_loop(0.05)  # the back-off of a reconnect
 
     async def _connect_and_read(self) -> None:
         client = await self._random.choice(self._doors).client(self._user)

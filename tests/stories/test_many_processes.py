@@ -15,6 +15,7 @@ from tests.servers import Nginx, Redis
 from tests.stories.doors import LiveServer, ProxyDoor, ServerDoor, Servers
 from tests.stories.test_base_protocol import watch_graph
 from tests.stories.test_two_processes import NEVER, terminate_in_admin
+from tests.waiting import rest_in_loop, until_in_loop
 
 BACK_OFF = 0.05  # seconds; a browser waits longer
 
@@ -33,7 +34,7 @@ class Reader:
             try:
                 await self._read(is_last)
             except (SocketClosed, HandshakeRefused, OSError):
-                await asyncio.sleep(BACK_OFF)
+                await rest_in_loop(BACK_OFF)
 
     async def _read(self, is_last: Callable[[int], bool]) -> None:
         client = await self.door.client(self.user)
@@ -105,8 +106,7 @@ async def test_whatever_ends_a_process_every_client_gets_everything_once_and_in_
 
 
 async def until_all(readers: list[Reader], condition: Callable[[Reader], bool]) -> None:
-    while not all(map(condition, readers)):
-        await asyncio.sleep(0.01)
+    await until_in_loop(lambda: all(map(condition, readers)))
 
 
 async def test_a_reload_of_nginx_cuts_nobody(

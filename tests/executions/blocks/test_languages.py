@@ -1,12 +1,12 @@
 """Which lines of a source are code, comment or blank."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from executions.blocks.languages import Lines, language_of
 
-hypothesis = pytest.importorskip("hypothesis", reason="pip install -r requirements-dev.txt")
-from hypothesis import given  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
+pytestmark = pytest.mark.once
 
 PYTHON = '''"""A docstring is a string.
 

@@ -1,13 +1,11 @@
 """What a stranger wrote is shown as it is."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from executions.blocks.markdown import MAX_CELL, escaped, table
 from executions.web.markdown_report import render
-
-hypothesis = pytest.importorskip("hypothesis", reason="pip install -r requirements-dev.txt")
-from hypothesis import given  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
 
 SIGNS = "<>&|`*_[]()#+-=~!\\\"'1.\n\t ax"
 

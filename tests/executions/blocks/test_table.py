@@ -3,13 +3,13 @@
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from executions.blocks.registry import BlockError, Outputs, find_block
 from executions.blocks.table import EXAMPLE, MAX_COLUMNS, MAX_CSV_BYTES, MAX_FIELD, columns_of, type_of
 
-hypothesis = pytest.importorskip("hypothesis", reason="pip install -r requirements-dev.txt")
-from hypothesis import example, given  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
+pytestmark = pytest.mark.once
 
 
 def run(block_id: str, **data: Any) -> Outputs:

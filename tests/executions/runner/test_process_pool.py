@@ -15,6 +15,8 @@ from executions.runner.block_process import MAX_ERROR_LENGTH, Outcome
 from executions.runner.process_pool import ProcessPool, Task
 from tests.executions.gates import new_gate, until_killed
 
+pytestmark = pytest.mark.once
+
 BLOCKS = ("tests.executions.sample_blocks",)
 
 

@@ -5,12 +5,10 @@ from itertools import groupby
 from typing import get_args
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from executions.simulation.timeline import Plan, Shape, graph_of, payload, timeline
-
-hypothesis = pytest.importorskip("hypothesis", reason="pip install -r requirements-dev.txt")
-from hypothesis import given  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
 
 SHAPES = get_args(Shape)
 

@@ -374,7 +374,7 @@ def test_what_is_not_found_says_so_in_a_page(page: Client) -> None:
     assert "There is no such page" in text_of(page.get(url("execution-detail", uuid4())))
 
 
-@pytest.mark.parametrize("id", ["nonsense", str(uuid4())])
+@pytest.mark.parametrize("id", ["nonsense", pytest.param(str(uuid4()), id="missing")])
 def test_a_node_that_does_not_exist_is_not_found(page: Client, execution: GraphExecution, id: str) -> None:
     assert page.get(url("node-data", execution.pk, id)).status_code == 404
 

@@ -92,7 +92,7 @@ async def test_it_may_be_begun_where_no_task_runs(worker: Worker) -> None:
         seen.append(asyncio.current_task())
 
     asyncio.get_running_loop().call_soon(lambda: begin(work(), worker.task, worker.context))
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(0)
     assert seen == [worker.task]
     worker.task.cancel()
 
@@ -177,7 +177,7 @@ async def test_a_task_that_is_cancelled_cancels_it(worker: Worker) -> None:
     rest = begin(work(), worker.task, worker.context)
     assert rest
     worker.given.set_result(rest)
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(0)  # the task takes it
     worker.task.cancel()
     await asyncio.wait({worker.task})
     assert worker.task.cancelled()

@@ -14,6 +14,7 @@ from realtime.hub.group_membership import GroupMembership
 from realtime.metrics import counts
 from tests.realtime.layers import redis_layer
 from tests.servers import Redis
+from tests.waiting import until_in_loop
 
 PATIENCE = 20.0  # seconds; only a test that fails waits for so long
 
@@ -146,10 +147,13 @@ async def test_a_group_is_joined_when_redis_is_back(
     assert "a" not in groups._joined
     redis_server.start()
     await groups._settling["a"]
-    while inbox.messages.empty():
+
+    async def arrives() -> bool:
         with suppress(ConnectionError, OSError):  # connections to the Redis that was before
             await layer.group_send("a", {"type": "x", "n": 1})
-        await asyncio.sleep(0.01)
+        return not inbox.messages.empty()
+
+    await until_in_loop(arrives)
     assert await inbox.next() == 1
 
 
@@ -161,9 +165,12 @@ async def test_a_layer_that_forgot_its_members_is_reminded(
     layer: Any = channel_layers["default"]
     await members(layer).join("a")
     redis_server.ask("FLUSHALL")
-    while inbox.messages.empty():
+
+    async def arrives() -> bool:
         await layer.group_send("a", {"type": "x", "n": 1})
-        await asyncio.sleep(0.01)
+        return not inbox.messages.empty()
+
+    await until_in_loop(arrives)
     assert await inbox.next() == 1
 
 

@@ -14,6 +14,7 @@ from realtime.log.replay import Page
 from realtime.publish import publish
 from realtime.publishing.after_commit import numbered_head
 from realtime.wire.event import Event
+from tests.waiting import until_in_loop
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -64,8 +65,7 @@ def seqs(page: CachedPage | None) -> list[int]:
 
 
 async def begun(reads: Reads, count: int) -> None:
-    while len(reads.after) < count:
-        await asyncio.sleep(0.001)
+    await until_in_loop(lambda: len(reads.after) >= count)
 
 
 def page(*numbers: int, epoch: str = "e") -> CachedPage:

@@ -28,6 +28,7 @@ from tests.conftest import address_of_test_database
 from tests.realtime.layers import redis_layer
 from tests.servers import Redis
 from tests.servers.process import ROOT
+from tests.waiting import until_in_loop
 
 KEY = "u1|orders#7"
 GROUP = streams.group(KEY)
@@ -210,8 +211,7 @@ class Played:
 
     async def group_send(self, group: str, message: dict[str, Any]) -> None:
         self.is_sending.set()
-        while not self.gate.is_set():
-            await asyncio.sleep(0.001)
+        await until_in_loop(self.gate.is_set)
         if self.fails:
             raise ConnectionError
         self.sent.append(message)

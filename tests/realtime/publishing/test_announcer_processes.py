@@ -17,7 +17,10 @@ from tests.servers.process import ROOT
 
 __all__ = ["arriving"]
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+pytestmark = [
+    pytest.mark.once,  # the Redis is each test's own
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork"),
+]
 
 
 class Program:

@@ -7,6 +7,8 @@ import pytest
 
 from realtime.server.direct_writer import DirectWriter
 
+pytestmark = pytest.mark.once
+
 PIECE = 400_000
 
 

@@ -113,11 +113,13 @@ async def test_a_large_message_waits_for_room_before_each_piece() -> None:
 
 
 @pytest.mark.parametrize("ending", ["resumeProducing", "stopProducing"])
-async def test_a_gate_that_opened_or_ended_does_not_give_up(ending: str) -> None:
+async def test_a_gate_that_opened_or_ended_does_not_give_up(ending: str, monkeypatch: pytest.MonkeyPatch) -> None:
     gate, given_up = gate_with(deadline=0.01)
     gate.pauseProducing()
     getattr(gate, ending)()
-    await asyncio.sleep(0.03)
+    later = asyncio.get_running_loop().time() + NEVER
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: later)
+    await turns_of_the_loop()
     assert not given_up.done()
 
 

@@ -159,7 +159,7 @@ async def test_what_an_application_raises_is_logged_in_the_next_round(
     socket = open_socket(server, fail())
     socket.handle_exception = lambda error: None
     server.application_checker()
-    await asyncio.sleep(0.01)
+    await asyncio.wait({server.connections[socket]["application_instance"]})
     clock.advance(1)
     assert [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR] == [
         "Exception inside application: it has failed"

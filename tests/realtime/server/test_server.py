@@ -19,6 +19,7 @@ from realtime.conf import DEFAULTS as LIMITS
 from tests.realtime.asgi_apps import MEGABYTE
 from tests.realtime.raw_client import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Frame, RawClient, frame, frame_head
 from tests.realtime.server_process import PATIENCE, ServerProcess, limits
+from tests.servers.process import free_port
 
 pytestmark = pytest.mark.once
 
@@ -76,6 +77,16 @@ def and_ctrl_c(self):
 Port.startListening = and_ctrl_c
 """
 
+    INTERRUPTED_LATER = """
+import os, signal
+from twisted.internet.base import ReactorBase
+start_running = ReactorBase._reallyStartRunning
+def and_signal(self):
+    os.kill(os.getpid(), signal.SIGNAL)
+    start_running(self)
+ReactorBase._reallyStartRunning = and_signal
+"""
+
     def program(self, port: int, before: str = "") -> ServerProcess:
         return ServerProcess(command=("-c", before + self.PROGRAM), environment={"TEST_PORT": str(port)})
 
@@ -94,6 +105,12 @@ Port.startListening = and_ctrl_c
         busy = f"refused: Port {server.port} on 127.0.0.1 is in use."
         with pytest.raises(AssertionError, match=busy), self.program(server.port):
             pass
+
+    @pytest.mark.parametrize("sign", ["SIGINT", "SIGTERM"])
+    def test_a_signal_while_the_reactor_starts_is_not_lost(self, sign: str) -> None:
+        with self.program(free_port(), before=self.INTERRUPTED_LATER.replace("SIGNAL", sign)) as server:
+            assert server.stop(None) == 0
+        assert server.output.splitlines()[-1] == "returned"
 
     def test_ctrl_c_while_it_begins_to_listen_ends_it_as_ever(self) -> None:
         with pytest.raises(AssertionError, match="KeyboardInterrupt"), self.program(0, before=self.INTERRUPTED):

@@ -1,13 +1,13 @@
 """One WebSocket of the server, by a client that may do what a good one never does."""
 
 import threading
-import time
 
 import pytest
 
 from tests.realtime.asgi_apps import MEGABYTE
 from tests.realtime.raw_client import CLOSE, PING, PONG, TEXT, Frame, RawClient, frame
 from tests.realtime.server_process import ServerProcess, limits
+from tests.waiting import rest
 
 pytestmark = pytest.mark.once
 
@@ -82,7 +82,7 @@ class TestSending:
                 data = wire.socket.recv(60_000)
                 assert data, "It was cut, though it read."
                 received += len(data)
-                time.sleep(len(data) / 400_000)
+                rest(len(data) / 400_000)
 
     def test_a_reader_that_crawls_is_closed(self) -> None:
         with (

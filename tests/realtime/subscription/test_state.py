@@ -3,13 +3,10 @@ event is sent once and in order, or the gap is refused openly."""
 
 from dataclasses import dataclass, field
 
-import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from realtime.subscription.state import After, Anew, Each, Subscription
-
-hypothesis = pytest.importorskip("hypothesis", reason="pip install -r requirements-dev.txt")
-from hypothesis import strategies as st  # noqa: E402
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule  # noqa: E402
 
 
 @dataclass(frozen=True)
