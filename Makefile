@@ -12,6 +12,7 @@ NOWHERE := DEBUG=true DATABASE_URL=sqlite://:memory: REDIS_URL=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+.PHONY: matrix
 .PHONY: help run test test-fast soak bench bench-quick lint format clean port
 .NOTPARALLEL:
 
@@ -31,6 +32,10 @@ test: lint ## everything: lint, and the tests on SQLite, then on PostgreSQL and 
 
 test-fast: $(VENV)/.installed-dev ## the tests on SQLite only; ARGS= is for pytest
 	@$(PY) -m pytest $(ARGS)
+
+# Each combination has a virtualenv of its own, so this needs none.
+matrix: ## the tests on each supported Python and Django that is found; ARGS="--quick", see --help
+	@$(FIND_PYTHON); exec "$$python" -m tests.matrix $(ARGS)
 
 soak: $(VENV)/.installed-dev ## random faults under load for MINUTES= (10), then a report; ARGS="--seed 7", see --help
 	@$(PY) -m tests.faults.soak --minutes $(MINUTES) $(ARGS)
@@ -67,8 +72,8 @@ format: $(VENV)/.installed-dev ## let ruff mend style and format
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
-clean: ## remove what can be made again: .venv, caches, collected files; the database stays
-	@rm -rf $(VENV) staticfiles .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+clean: ## remove what can be made again: .venv, .matrix, caches, collected files; the database stays
+	@rm -rf $(VENV) .matrix staticfiles .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The virtualenv. A requirements file that is newer than its stamp is installed again; nothing else is.
