@@ -2,12 +2,12 @@
 
     make matrix                                       all combinations, all tests, on SQLite
     make matrix ARGS="--only 3.13-django6.1"          one combination
-    make matrix ARGS="--quick"                        the quick tests and those of the socket
-    make matrix ARGS="--only '*-django6*' -- -x -k wire"   what follows -- is for pytest
+    make matrix ARGS="--quick"                        the tests of the socket and of what Django may change
+    make matrix ARGS="--only 3.12-* -- -x -k wire"    what follows -- is for pytest
 
 A Python is looked for on PATH and among pyenv's. One that is not there is told, and is no failure. Each combination has
 a virtualenv of its own in .matrix/, which is made anew only when its packages change. All tests run on SQLite: what
-differs between versions is Python and Django, and a run on PostgreSQL takes as long again (`-- --postgres` adds it).
+differs between versions is Python and Django, and a run on PostgreSQL takes as long again (`-- --postgres` is one).
 
 The exit code is 0 if all that was found passed, 1 if something failed, 3 if no interpreter was found at all. It needs
 nothing but the standard library, so that any Python can start it.
@@ -37,9 +37,14 @@ ON_NEWEST = ("3.12", "3.13")
 # Django 6 does what this package is for, so there it is left out.
 DJANGO_6_HAS = ("django-csp",)
 
-# What --quick runs: tests of the socket, and a few others that are quick. By name: a file that moves keeps its name.
-SOCKET = ("base_protocol", "consumers", "consumers_limits", "delivery", "hub", "live_stream", "writer")
-QUICK = ("content_security", "settings", "recorded")
+# What --quick runs: the tests of the socket, and of what another Django may change: models, queries, forms, pages,
+# settings. By name, since a test file that moves keeps its name.
+SOCKET = ("base_protocol", "consumers", "consumers_limits", "delivery", "hub", "live_stream", "resume", "writer")
+DJANGO = (
+    *("admin", "content_security", "settings", "forms", "views"),
+    *("deletions", "fields", "graph_execution", "node_execution", "notification", "querysets", "recorded", "services"),
+    *("log", "models", "numbering", "publish", "snapshot", "threads"),
+)
 
 IS_USABLE = "import sys, venv, ensurepip; print('%d.%d' % sys.version_info[:2])"
 
@@ -203,10 +208,10 @@ def figures_of(report: str) -> str:
     return ", ".join(f"{count} {word}" for count, word in parts if count) or "no tests"
 
 
-def quick_files(names: Iterable[str] = (*SOCKET, *QUICK)) -> list[str]:
+def quick_files() -> list[str]:
     """The files of --quick, wherever below tests/ they are."""
-    found = {path.stem: path for path in sorted((ROOT / "tests").rglob("test_*.py"))}
-    return [found[f"test_{name}"].relative_to(ROOT).as_posix() for name in names]
+    names = {f"test_{name}" for name in (*SOCKET, *DJANGO)}
+    return [path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "tests").rglob("*.py")) if path.stem in names]
 
 
 # All of them
@@ -248,7 +253,7 @@ def read_arguments(words: Sequence[str]) -> argparse.Namespace:
         "--only", action="append", default=[], metavar="NAME", help="a combination or a pattern; repeatable"
     )
     parser.add_argument("--newest", action="store_true", help="of these, the last one that is found")
-    parser.add_argument("--quick", action="store_true", help="the quick tests and those of the socket")
+    parser.add_argument("--quick", action="store_true", help="the tests of the socket and of what Django may change")
     parser.add_argument("--list", action="store_true", help="say which combinations there are, and stop")
     parser.add_argument("pytest", nargs="*", metavar="ARGUMENT", help="for pytest; after --")
     options = parser.parse_args(words)
