@@ -12,7 +12,7 @@ NOWHERE := DEBUG=true DATABASE_URL=sqlite://:memory: REDIS_URL=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-quick test-fast soak bench bench-quick lint format clean port
+.PHONY: help run test test-quick test-fast matrix soak bench bench-quick lint format clean port
 .NOTPARALLEL:
 
 help: ## list these words
@@ -38,6 +38,10 @@ test-fast: $(VENV)/.installed-dev ## some tests, on SQLite: ARGS="tests/realtime
 
 # Several processes, each with a database of its own; one that has nothing left to do takes from the others.
 AT_ONCE := -n auto --dist worksteal
+
+# Each combination has a virtualenv of its own, so this needs none.
+matrix: ## the tests on each supported Python and Django that is found; ARGS="--quick", see --help
+	@$(FIND_PYTHON); exec "$$python" -m tests.matrix $(ARGS)
 
 soak: $(VENV)/.installed-dev ## random faults under load for MINUTES= (10), then a report; ARGS="--seed 7", see --help
 	@$(PY) -m tests.faults.soak --minutes $(MINUTES) $(ARGS)
@@ -74,8 +78,8 @@ format: $(VENV)/.installed-dev ## let ruff mend style and format
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
-clean: ## remove what can be made again: .venv, caches, collected files; the database stays
-	@rm -rf $(VENV) staticfiles .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+clean: ## remove what can be made again: .venv, .matrix, caches, collected files; the database stays
+	@rm -rf $(VENV) .matrix staticfiles .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The virtualenv. A requirements file that is newer than its stamp is installed again; nothing else is.

@@ -1,10 +1,9 @@
 """The HTTP API: which routers, for whom, below `/api/`."""
 
-from csp.constants import SELF
-from csp.decorators import csp_update
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
 
+from config.content_security import SELF, also_allows
 from executions.api import errors, executions, graphs, notifications, worker
 from executions.api.auth import SessionCookie, WorkerBearer
 from executions.api.parser import JSONParser
@@ -35,7 +34,7 @@ api = NinjaAPI(
     auth=[UserBearer(), SessionCookie()],
     urls_namespace="api",
     # The style of the page at /api/docs has its little pictures in itself.
-    docs_decorator=csp_update({"img-src": [SELF, "data:"]}),
+    docs_decorator=also_allows({"img-src": [SELF, "data:"]}),
 )
 errors.install(api)
 bridge.add_read_execution(executions.router)

@@ -22,9 +22,9 @@ from typing import Any
 from urllib.parse import quote
 
 import environ
-from csp.constants import SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from config import content_security
 from realtime.redis_connection import PatientConnection
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -55,7 +55,7 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "channels",
-    "csp",
+    *content_security.APPS,
     "ninja",  # its own copy of the page at /api/docs, which the policy below lets in
     "executions",
     "realtime",
@@ -64,7 +64,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "csp.middleware.CSPMiddleware",
+    content_security.MIDDLEWARE,
     "executions.api.middleware.ApiErrors",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -198,15 +198,7 @@ STORAGES = {
     },
 }
 
-CONTENT_SECURITY_POLICY = {
-    "DIRECTIVES": {
-        "default-src": [SELF],
-        "object-src": ["'none'"],
-        "base-uri": ["'none'"],
-        "form-action": [SELF],
-        "frame-ancestors": ["'none'"],
-    }
-}
+globals().update(content_security.SETTINGS)  # the policy, by the name under which it is looked for
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 if env.bool("BEHIND_PROXY", default=False):

@@ -110,6 +110,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "quick: no transaction, process or socket; no test says it of itself, see tests/quick.py"
     )
+    config.addinivalue_line("markers", "socket: holds a socket in its own process; no test says it of itself")
     config.addinivalue_line("markers", "timeout(seconds): of pytest-timeout, known here also where it is not installed")
 
 
@@ -126,6 +127,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if quick.is_quick(item):
             item.add_marker("quick")
+        if quick.holds_a_socket(item):
+            item.add_marker("socket")
         if config.getoption("postgres") and not on_postgres:
             item.add_marker(pytest.mark.skip(reason="PostgreSQL is not installed"))
         elif not on_postgres and item.get_closest_marker("postgres"):

@@ -33,6 +33,11 @@ def _commits(item: pytest.Item) -> bool:
     return bool(fixtures) or bool(mark and (mark.kwargs.get("transaction") or mark.args[:1] == (True,)))
 
 
+def holds_a_socket(item: pytest.Item) -> bool:
+    """Whether the test connects clients to the consumer, in its own process."""
+    return "live_client" in getattr(item, "fixturenames", ())
+
+
 @cache
 def _is_live(name: str) -> bool:
     """Whether a file of the tests can start a process or open a socket, by what stands in it."""

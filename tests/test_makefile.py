@@ -13,7 +13,10 @@ import pytest
 from tests.servers.process import ROOT, free_port
 
 pytestmark = [pytest.mark.once, pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")]
-WORDS = ("help", "run", "test", "test-quick", "test-fast", "soak", "lint", "bench", "bench-quick", "format", "clean")
+WORDS = (
+    *("help", "run", "test", "test-quick", "test-fast", "matrix", "soak", "lint", "bench", "bench-quick", "format"),
+    "clean",
+)
 
 
 @pytest.fixture

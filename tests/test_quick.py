@@ -62,3 +62,9 @@ def test_a_quick_test_can_do_neither() -> None:
 
 def test_another_can() -> None:
     assert subprocess.run([sys.executable, "--version"], capture_output=True).returncode == 0
+
+
+def test_a_test_that_connects_clients_holds_a_socket(request: pytest.FixtureRequest) -> None:
+    assert not quick.holds_a_socket(request.node)
+    request.node.fixturenames.append("live_client")
+    assert quick.holds_a_socket(request.node)

@@ -18,6 +18,7 @@ from realtime.auth import handshake
 from realtime.auth.handshake import CredentialsRefused, ForeignOrigin, offers_bearer
 from realtime.auth.jwt import issue_token
 from realtime.wire.close_codes import CloseCode
+from tests.database import in_db
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -414,14 +415,14 @@ async def at_once(*scopes: dict[str, Any]) -> list[Any]:
 
 
 async def test_who_comes_with_the_same_credentials_shares_the_reading(user: User, readings: list[Any]) -> None:
-    cookie = await asyncio.to_thread(cookie_of, user)
+    cookie = await in_db(cookie_of)(user)
     assert await at_once(*[scope(cookie=cookie)] * 5) == [user] * 5
     assert await at_once(*[scope(authorization=f"Bearer {token_of(user)}")] * 5) == [user] * 5
     assert len(readings) == 2
 
 
 async def test_nobody_is_taken_for_another_one(user: User, other_user: User) -> None:
-    cookies = [await asyncio.to_thread(cookie_of, each) for each in (user, other_user)]
+    cookies = [await in_db(cookie_of)(each) for each in (user, other_user)]
     one, other, nobody, bad = await at_once(
         scope(cookie=cookies[0]), scope(cookie=cookies[1]), scope(), scope(cookie=cookies[0], query="token=nonsense")
     )
@@ -430,7 +431,7 @@ async def test_nobody_is_taken_for_another_one(user: User, other_user: User) -> 
 
 
 async def test_a_foreign_page_gets_nothing_of_what_is_read_for_the_own_one(user: User) -> None:
-    cookie = await asyncio.to_thread(cookie_of, user)
+    cookie = await in_db(cookie_of)(user)
     own, foreign = (
         scope(cookie=cookie, origin=f"http://{HOST}"),
         scope(cookie=cookie, origin="https://elsewhere.example"),
@@ -441,9 +442,9 @@ async def test_a_foreign_page_gets_nothing_of_what_is_read_for_the_own_one(user:
 
 
 async def test_who_comes_after_the_end_of_a_session_is_refused(user: User) -> None:
-    cookie = await asyncio.to_thread(cookie_of, user)
+    cookie = await in_db(cookie_of)(user)
     assert await at_once(scope(cookie=cookie)) == [user]
-    await Session.objects.all().adelete()
+    await in_db(Session.objects.all().delete)()
     assert [each.code for each in await at_once(*[scope(cookie=cookie)] * 3)] == [CloseCode.NO_CREDENTIALS] * 3
 
 

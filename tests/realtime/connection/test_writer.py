@@ -18,6 +18,7 @@ from realtime.subscription.subscription import SocketSubscription
 from realtime.wire.event import Event
 from realtime.wire.methods import WSMethod
 from realtime.wire.requests import Subscribe
+from tests.waiting import until_in_loop
 
 PATIENCE = 20.0  # seconds; only a test that fails waits for so long
 
@@ -409,7 +410,7 @@ async def test_what_a_send_sets_is_seen_by_no_other_and_can_be_reset(waits: bool
     await asyncio.create_task(fan_out())
     for each in (first, second):
         each.socket.gate.set()
-    await asyncio.sleep(0.01)
+    await until_in_loop(lambda: len(seen) == 4)
     for each in (first, second):
         each.writer.answer("still there")
         assert await each.socket.next(2) == [frame(1), "still there"]
@@ -540,7 +541,7 @@ async def test_a_goodbye_that_does_not_come_is_a_failure(
     monkeypatch.setattr(writer, "GOODBYE_TIMEOUT", 0.01)
     connection.socket.error = ConnectionRefusedError("Redis of a middleware")
     connection.writer.answer("answer")
-    await asyncio.sleep(0.1)
+    await until_in_loop(lambda: bool(connection.failures))
     assert connection.failures == [connection.socket.error]
     assert "Redis of a middleware" in caplog.text
 
@@ -554,7 +555,9 @@ async def test_after_the_consumers_end_nothing_is_a_failure(
     await asyncio.sleep(0)
     connection.writer.stop()
     connection.writer.answer("answer")
-    await asyncio.sleep(0.1)
+    its_time_is_over = asyncio.Event()
+    asyncio.get_running_loop().call_later(writer.GOODBYE_TIMEOUT, its_time_is_over.set)
+    await its_time_is_over.wait()
     assert not connection.failures
     assert not [record for record in caplog.records if record.levelno > logging.DEBUG]
 
@@ -599,7 +602,7 @@ async def test_an_error_of_the_cheaper_way_is_reported(name: str, monkeypatch: p
     monkeypatch.setattr(connection.direct_sender, name, fail)
     assert live.offer_together([event(1), event(2)]) == 0
     connection.writer.answer("answer")
-    await asyncio.sleep(0.01)
+    await until_in_loop(lambda: bool(connection.failures))
     assert connection.failures == [error]
     connection.running.cancel()
 
@@ -614,7 +617,7 @@ async def test_an_event_that_cannot_be_made_a_frame_is_reported(
     live.offer(event(1))
     monkeypatch.setattr(SocketSubscription, "frame_of", lambda *_: [][0])
     connection.socket.gate.set()
-    await asyncio.sleep(0.01)
+    await until_in_loop(lambda: bool(connection.failures))
     assert [type(error) for error in connection.failures] == [IndexError]
 
 
