@@ -62,7 +62,7 @@ def medians_of(turns: Sequence[Figures]) -> Figures:
 
 @contextmanager
 def prepared(sizes: Sizes) -> Iterator[Bench]:
-    """Private databases, the publisher and the load generator, all away from the servers' core."""
+    """Starts private databases, the publisher and the load generator, on other cores than the servers'."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     os.sched_setaffinity(0, LOAD_CORES)

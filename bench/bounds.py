@@ -1,4 +1,4 @@
-"""What Runwire wants to show: a figure of its own, alone or against a peer's of the same run. Nothing is asserted."""
+"""The limits that Runwire should keep: of its own figures, or of their ratios to a peer's. Nothing is asserted."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from bench.rows import Figures
 
 Medians = Mapping[tuple[str, str], Figures]
-"""By row and target."""
+"""The figures by row and target."""
 
 
 @dataclass(frozen=True)
@@ -21,13 +21,14 @@ class Figure:
 
 @dataclass(frozen=True)
 class Bound:
-    """`ours`, divided by `theirs` where there is one. `must` and `reach` are upper bounds, or lower ones."""
+    """A limit on `ours`, or on `ours` divided by `theirs`. `required` and `goal` are upper limits, or lower ones with
+    `is_lower`."""
 
     text: str
     ours: Figure
     theirs: Figure | None
-    must: float
-    reach: float
+    required: float
+    goal: float
     is_lower: bool = False
     unit: str = "×"
 
@@ -36,20 +37,20 @@ class Bound:
         theirs = self.theirs.of(medians) if self.theirs else 1.0
         return None if ours is None or not theirs else ours / theirs
 
-    def verdict(self, medians: Medians) -> str:
+    def outcome(self, medians: Medians) -> str:
         value = self.value(medians)
         if value is None:
             return "not measured"
         if any(medians[each.row, each.target].get("loss") for each in (self.ours, self.theirs) if each):
             return "void: frames were lost"
-        for limit, word in ((self.reach, "reached"), (self.must, "met")):
+        for limit, word in ((self.goal, "reached"), (self.required, "met")):
             if value >= limit if self.is_lower else value <= limit:
                 return word
         return "NOT MET"
 
 
-def _ratio(text: str, ours: tuple[str, str, str], theirs: tuple[str, str, str], must: float, reach: float) -> Bound:
-    return Bound(text, Figure(*ours), Figure(*theirs), must, reach)
+def _ratio(text: str, ours: tuple[str, str, str], theirs: tuple[str, str, str], required: float, goal: float) -> Bound:
+    return Bound(text, Figure(*ours), Figure(*theirs), required, goal)
 
 
 _RECORD = ("record", "runwire")

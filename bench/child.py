@@ -1,4 +1,4 @@
-"""A helper process that takes one JSON command a line, and answers each with one line."""
+"""A helper process. It reads one JSON command a line, and answers each with one line."""
 
 import json
 import os
@@ -27,14 +27,14 @@ class Child:
             )
 
     def begin(self, command: str, **arguments: Any) -> None:
-        """Starts a command; `end` waits for its answer."""
+        """Starts a command. `end` waits for its answer."""
         self._process.stdin.write(json.dumps({"command": command, **arguments}) + "\n")
         self._process.stdin.flush()
 
     def end(self) -> Any:
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError("A helper process of the benchmark has ended; its error stands above.")
+            raise RuntimeError("A helper process of the benchmark has ended. Its error is above.")
         answer = json.loads(line)
         if "error" in answer:
             raise RuntimeError(answer["error"])
@@ -46,7 +46,7 @@ class Child:
 
     @property
     def cpu(self) -> float:
-        """Seconds of CPU that it has used."""
+        """Seconds of CPU that the process has used."""
         return cpu_seconds(self._process.pid)
 
     def __enter__(self) -> Self:
@@ -60,9 +60,9 @@ class Child:
 
 
 def serve(commands: Mapping[str, Callable[..., Any]]) -> None:
-    """The child's side, for commands that are plain functions."""
+    """Runs in the child: answers commands that are plain functions."""
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever is printed goes to the terminal
+    os.dup2(2, 1)  # prints of the commands go to the terminal
     for line in sys.stdin:
         print(json.dumps(answer(commands, json.loads(line))), file=answers, flush=True)
 
@@ -75,7 +75,7 @@ def answer(commands: Mapping[str, Callable[..., Any]], arguments: dict[str, Any]
 
 
 def pace(count: int, rate: float) -> Any:
-    """Counts up to `count`, `rate` times a second; late ones follow at once, and when it is much too late none do."""
+    """Counts up to `count`, `rate` times a second. A late number follows at once. If `is_late`, the count ends."""
     start = time.monotonic()
     for number in range(count):
         wait = start + number / rate - time.monotonic()
@@ -87,5 +87,5 @@ def pace(count: int, rate: float) -> Any:
 
 
 def is_late(start: float, count: int, rate: float) -> bool:
-    """Whether it has taken half as long again as it should: a busy machine must not hold up the whole benchmark."""
+    """Whether more than 1.5 times the planned time has passed: a busy machine must not delay the whole benchmark."""
     return time.monotonic() - start > max(1.5 * count / rate, 2)

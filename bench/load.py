@@ -1,6 +1,6 @@
-"""The load generator: WebSocket clients that parse frame headers, count, and decode nothing.
+"""The load generator: WebSocket clients that parse frame headers, count frames, and decode nothing.
 
-A process of its own. What it costs a frame is measured beside the server, and stands in the result.
+It is a process of its own. Its cost a frame is measured beside the server's, and is part of the result.
 """
 
 import asyncio
@@ -12,23 +12,23 @@ from contextlib import suppress
 from typing import Any
 
 QUIET = 6.0  # seconds without a frame after which the rest counts as lost: three sweeps of Runwire
-_MARK = b'"bench":['  # stands before the event's number in the data of every event
-_MASK = b"\0\0\0\0"  # a mask of zeros is a valid one, and costs nothing
+_MARK = b'"bench":['  # comes before the event's number in the data of every event
+_MASK = b"\0\0\0\0"  # a mask of zeros is valid, and costs nothing
 
 
 def frame(payload: bytes, opcode: int = 1) -> bytes:
-    """A masked frame, as a client sends it."""
+    """Builds a masked frame, as a client sends it."""
     size = len(payload)
     head = bytes([0x80 | opcode, 0x80 | size]) if size < 126 else bytes([0x80 | opcode, 0xFE, size >> 8, size & 255])
     return head + _MASK + payload
 
 
 class Client(asyncio.Protocol):
-    """Connects, sends the texts of `script`, each after one more frame has come, and counts what follows."""
+    """Connects, sends the texts of `script`, one after each frame that comes, and then counts frames."""
 
     def __init__(self, load: "Load", request: bytes, script: list[str], waits: bool) -> None:
         self.load, self.request, self.script = load, request, script
-        self.waits = waits  # for a frame of the server before the first text
+        self.waits = waits  # whether it waits for a frame of the server before the first text
         self.is_open = False
         self.data = b""
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -78,7 +78,7 @@ class Client(asyncio.Protocol):
     def text(self, data: bytes, begin: int, end: int) -> None:
         if not self.ready.done():
             if data.find(b'"success":false', begin, end) > 0:
-                self.transport.abort()  # refused: better a loud end than a socket that gets nothing
+                self.transport.abort()  # refused: an error is better than a socket that gets nothing
             else:
                 self.step()
             return
@@ -99,7 +99,7 @@ class Client(asyncio.Protocol):
 
 
 class Load:
-    """All clients of this process, and the commands."""
+    """All clients of this process, and the commands of the benchmark."""
 
     def __init__(self) -> None:
         self.clients: list[Client] = []
@@ -110,8 +110,9 @@ class Load:
     async def open(
         self, port: int, path: str, sockets: list[dict[str, Any]], waits: bool = False, at_once: int = 50
     ) -> dict[str, Any]:
-        """Connects and subscribes all sockets, `at_once` at a time; answers how many seconds that took."""
-        turn = asyncio.Semaphore(at_once)
+        """Connects and subscribes all sockets, `at_once` at a time. Returns how many opened, when it began (monotonic
+        clock), and the seconds that it took."""
+        slots = asyncio.Semaphore(at_once)
         began = time.monotonic()
 
         async def connect(socket: dict[str, Any]) -> bool:
@@ -121,7 +122,7 @@ class Load:
                 f"Cookie: sessionid={socket['cookie']}\r\n\r\n"
             ).encode()
             client = Client(self, request, list(socket["script"]), waits)
-            async with turn:
+            async with slots:
                 try:
                     await asyncio.get_running_loop().create_connection(lambda: client, "127.0.0.1", port)
                     await asyncio.wait_for(client.ready, 60)
@@ -134,11 +135,11 @@ class Load:
         return {"seconds": time.monotonic() - began, "opened": opened, "began": began}
 
     async def reset(self, timed: bool = False) -> None:
-        """Counts from zero."""
+        """Sets the counts to zero. `timed` also notes when each event arrives."""
         self.frames, self.last, self.times = 0, 0.0, [] if timed else None
 
     async def wait(self, frames: int) -> dict[str, Any]:
-        """Returns when so many frames have come since `reset`, or none for QUIET seconds."""
+        """Returns when so many frames have come since `reset`, or when none has come for QUIET seconds."""
         since = time.monotonic()
         while self.frames < frames and time.monotonic() - max(self.last, since) < QUIET:
             await asyncio.sleep(0.02)
@@ -173,7 +174,8 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    # What shares its core is another machine in real life: a frame is there when it comes, not when that has paused.
+    # In production the clients are on another machine. With real-time priority, the programs on this core cannot delay
+    # the moment at which a frame is counted.
     with suppress(PermissionError):
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
     asyncio.run(main())

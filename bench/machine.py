@@ -1,4 +1,4 @@
-"""What the kernel says of a process, and which core it runs on."""
+"""Reads CPU time and memory of a process from the kernel, and sets the cores that it runs on."""
 
 import os
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ LOAD_CORES = set(CORES[1:]) or SERVER_CORES
 
 @contextmanager
 def on_cores(cores: set[int]) -> Iterator[None]:
-    """What is started inside runs on these cores only."""
+    """Processes that start inside the block run on these cores only."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
     try:
@@ -22,7 +22,7 @@ def on_cores(cores: set[int]) -> Iterator[None]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """CPU time of all living threads of a process, to the nanosecond."""
+    """CPU seconds of all living threads of a process, with a resolution of a nanosecond."""
     total = 0
     for task in Path(f"/proc/{pid}/task").iterdir():
         with suppress(FileNotFoundError, ProcessLookupError):
@@ -31,8 +31,8 @@ def cpu_seconds(pid: int) -> float:
 
 
 def memory_bytes(pid: int) -> int:
-    """Proportional set size: what the process costs, its share of shared pages included."""
+    """Proportional set size: the memory of the process, with its share of shared pages."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         if line.startswith("Pss:"):
             return int(line.split()[1]) * 1024
-    raise RuntimeError("The kernel names no Pss.")
+    raise RuntimeError("The kernel reports no Pss.")

@@ -8,7 +8,7 @@ OURS, THEIRS = "#2563eb", "#94a3b8"
 
 
 def bars(groups: Mapping[str, Mapping[str, float]]) -> str:
-    """One block of horizontal bars a group, shortest first; Runwire's are blue."""
+    """Draws one block of horizontal bars for each group, shortest first. Runwire's bars are blue."""
     parts, top = [], 10
     for title, values in groups.items():
         parts.append(f'<text x="10" y="{top + 20}" font-weight="bold">{escape(title)}</text>')

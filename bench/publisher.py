@@ -1,4 +1,4 @@
-"""The process that records and publishes events: an ordinary Django process, as a worker is one."""
+"""The process that records and publishes events. Like a worker's, it is an ordinary Django process."""
 
 import asyncio
 import gc
@@ -39,7 +39,8 @@ nodes: list[NodeExecution] = []
 
 
 def seed(count: int) -> list[dict[str, Any]]:
-    """`count` executions with a node and a stream each, of users with a session each; answers what a client needs."""
+    """Makes `count` executions with a node and a stream each. Each user has a session. Returns the execution's id, the
+    stream's key and the session's cookie for each execution."""
     call_command("migrate", verbosity=0)
     user_model = get_user_model()
     users = user_model.objects.bulk_create(
@@ -66,20 +67,20 @@ def seed(count: int) -> list[dict[str, Any]]:
         steps.append(step)
         made.append(Stream(key=key))
         answers.append({"id": str(execution.pk), "key": key, "cookie": cookies[number // SOCKETS_A_USER]})
-    # Around our own managers: these rows are there before the benchmark begins, and are no news.
+    # Without our own managers: these rows exist before the benchmark begins, and must send no events.
     models.QuerySet(GraphExecution).bulk_create(executions, batch_size=1000)
     models.QuerySet(NodeExecution).bulk_create(steps, batch_size=1000)
     Stream.objects.bulk_create(made, batch_size=1000)
     nodes[:] = steps
-    # A worker does not hold thousands of rows. To walk through all of these takes the collector a tenth of a second,
-    # for which every event would be late.
+    # A worker does not hold thousands of rows. The garbage collector takes a tenth of a second to visit all of these,
+    # and would delay events by that time.
     gc.collect()
     gc.freeze()
     return answers
 
 
 def fill(streams: list[int], events: int) -> None:
-    """Puts numbered events straight into the log, as if they had happened while nobody was there."""
+    """Inserts numbered events directly into the log, as if they had happened while no client was connected."""
     for start in range(0, len(streams), 200):
         rows = []
         for number in streams[start : start + 200]:
@@ -102,7 +103,7 @@ def fill(streams: list[int], events: int) -> None:
 
 
 def clear() -> None:
-    """Empties the log; the streams stay, at 0."""
+    """Deletes all events. The streams stay, with head and floor 0."""
     StreamEvent.objects.all().delete()
     Stream.objects.update(head=0, floor=0)
 
@@ -117,7 +118,7 @@ def _event(node: NodeExecution, number: int) -> str:
 
 
 def _frame(node: NodeExecution, number: int) -> str:
-    """What Runwire sends, less the number: peers send the same."""
+    """The frame that Runwire sends, without the number. Peers send the same."""
     return (
         f'{{"method":"node_execution_event","data":{_event(node, number)},"success":null,'
         f'"channel":"{_key(node)}","error":null}}'
@@ -125,9 +126,9 @@ def _frame(node: NodeExecution, number: int) -> str:
 
 
 def publish(how: str, streams: list[int], count: int, rate: float, layer: str = "") -> dict[str, Any]:
-    """Publishes up to `count` events, to the streams in turn; fewer where it is much too slow. Whoever publishes has
-    saved the row, as users do who watch it: peers by Django's plain save.
-    Answers when each was committed (or, by peers, published), and how fast that went."""
+    """Publishes up to `count` events, to the streams in turn, or fewer if it is much too slow (`is_late`). `how` is a
+    target's `publisher`. Each publisher saves the row first, as users do; those of peers use Django's plain save.
+    Returns the times at which the events were committed (for peers: published), and the events a second."""
     plan = [(number, nodes[streams[number % len(streams)]]) for number in range(count)]
     times: list[float] = []
     if how == "channels":
@@ -136,7 +137,7 @@ def publish(how: str, streams: list[int], count: int, rate: float, layer: str = 
         send = {
             "runwire": lambda: _save,
             "frames": lambda: _to_redis("exec", _frame),
-            "events": lambda: _to_redis("event", _event),  # FastAPI's design serialises in the server
+            "events": lambda: _to_redis("event", _event),  # in the FastAPI design the server serialises
             "socketio": _to_socketio,
         }[how]()
         for number in pace(count, rate):
@@ -145,7 +146,7 @@ def publish(how: str, streams: list[int], count: int, rate: float, layer: str = 
     return {"times": times, "rate": (len(times) - 1) / seconds}
 
 
-_commits: list[float] = []  # when each was
+_commits: list[float] = []  # times of commits, not yet read by `_save`
 
 
 def _save(node: NodeExecution, number: int, times: list[float]) -> None:
@@ -154,9 +155,9 @@ def _save(node: NodeExecution, number: int, times: list[float]) -> None:
     times.append(_commits.pop())
 
 
-@receiver(pre_save, sender=NodeExecution)  # which is sent within the save's transaction
+@receiver(pre_save, sender=NodeExecution)  # sent inside the save's transaction
 def _note_commit(**kwargs: Any) -> None:
-    transaction.on_commit(lambda: _commits.append(time.monotonic()))  # before Runwire's own, which comes later
+    transaction.on_commit(lambda: _commits.append(time.monotonic()))  # registered, so it runs, before Runwire's own
 
 
 def _to_redis(channel: str, text_of: Callable[[NodeExecution, int], str]) -> Callable[..., None]:
@@ -200,12 +201,12 @@ async def _publish_on_layer(plan: list[Any], rate: float, name: str, times: list
         await layer.group_send(f"exec.{node.graph_execution_id}", {"type": "node.execution", "text": text})
 
 
-# What it costs to record
+# The cost of recording
 
 
 def record(times: int) -> dict[str, dict[str, float]]:
-    """Milliseconds of time and of CPU (of this process) an event, in the caller: the median of `times` of each way,
-    taken in turns."""
+    """Measures the caller's milliseconds of time and of CPU (of this process) an event. Each way has about `times`
+    turns, a batch a tenth of that. Returns the medians."""
     layer, node = get_channel_layer(), nodes[0]
 
     def plain() -> None:
@@ -239,14 +240,14 @@ def record(times: int) -> dict[str, dict[str, float]]:
     ways = {"plain": plain, "group_send": with_group_send, "recorded": recorded, "batch": batch}
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
     for turn in range(times + 5):
-        for name, way in random.sample(list(ways.items()), len(ways)):  # none always comes after the same other one
+        for name, way in random.sample(list(ways.items()), len(ways)):  # so that the order varies
             if name == "batch" and turn % 10:
                 continue
             events = 100 if name == "batch" else 1
             cpu, began = time.process_time(), time.perf_counter()
             way()
             seconds = time.perf_counter() - began
-            if turn >= 5 or (name == "batch" and turn):  # the first ones open connections
+            if turn >= 5 or (name == "batch" and turn):  # the first turns open connections
                 found[name].append((seconds * 1000 / events, (time.process_time() - cpu) * 1000 / events))
     return {
         name: {"ms": median(each[0] for each in costs), "cpu_ms": median(each[1] for each in costs)}
@@ -255,13 +256,13 @@ def record(times: int) -> dict[str, dict[str, float]]:
 
 
 def _plain_save(node: NodeExecution) -> None:
-    """What Django itself does for a save of this row, with nothing of ours."""
+    """Saves the row as Django itself does, without any code of ours."""
     with transaction.atomic():
         models.Model.save_base(_Plain.of(node), update_fields=None, force_update=True)
 
 
 class _Plain:
-    """The same row as a model without signals, made at its first use."""
+    """The same row as a model without signals. Its class is made at the first use."""
 
     _class: Any = None
 

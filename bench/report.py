@@ -38,7 +38,7 @@ def machine() -> dict[str, Any]:
 
 
 def as_row(row: str, target: Target, turns: Sequence[Figures]) -> dict[str, Any]:
-    """What a figure is of: without it none can be believed."""
+    """One row of the JSON result: the figures, and the conditions under which they were measured."""
     return {
         "row": row,
         "target": target.name,
@@ -52,8 +52,8 @@ def as_row(row: str, target: Target, turns: Sequence[Figures]) -> dict[str, Any]
 
 
 def tables(rows: Sequence[Mapping[str, Any]], medians: Medians) -> str:
-    """The bounds, then each row's figures: medians, in Markdown, with the columns aligned."""
-    parts = [table(["", "must", "reach for", "measured", ""], [_bound_cells(bound, medians) for bound in BOUNDS])]
+    """Markdown tables with aligned columns: the targets, then the medians of each row."""
+    parts = [table(["", "required", "goal", "measured", ""], [_bound_cells(bound, medians) for bound in BOUNDS])]
     for name in dict.fromkeys(row["row"] for row in rows):
         of_row = [row for row in rows if row["row"] == name]
         figures = list(dict.fromkeys(key for row in of_row for key in medians[name, row["target"]]))
@@ -70,7 +70,7 @@ def tables(rows: Sequence[Mapping[str, Any]], medians: Medians) -> str:
 def _bound_cells(bound: Any, medians: Medians) -> list[str]:
     value, sign = bound.value(medians), "≥" if bound.is_lower else "≤"
     measured = "" if value is None else f"{value:.2f} {bound.unit}"
-    return [bound.text, f"{sign} {bound.must:g}", f"{sign} {bound.reach:g}", measured, bound.verdict(medians)]
+    return [bound.text, f"{sign} {bound.required:g}", f"{sign} {bound.goal:g}", measured, bound.outcome(medians)]
 
 
 def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
@@ -84,15 +84,16 @@ def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 
 
 def write(folder: Path, result: Mapping[str, Any], medians: Medians) -> None:
-    """docs/benchmark.md, .json and .svg."""
+    """Writes benchmark.md, .json and .svg into `folder`."""
     about = result["machine"]
     text = (
         f"# The benchmark\n\nWritten by `make bench` on {result['taken']}: {about['cores']} cores, {about['system']}, "
-        f"Python {about['python']}. Medians of {result['rounds']} rounds, in each of which all programs of a row had "
-        "their turn, one after the other: three turns for fan-out, two or one for the others. The server had one core, "
-        "everything else the other. Whoever publishes saves the row first, as users do: peers by Django's plain save. "
-        "The ratios are the result; the absolute figures are this machine's. "
-        "`bench/peers/` has what Runwire is compared with.\n\n![CPU a frame](benchmark.svg)\n\n"
+        f"Python {about['python']}.\n\n"
+        f"The figures are medians of {result['rounds']} rounds. In each round all programs of a row had their turns, "
+        "one after the other: three turns for fan-out, two or one for the others. The server had one core, everything "
+        "else the other. Each publisher saves the row first, as users do; publishers of peers use Django's plain save. "
+        "The ratios are the result. The absolute figures are those of this machine. `bench/peers/` has the programs "
+        "that Runwire is compared with.\n\n![CPU a frame](benchmark.svg)\n\n"
     )
     (folder / "benchmark.md").write_text(text + tables(result["rows"], medians) + "\n")
     (folder / "benchmark.json").write_text(json.dumps(result, indent=1) + "\n")

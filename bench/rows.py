@@ -1,4 +1,4 @@
-"""The measurements. Each gives figures by name for one target in one round; `bounds.py` says what is compared."""
+"""The measurements. Each returns figures by name for one target in one turn. `bounds.py` says which are compared."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -10,12 +10,12 @@ from bench.child import Child
 from bench.machine import cpu_seconds, memory_bytes
 from bench.targets import TARGETS, Running, Target
 
-SETTLE = 0.5  # seconds between the last subscribe and the first event
+PAUSE = 0.5  # seconds between the last subscribe and the first event
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is measured; the quick run measures less of the same."""
+    """How much is measured. The quick run measures the same rows with less."""
 
     sockets: int = 500
     many: int = 5_000
@@ -40,12 +40,12 @@ QUICK = Sizes(
     idle_seconds=5,
 )
 Figures = dict[str, float]
-FANOUT_FRAMES_A_SECOND = 5_000  # what the slowest peer can just take
-EVENTS_A_SECOND = 300  # of one-to-one
+FANOUT_FRAMES_A_SECOND = 5_000  # the most that the slowest peer can deliver
+EVENTS_A_SECOND = 300  # in the row "one"
 
 
 class Bench:
-    """What all measurements share: the databases, the publisher, the load generator, and the streams."""
+    """The databases, the publisher, the load generator and the streams, which all measurements share."""
 
     def __init__(self, sizes: Sizes, environment: Mapping[str, str], publisher: Child, load: Child) -> None:
         self.sizes, self.environment, self.publisher, self.load = sizes, environment, publisher, load
@@ -62,7 +62,7 @@ class Bench:
     def open(
         self, server: Running, streams: list[int], *, after: int | None = None, path: str = "", at_once: int = 50
     ) -> Any:
-        """One socket for each entry of `streams`, subscribed to it."""
+        """Opens one socket for each entry of `streams`, and subscribes it to that stream."""
         target = server.target
         sockets = [
             {"cookie": stream["cookie"], "script": target.script(stream, after)}
@@ -77,17 +77,17 @@ class Bench:
             at_once=at_once,
         )
         if answer["opened"] < len(sockets):
-            raise RuntimeError(f"{target.name}: only {answer['opened']} of {len(sockets)} sockets came to be.")
+            raise RuntimeError(f"{target.name}: only {answer['opened']} of {len(sockets)} sockets were opened.")
         return answer
 
     # Delivery
 
     def fanout(self, target: Target) -> Figures:
-        """All sockets on one stream."""
+        """Fan-out: all sockets watch one stream."""
         return self._fanout(target, self.sizes.sockets, self.sizes.fanout_events)
 
     def one_to_one(self, target: Target) -> Figures:
-        """A stream of its own for each socket."""
+        """Each socket watches a stream of its own."""
         streams = list(range(self.sizes.sockets))
         return self._deliver(target, streams, EVENTS_A_SECOND * self.sizes.one_seconds, EVENTS_A_SECOND, 1)
 
@@ -102,14 +102,14 @@ class Bench:
         return self._deliver(target, [0] * sockets, events, FANOUT_FRAMES_A_SECOND / sockets, sockets)
 
     def _deliver(self, target: Target, streams: list[int], events: int, rate: float, subscribers: int) -> Figures:
-        """`streams` has one for each socket; each of them has so many subscribers."""
+        """`streams` has the stream of each socket. `subscribers` is the number of sockets on each stream."""
         with self.running(target) as server:
             self.open(server, streams)
             how = {"how": target.publisher, "streams": sorted(set(streams)), "layer": target.layer}
             self.load.call("reset")
-            self.publisher.call("publish", **how, count=1, rate=1)  # the first one opens connections
-            self.load.call("wait", frames=subscribers)  # or it would be counted below
-            time.sleep(SETTLE)
+            self.publisher.call("publish", **how, count=1, rate=1)  # the first event opens connections
+            self.load.call("wait", frames=subscribers)  # its frames must not be counted below
+            time.sleep(PAUSE)
             self.load.call("reset", timed=subscribers == 1)
             cpu, load_cpu, began = cpu_seconds(server.pid), self.load.cpu, time.monotonic()
             published = self.publisher.call("publish", **how, count=events, rate=rate)
@@ -134,15 +134,15 @@ class Bench:
     # Sockets
 
     def sockets(self, target: Target) -> Figures:
-        """Connects and subscribes a second, and what a socket with one subscription weighs."""
+        """Connects and subscribes a second, and the memory of a socket with one subscription."""
         count = self.sizes.returning
         with self.running(target) as server:
-            self.open(server, list(range(count, 0, -max(count // 50, 1))))  # imports, pools and threads are there
-            time.sleep(SETTLE)
+            self.open(server, list(range(count, 0, -max(count // 50, 1))))  # loads modules, fills pools and threads
+            time.sleep(PAUSE)
             memory, cpu = memory_bytes(server.pid), cpu_seconds(server.pid)
             opened = self.open(server, list(range(count)))
             cpu = cpu_seconds(server.pid) - cpu
-            time.sleep(SETTLE)
+            time.sleep(PAUSE)
             grown = memory_bytes(server.pid) - memory
         return {
             "connects_s": count / opened["seconds"],
@@ -151,10 +151,10 @@ class Bench:
         }
 
     def idle(self, target: Target) -> Figures:
-        """Nothing happens: sweep, pings and heartbeats only."""
+        """CPU without events: only the sweep, pings and heartbeats."""
         with self.running(target) as server:
             self.open(server, list(range(self.sizes.many)))
-            time.sleep(5 * SETTLE)
+            time.sleep(5 * PAUSE)
             cpu = cpu_seconds(server.pid)
             time.sleep(self.sizes.idle_seconds)
             cpu = cpu_seconds(server.pid) - cpu
@@ -163,11 +163,11 @@ class Bench:
     # Coming back
 
     def storm_many(self, target: Target) -> Figures:
-        """All come back at once, each to a stream of its own with 50 events that it has missed."""
+        """All sockets come back at once, each to a stream of its own with 50 missed events."""
         return self._storm(target, list(range(self.sizes.returning)))
 
     def storm_one(self, target: Target) -> Figures:
-        """The same, all to one stream."""
+        """All sockets come back at once, to one stream with 50 missed events."""
         return self._storm(target, [0] * self.sizes.returning)
 
     def _storm(self, target: Target, streams: list[int], missed: int = 50) -> Figures:
@@ -212,15 +212,15 @@ class Bench:
     # Recording
 
     def record(self, target: Target) -> Figures:
-        """What it costs the caller to record one node event, beside what plain Django costs."""
+        """The caller's cost to record one node event, beside that of plain Django."""
         costs = self.publisher.call("record", times=self.sizes.recorded)
         return {f"{way}_{unit}": value for way, cost in costs.items() for unit, value in cost.items()}
 
 
 @dataclass(frozen=True)
 class Row:
-    """A measurement, who takes part, and how many turns each has in a round. A machine is now quicker and now slower
-    than a minute ago: several short turns see more of that than a long one."""
+    """A measurement and its targets. `turns` is the number of turns of each target in a round. The speed of a machine
+    changes from minute to minute; several short turns cover more of these changes than a long one."""
 
     measure: Callable[[Bench, Target], Figures]
     targets: tuple[str, ...]
@@ -243,4 +243,4 @@ ROWS: Mapping[str, Row] = {
 }
 
 NEEDED = ("runwire", "runwire-uvicorn", "fastapi", "raw-daphne", "raw-uvicorn", "channels-daphne")
-"""Who is needed for the bounds; the quick run measures only these."""
+"""The targets that the bounds need. The quick run measures only these."""

@@ -1,4 +1,4 @@
-"""The project's settings with DEBUG off, as production has them, and the channel layer that the peer wants."""
+"""The project's settings with DEBUG off, as in production, and the channel layer of the peer."""
 
 import os
 
@@ -13,7 +13,7 @@ if os.environ.get("BENCH_LAYER") == "core":
     CHANNEL_LAYERS = {
         "default": {
             "BACKEND": "channels_redis.core.RedisChannelLayer",
-            # Without a timeout of its own redis-py ends a waiting socket after five seconds.
+            # redis-py's default timeout ends a waiting socket after five seconds.
             "CONFIG": {"hosts": [{"address": os.environ["REDIS_URL"], "socket_timeout": None}]},
         }
     }

@@ -24,15 +24,14 @@ _COMMANDS: Mapping[str, Sequence[str]] = {
 
 @dataclass(frozen=True)
 class Target:
-    """One program on one server. `publisher` says how its events are published: "runwire", "frames" or "events" (by
-    Redis), "channels" or "socketio"; `protocol` how its clients speak."""
+    """One program on one server."""
 
     name: str
     server: str
     app: str
-    publisher: str
+    publisher: str  # how its events are published: "runwire", "frames" or "events" (by Redis), "channels", "socketio"
     layer: str = "Redis pub/sub"
-    protocol: str = "ws"
+    protocol: str = "ws"  # of its clients: "ws" or "socketio"
     has_seq: bool = False
 
     @property
@@ -48,7 +47,7 @@ class Target:
         return "/socket.io/?EIO=4&transport=websocket" if self.protocol == "socketio" else "/ws"
 
     def script(self, stream: Mapping[str, Any], after: int | None = None) -> list[str]:
-        """What a client sends to subscribe. With `after` it asks for what it has missed."""
+        """The texts that a client sends to subscribe. With `after` it asks for the events that it has missed."""
         if self.protocol == "socketio":
             return ["40", f'42["subscribe","{stream["id"]}"]']
         data: dict[str, Any] = {"graph_exec_id": stream["id"]}
@@ -81,7 +80,7 @@ TARGETS: Mapping[str, Target] = {target.name: target for target in _ALL}
 
 
 class Running(Server):
-    """A target as a process on the servers' core."""
+    """A target that runs as a process, on the servers' core."""
 
     def __init__(self, target: Target, environment: Mapping[str, str]) -> None:
         super().__init__()

@@ -1,2 +1,2 @@
-"""What Runwire is compared with, each written as its users would write it, and where there is a choice, in its favour:
-events are serialised by the publisher, and no peer but the Channels one looks at credentials or at a database."""
+"""The programs that Runwire is compared with. Each is written as its users would write it. Each choice is in
+the peer's favour: the publisher serialises events. Only the Channels peer checks credentials or reads a database."""

@@ -1,5 +1,5 @@
-"""The floor below the floor: no server at all. The same bytes for every socket, and a call of the system for each, from
-one loop. What ten times the sockets add here is the kernel's. Understands the load generator, and nobody else."""
+"""The lowest possible cost: sockets without any server. One loop sends the same bytes to every socket, with one system
+call for each. What ten times the sockets add here is the kernel's cost. It understands only the load generator."""
 
 import asyncio
 import json
@@ -36,7 +36,7 @@ async def serve(connection: socket.socket) -> None:
     request = b""
     while b"\r\n\r\n" not in request:
         read = await loop.sock_recv(connection, _READ)
-        if not read:  # somebody has looked whether the port is open
+        if not read:  # a probe whether the port is open
             connection.close()
             return
         request += read
@@ -47,7 +47,7 @@ async def serve(connection: socket.socket) -> None:
     head = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
     await loop.sock_sendall(connection, head + accept + b"\r\n\r\n")
     message = await loop.sock_recv(connection, _READ)
-    target = json.loads(message[message.index(b"{") :])  # its mask is of zeros
+    target = json.loads(message[message.index(b"{") :])  # the load generator's mask is all zeros
     await loop.sock_sendall(connection, frame(b'{"success":true}'))
     here = subscriptions.setdefault(target["data"]["graph_exec_id"], [])
     here.append(connection)

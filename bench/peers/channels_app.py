@@ -1,4 +1,4 @@
-"""A plain Channels consumer: AuthMiddlewareStack, a group a subscription, and a handler that sends."""
+"""A plain Channels consumer: AuthMiddlewareStack, one group for each subscription, and a handler that sends."""
 
 import json
 from typing import Any

@@ -1,5 +1,5 @@
-"""The design that Runwire re-creates: FastAPI, a dictionary of sockets, Redis pub/sub. It keeps nothing, and what is
-published while a client is away is gone."""
+"""The design that Runwire re-creates: FastAPI, a dictionary of sockets, Redis pub/sub. It stores nothing: a client
+misses the events that are published while it is away."""
 
 import asyncio
 import os

@@ -1,5 +1,5 @@
-"""The floor: a bare ASGI application that sends what Redis brings, and, on /replay, rows of the log as they are read.
-No server can deliver with less, short of going around ASGI."""
+"""The lower limit for ASGI: a bare application that sends what Redis delivers, and, on /replay, rows of the log. A
+server can only deliver with less work if it bypasses ASGI."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ async def listen() -> None:
 
 
 async def replay(key: str, send: Any) -> None:
-    """All rows in one SELECT, and each sent as it is."""
+    """Reads all rows in one SELECT, and sends each unchanged."""
     async with await psycopg.AsyncConnection.connect(os.environ["DATABASE_URL"]) as connection:
         cursor = await connection.execute(
             "SELECT seq, method, data FROM realtime_streamevent"

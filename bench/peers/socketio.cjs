@@ -1,4 +1,4 @@
-// Node Socket.IO: a room an execution, and Redis pub/sub.
+// Node Socket.IO: one room for each execution, and Redis pub/sub.
 const { Server } = require("socket.io");
 const { createClient } = require("redis");
 
@@ -13,7 +13,7 @@ async function main() {
       socket.emit("subscribed");
     });
   });
-  io.listen(Number(process.argv[2])); // last: whoever connects before there is a listener is never heard
+  io.listen(Number(process.argv[2])); // last: a client that connects before the handler is set gets no answer
 }
 
 main();

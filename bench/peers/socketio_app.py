@@ -1,4 +1,4 @@
-"""python-socketio with its Redis manager: a room an execution."""
+"""python-socketio with its Redis manager: one room for each execution."""
 
 import os
 
