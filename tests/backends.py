@@ -76,7 +76,7 @@ def _hands_out(known: argparse.Namespace) -> bool:
     return bool(getattr(known, "numprocesses", None)) and "PYTEST_XDIST_WORKER" not in os.environ
 
 
-@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+@pytest.hookimpl(optionalhook=True, tryfirst=True)  # of pytest-xdist, whose own would be asked first
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """`-n auto`. Many tests wait for processes that they have started, so that there may be more workers than cores;
     quick ones do not."""
