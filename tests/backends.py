@@ -12,6 +12,7 @@ loudly what was not tested and what to install.
 import argparse
 import os
 import signal
+import sys
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Generator
@@ -60,6 +61,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.update(ENVIRONMENT)
     os.environ.pop("PYTHONASYNCIODEBUG", None)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # with it, hundreds of processes would each compile the program
+    sys.dont_write_bytecode = False
     os.environ.setdefault("PYTEST_TIMEOUT", "60")  # seconds a test; read by pytest-timeout where it is installed
     directory = life.enter_context(tempfile.TemporaryDirectory(prefix="runwire-sqlite-", ignore_cleanup_errors=True))
     os.environ["DATABASE_URL"] = f"sqlite:///{quote(directory)}/runwire.sqlite3"
@@ -73,12 +76,12 @@ def _hands_out(known: argparse.Namespace) -> bool:
     return bool(getattr(known, "numprocesses", None)) and "PYTEST_XDIST_WORKER" not in os.environ
 
 
-@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+@pytest.hookimpl(optionalhook=True, tryfirst=True)  # of pytest-xdist, whose own would be asked first
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """`-n auto`. Many tests wait for processes that they have started, so that there may be more workers than cores;
     quick ones do not."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return cores if config.option.markexpr == "quick" else min(2 * cores, 8)
+    return cores if config.option.markexpr == "quick" else cores + (cores + 1) // 2
 
 
 def _start_servers(config: pytest.Config, life: ExitStack, *, only_look: bool = False) -> None:

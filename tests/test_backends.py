@@ -1,3 +1,4 @@
+import argparse
 import os
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from django.db import connection, connections
 
 from tests import backends
 from tests.conftest import address_of_test_database
-from tests.servers import NotInstalledError, WebServer
+from tests.servers import NotInstalledError, Server, WebServer
 from tests.servers.process import ROOT
 
 PRINTS_THE_DATABASE = """
@@ -90,6 +91,35 @@ def test_what_is_not_installed_is_not_tested_and_that_is_said(monkeypatch: pytes
     assert config.stash[backends.NOT_TESTED] == [
         "everything on PostgreSQL. It is not installed: install it (apt, brew), or `pip install itlite`."
     ]
+
+
+def test_the_process_that_hands_out_the_tests_starts_no_server_and_its_workers_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+    assert not backends._hands_out(argparse.Namespace())  # without pytest-xdist
+    assert not backends._hands_out(argparse.Namespace(numprocesses=None))
+    assert backends._hands_out(argparse.Namespace(numprocesses=3))
+    monkeypatch.setenv("PYTEST_XDIST_WORKER", "gw0")
+    assert not backends._hands_out(argparse.Namespace(numprocesses=3))
+
+
+def test_without_starting_anything_it_is_known_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Never(Server):
+        url = "never://"
+
+        def begin(self) -> None:
+            raise AssertionError
+
+    config = SimpleNamespace(stash=pytest.Stash())
+    config.stash[backends.NOT_TESTED] = []
+    monkeypatch.setattr(backends, "Postgres", Never)
+    monkeypatch.setattr(backends, "Redis", Never)
+    monkeypatch.setenv("DATABASE_URL", "")
+    monkeypatch.setenv("REDIS_URL", "")
+    with ExitStack() as life:
+        backends._start_servers(config, life, only_look=True)  # type: ignore[arg-type]
+    assert (config.stash[backends.RUNS_ON], config.stash[backends.NOT_TESTED]) == ("PostgreSQL, Redis", [])
 
 
 def test_a_web_server_has_the_commands_of_the_project() -> None:
