@@ -7,7 +7,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from realtime.admin import ShortPaginator
+from realtime.admin import CappedPaginator
 from realtime.log import store
 from realtime.log.types import EventDraft, StreamRef
 from realtime.models import Stream, StreamEvent
@@ -69,7 +69,7 @@ def test_no_list_counts_all_rows_or_looks_for_all_values(admin: Client, list_of:
 
 
 def test_a_list_shows_only_so_many_rows(admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ShortPaginator, "MOST", 3)
+    monkeypatch.setattr(CappedPaginator, "MAX_COUNT", 3)
     record_events([EventDraft("order_changed", "{}", (StreamRef(f"u1|orders#{n}", "order"),)) for n in range(5)])
     page = admin.get(reverse(f"{STREAMS}_changelist")).content.decode()
     assert [n for n in range(5) if f"orders#{n}" in page] != []

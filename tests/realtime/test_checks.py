@@ -13,7 +13,7 @@ from django.db import connections, models
 from pytest_django import Settings
 
 from realtime import checks
-from realtime.checks import TAG, TRIED
+from realtime.checks import TAG, TESTED
 
 PUBSUB = "channels_redis.pubsub.RedisPubSubChannelLayer"
 HOST = {"address": "redis://redis.internal:6379/0", "socket_timeout": 5, "socket_connect_timeout": 2}
@@ -55,7 +55,7 @@ def production(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     settings.REALTIME = {"ALLOWED_ORIGINS": ["https://runwire.example.com"]}
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     settings.JWT_ALGORITHM, settings.JWT_KEY = "HS256", SECRET
-    monkeypatch.setattr(checks, "version", lambda package: TRIED[package][-1])
+    monkeypatch.setattr(checks, "version", lambda package: TESTED[package][-1])
     yield settings
     for connection in connections.all(initialized_only=True):
         if connection.alias in DATABASES:
@@ -304,13 +304,13 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_a_version_that_was_not_tried_is_named_with_those_that_were(
     production: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checks, "version", lambda package: "99.1" if package == "twisted" else TRIED[package][0])
+    monkeypatch.setattr(checks, "version", lambda package: "99.1" if package == "twisted" else TESTED[package][0])
     (message,) = found()
     assert message.id == "realtime.W009"
     assert "twisted 99.1 is installed" in message.msg
-    assert TRIED["twisted"][-1] in message.msg
+    assert TESTED["twisted"][-1] in message.msg
     assert message.hint
-    assert f"twisted=={TRIED['twisted'][-1]}" in message.hint
+    assert f"twisted=={TESTED['twisted'][-1]}" in message.hint
 
 
 def test_what_is_not_installed_needs_no_version(production: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -323,10 +323,12 @@ def test_what_is_not_installed_needs_no_version(production: Settings, monkeypatc
 
 def test_the_newest_version_that_was_tried_is_the_one_that_is_pinned() -> None:
     pins = dict(re.findall(r"^([a-z0-9-]+)(?:\[[^\]]*\])?==(\S+)", (ROOT / "requirements.txt").read_text(), re.M))
-    assert {package: pins.get(package) for package in TRIED} == {package: tried[-1] for package, tried in TRIED.items()}
+    assert {package: pins.get(package) for package in TESTED} == {
+        package: tried[-1] for package, tried in TESTED.items()
+    }
 
 
 def test_the_manual_lists_the_versions_that_were_tried() -> None:
     section = (ROOT / "docs" / "operations.md").read_text().split("### Versions\n")[1].split("\n#")[0]
     rows = re.findall(r"^\| `([a-z-]+)` \| ([^|]+) \|", section, re.M)
-    assert {package: tuple(tried.strip().split(", ")) for package, tried in rows} == TRIED
+    assert {package: tuple(tried.strip().split(", ")) for package, tried in rows} == TESTED

@@ -243,7 +243,7 @@ async def test_a_forked_child_has_threads_of_its_own() -> None:
     await in_thread(query_nothing)
     assert db._executor is not None
     before = db._executor
-    db._forget()  # what Python calls in the child
+    db._reset_after_fork()  # what Python calls in the child
     assert await in_thread(query_nothing) is None
     assert db._executor is not before
     before.shutdown()

@@ -33,5 +33,5 @@ def test_who_reads_the_counts_cannot_change_them() -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_a_child_that_is_forked_while_somebody_counts_can_count() -> None:
     with metrics._lock:  # a thread of the parent; in the child it does not exist, and never lets go
-        metrics._forget()  # what Python calls in the child
+        metrics._reset_after_fork()  # what Python calls in the child
         count("errors")

@@ -6,7 +6,7 @@ import pytest
 from django.core.management.base import OutputWrapper
 
 from realtime.management import progress as progress_module
-from realtime.management.progress import Progress
+from realtime.management.progress import ProgressLine
 
 
 class Terminal(StringIO):
@@ -24,7 +24,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def test_on_a_terminal_one_line_is_written_over(clock: list[float]) -> None:
     out = Terminal()
-    progress = Progress(OutputWrapper(out))
+    progress = ProgressLine(OutputWrapper(out))
     progress("10 of 12")
     clock[0] += 1
     progress("9")
@@ -35,7 +35,7 @@ def test_on_a_terminal_one_line_is_written_over(clock: list[float]) -> None:
 
 def test_elsewhere_a_line_comes_now_and_then(clock: list[float]) -> None:
     out = StringIO()
-    progress = Progress(OutputWrapper(out))
+    progress = ProgressLine(OutputWrapper(out))
     for second in range(25):
         progress(f"{second} of 25")
         clock[0] += 1
@@ -45,7 +45,7 @@ def test_elsewhere_a_line_comes_now_and_then(clock: list[float]) -> None:
 
 def test_a_line_that_would_flicker_is_left_out(clock: list[float]) -> None:
     out = Terminal()
-    progress = Progress(OutputWrapper(out))
+    progress = ProgressLine(OutputWrapper(out))
     for number in range(100):
         progress(str(number))
     assert out.getvalue() == "\r0"

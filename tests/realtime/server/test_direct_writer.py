@@ -21,7 +21,11 @@ class Connection:
         self.rest = b""
         self.otherwise: list[str | None] = []
         self.direct_writer = DirectWriter(
-            self.ours, str.encode, piece=PIECE, send_otherwise=self._send_otherwise, write_rest=self._write_rest
+            self.ours,
+            str.encode,
+            max_piece_bytes=PIECE,
+            send_slow_path=self._send_otherwise,
+            write_rest=self._write_rest,
         )
         self.direct_writer.is_clear = True
 
@@ -47,7 +51,11 @@ def connection() -> Iterator[Connection]:
 def test_a_text_goes_straight_to_the_system(connection: Connection) -> None:
     assert connection.direct_writer.send("hello")
     assert connection.read() == b"hello"
-    assert (connection.direct_writer.written, connection.direct_writer.is_clear, connection.rest) == (5, True, b"")
+    assert (connection.direct_writer.bytes_written, connection.direct_writer.is_clear, connection.rest) == (
+        5,
+        True,
+        b"",
+    )
     assert not connection.otherwise
 
 
@@ -55,7 +63,7 @@ def test_a_text_goes_straight_to_the_system(connection: Connection) -> None:
 def test_what_is_no_short_text_goes_the_long_way(connection: Connection, text: str | None) -> None:
     assert not connection.direct_writer.send(text)
     assert connection.otherwise == [text]
-    assert connection.direct_writer.written == 0
+    assert connection.direct_writer.bytes_written == 0
 
 
 def test_while_something_is_before_it_a_text_goes_the_long_way(connection: Connection) -> None:
@@ -75,7 +83,7 @@ def test_what_the_system_does_not_take_is_left_to_the_transport_in_order(connect
     while len(received) + len(connection.rest) < sent * 64_000:
         received += connection.read()
     assert received + connection.rest == b"".join(f"{number:08}".encode() * 8_000 for number in range(sent))
-    assert connection.direct_writer.written == sent * 64_000
+    assert connection.direct_writer.bytes_written == sent * 64_000
 
 
 @pytest.mark.parametrize("end", ["ours", "theirs"])
@@ -94,16 +102,16 @@ def test_what_is_held_goes_out_together_and_in_order(connection: Connection) -> 
     connection.direct_writer.release()
     assert connection.direct_writer.send("three")
     assert connection.read() == b"one two three"
-    assert connection.direct_writer.written == 13
+    assert connection.direct_writer.bytes_written == 13
 
 
 def test_no_more_is_held_than_a_piece(connection: Connection) -> None:
     connection.direct_writer.hold()
     for _ in range(5):
         assert connection.direct_writer.send("x" * (PIECE // 4))
-    assert connection.direct_writer.written > PIECE
+    assert connection.direct_writer.bytes_written > PIECE
     connection.direct_writer.release()
-    assert connection.direct_writer.written == 5 * (PIECE // 4)
+    assert connection.direct_writer.bytes_written == 5 * (PIECE // 4)
 
 
 def test_to_hold_twice_is_to_hold_once(connection: Connection) -> None:
@@ -120,4 +128,4 @@ def test_to_hold_twice_is_to_hold_once(connection: Connection) -> None:
 def test_nothing_held_is_nothing_sent(connection: Connection) -> None:
     connection.direct_writer.hold()
     connection.direct_writer.release()
-    assert connection.direct_writer.written == 0
+    assert connection.direct_writer.bytes_written == 0

@@ -1,6 +1,6 @@
 """The frames that were built a moment ago."""
 
-from realtime.server.frame_cache import MOST_BYTES, Content, FrameCache
+from realtime.server.frame_cache import MAX_BYTES, Content, FrameCache
 
 
 class Builder:
@@ -21,8 +21,8 @@ def test_the_same_text_is_built_once_whatever_comes_between() -> None:
     frames = FrameCache(build)
     first, second = text("a"), text("b")
     for _ in range(3):
-        assert frames.of(first) == first.encode()
-        assert frames.of(second) == second.encode()
+        assert frames.get_frame(first) == first.encode()
+        assert frames.get_frame(second) == second.encode()
     assert build.built == [first, second]
 
 
@@ -31,7 +31,7 @@ def test_texts_that_are_gone_are_not_taken_for_others() -> None:
     frames = FrameCache(build)
     for number in range(1_000):
         content = text(chr(ord("a") + number % 26))
-        assert frames.of(content) == content.encode()
+        assert frames.get_frame(content) == content.encode()
         del content
 
 
@@ -39,10 +39,10 @@ def test_what_it_keeps_is_bounded() -> None:
     build = Builder()
     frames = FrameCache(build)
     first = text("a")
-    frames.of(first)
-    large = text("b", MOST_BYTES)
-    assert frames.of(large) == large.encode()
-    frames.of(large)
+    frames.get_frame(first)
+    large = text("b", MAX_BYTES)
+    assert frames.get_frame(large) == large.encode()
+    frames.get_frame(large)
     assert build.built == [first, large]
-    frames.of(first)
+    frames.get_frame(first)
     assert build.built == [first, large, first]

@@ -16,8 +16,8 @@ def queue_with(max_messages: int = 4, max_bytes: int = 100) -> tuple[InboundQueu
         InboundQueue(
             max_messages=max_messages,
             max_bytes=max_bytes,
-            pause=lambda: asked.append("pause"),
-            resume=lambda: asked.append("resume"),
+            pause_reading=lambda: asked.append("pause"),
+            resume_reading=lambda: asked.append("resume"),
         ),
         asked,
     )
