@@ -1,4 +1,4 @@
-"""Several threads on one database, each with a connection of its own."""
+"""Concurrent threads on one database, each with its own connection."""
 
 import threading
 import time
@@ -12,7 +12,7 @@ PATIENCE = 30.0  # seconds; only a test that fails waits for so long
 
 
 class Thread:
-    """Runs `work` at once. `result` waits for its end, and raises what it raised."""
+    """Starts `work` in a thread. `result` waits for its end, and returns its value or raises its exception."""
 
     def __init__(self, work: Callable[..., Any], *args: Any) -> None:
         self._value: Any = None

@@ -1,4 +1,4 @@
-"""Every check fires where it should, with a cure; the embedded default and a production make none fire."""
+"""Each check reports its mistake with a cure. The embedded default and a good production pass all checks."""
 
 import re
 import sqlite3
@@ -34,7 +34,7 @@ DATABASES: dict[str, dict[str, Any]] = {
 
 
 class Router:
-    """Everything in one database; `elsewhere` names a model that is not."""
+    """Routes all models to one database, except the model `elsewhere`."""
 
     def __init__(self, alias: str, elsewhere: str = "") -> None:
         self.alias, self.elsewhere = alias, elsewhere
@@ -45,7 +45,7 @@ class Router:
 
 @pytest.fixture
 def production(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
-    """Settings of a production: nothing to complain of. A test spoils one of them. Nothing connects to anything."""
+    """Correct settings of a production. Each test makes one of them wrong. No check connects to anything."""
     for alias, database in DATABASES.items():
         monkeypatch.setitem(connections.settings, alias, {**database})
     connections.configure_settings(connections.settings)
@@ -72,11 +72,11 @@ def ids() -> list[str | None]:
     return [message.id for message in found()]
 
 
-def test_a_production_is_in_order(production: Settings) -> None:
+def test_a_good_production_passes(production: Settings) -> None:
     assert found() == []
 
 
-def test_the_embedded_default_is_in_order(production: Settings) -> None:
+def test_the_embedded_default_passes(production: Settings) -> None:
     production.DEBUG = True
     production.DATABASE_ROUTERS = [Router("file")]
     production.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
@@ -85,7 +85,7 @@ def test_the_embedded_default_is_in_order(production: Settings) -> None:
     assert found() == []
 
 
-def test_settings_of_a_project_that_sets_nothing_of_realtime_are_in_order(production: Settings) -> None:
+def test_a_project_without_settings_of_realtime_passes(production: Settings) -> None:
     del production.REALTIME, production.JWT_ALGORITHM, production.JWT_KEY
     production.SECURE_PROXY_SSL_HEADER = None
     assert found() == []
@@ -114,29 +114,29 @@ def test_executions_and_log_in_two_databases_are_an_error(production: Settings, 
     assert model in message.msg
 
 
-def test_sqlite_in_production_is_doubtful(production: Settings) -> None:
+def test_sqlite_in_production_is_a_warning(production: Settings) -> None:
     production.DATABASE_ROUTERS = [Router("file")]
     assert ids() == ["realtime.W002"]
 
 
 @pytest.mark.parametrize("seconds", [60, None])
-def test_connections_that_are_kept_are_doubtful(production: Settings, seconds: int | None) -> None:
+def test_persistent_connections_are_a_warning(production: Settings, seconds: int | None) -> None:
     connections.settings["postgres"]["CONN_MAX_AGE"] = seconds
     assert ids() == ["realtime.W006"]
 
 
-def test_a_transaction_around_each_request_is_fine(production: Settings) -> None:
+def test_a_transaction_around_each_request_passes(production: Settings) -> None:
     connections.settings["postgres"]["ATOMIC_REQUESTS"] = True
     assert found() == []
 
 
 @pytest.mark.parametrize("pool", [{"min_size": 0, "max_size": 8}, {"min_size": 8}, True])
-def test_a_pool_smaller_than_the_threads_is_doubtful(production: Settings, pool: dict[str, int] | bool) -> None:
+def test_a_pool_not_larger_than_the_threads_is_a_warning(production: Settings, pool: dict[str, int] | bool) -> None:
     connections.settings["postgres"]["OPTIONS"] = {"pool": pool}
     assert ids() == ["realtime.W008"]
 
 
-def test_no_pool_is_fine(production: Settings) -> None:
+def test_no_pool_passes(production: Settings) -> None:
     connections.settings["postgres"]["OPTIONS"] = {}
     assert found() == []
 
@@ -145,12 +145,14 @@ def test_no_pool_is_fine(production: Settings) -> None:
 
 
 @pytest.mark.parametrize("layers", [{"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}, {}])
-def test_no_layer_between_processes_in_production_is_doubtful(production: Settings, layers: dict[str, Any]) -> None:
+def test_production_without_a_layer_between_processes_is_a_warning(
+    production: Settings, layers: dict[str, Any]
+) -> None:
     production.CHANNEL_LAYERS = layers
     assert ids() == ["realtime.W001"]
 
 
-def test_the_core_redis_layer_is_doubtful(production: Settings) -> None:
+def test_the_core_redis_layer_is_a_warning(production: Settings) -> None:
     production.CHANNEL_LAYERS["default"]["BACKEND"] = "channels_redis.core.RedisChannelLayer"
     assert ids() == ["realtime.W004"]
 
@@ -166,7 +168,7 @@ def test_the_core_redis_layer_is_doubtful(production: Settings) -> None:
         ["redis://one:6379/0?socket_timeout=5"],
     ],
 )
-def test_a_redis_host_without_timeouts_is_doubtful(production: Settings, hosts: list[Any] | None) -> None:
+def test_a_redis_host_without_timeouts_is_a_warning(production: Settings, hosts: list[Any] | None) -> None:
     production.CHANNEL_LAYERS["default"]["CONFIG"]["hosts"] = hosts
     assert ids() == ["realtime.W005"]
 
@@ -178,7 +180,7 @@ def test_a_redis_host_without_timeouts_is_doubtful(production: Settings, hosts: 
         "redis://one:6379/0?socket_timeout=5&socket_connect_timeout=2",
     ],
 )
-def test_a_redis_host_with_timeouts_is_fine(production: Settings, host: dict[str, Any] | str) -> None:
+def test_a_redis_host_with_timeouts_passes(production: Settings, host: dict[str, Any] | str) -> None:
     production.CHANNEL_LAYERS["default"]["CONFIG"]["hosts"] = [host]
     assert found() == []
 
@@ -204,14 +206,14 @@ def test_a_redis_host_with_timeouts_is_fine(production: Settings, host: dict[str
         ("MAX_INLINE_BYTES", 1024 * 1024 + 1),
     ],
 )
-def test_a_limit_that_cannot_be_meant_is_an_error(production: Settings, name: str, value: object) -> None:
+def test_a_limit_of_a_wrong_type_or_range_is_an_error(production: Settings, name: str, value: object) -> None:
     production.REALTIME[name] = value
     [message] = found()
     assert message.id == "realtime.E003"
     assert name in message.msg
 
 
-def test_limits_in_range_are_fine(production: Settings) -> None:
+def test_limits_in_range_pass(production: Settings) -> None:
     production.REALTIME |= {"SWEEP_INTERVAL": 1, "GAP_WAIT": 0, "DB_THREADS": 4, "REJOIN_INTERVAL": 60}
     assert found() == []
 
@@ -222,12 +224,12 @@ def test_an_unknown_limit_is_an_error_that_names_the_nearest(production: Setting
     assert (message.id, message.hint) == ("realtime.E003", "Did you mean SWEEP_INTERVAL?")
 
 
-def test_each_wrong_limit_is_told(production: Settings) -> None:
+def test_each_wrong_limit_is_reported(production: Settings) -> None:
     production.REALTIME |= {"GAP_WAIT": "soon", "DB_THREADS": 0}
     assert ids() == ["realtime.E003", "realtime.E003"]
 
 
-def test_limits_that_are_no_dict_are_an_error(production: Settings) -> None:
+def test_limits_that_are_not_a_dict_are_an_error(production: Settings) -> None:
     production.REALTIME = [("GAP_WAIT", 1)]
     assert ids() == ["realtime.E003"]
 
@@ -253,7 +255,7 @@ def test_an_origin_that_no_browser_sends_is_an_error(production: Settings, origi
 
 
 @pytest.mark.parametrize("origin", ["http://localhost:5173", "https://[::1]:8443"])
-def test_an_origin_with_a_port_is_fine(production: Settings, origin: str) -> None:
+def test_an_origin_with_a_port_passes(production: Settings, origin: str) -> None:
     production.REALTIME = {"ALLOWED_ORIGINS": [origin]}
     assert found() == []
 
@@ -262,7 +264,7 @@ def test_an_origin_with_a_port_is_fine(production: Settings, origin: str) -> Non
     ("name", "value"),
     [("SECURE_PROXY_SSL_HEADER", ("HTTP_X_FORWARDED_PROTO", "https")), ("USE_X_FORWARDED_HOST", True)],
 )
-def test_a_proxy_and_no_allowed_origin_is_doubtful(production: Settings, name: str, value: object) -> None:
+def test_a_proxy_and_no_allowed_origin_is_a_warning(production: Settings, name: str, value: object) -> None:
     production.SECURE_PROXY_SSL_HEADER = None
     production.REALTIME = {}
     setattr(production, name, value)
@@ -281,17 +283,17 @@ def test_a_proxy_and_no_allowed_origin_is_doubtful(production: Settings, name: s
         ("EdDSA", SECRET),
     ],
 )
-def test_a_token_key_that_proves_nothing_is_an_error(production: Settings, algorithm: str, key: str) -> None:
+def test_a_token_key_that_cannot_verify_is_an_error(production: Settings, algorithm: str, key: str) -> None:
     production.JWT_ALGORITHM, production.JWT_KEY = algorithm, key
     assert ids() == ["realtime.E005"]
 
 
-def test_a_public_key_is_fine(production: Settings) -> None:
+def test_a_public_key_passes(production: Settings) -> None:
     production.JWT_ALGORITHM, production.JWT_KEY = "EdDSA", PUBLIC_KEY
     assert found() == []
 
 
-def test_a_short_token_key_in_production_is_doubtful(production: Settings) -> None:
+def test_a_short_token_key_in_production_is_a_warning(production: Settings) -> None:
     production.JWT_KEY = SECRET[:31]
     assert ids() == ["realtime.W007"]
 
@@ -301,7 +303,7 @@ def test_a_short_token_key_in_production_is_doubtful(production: Settings) -> No
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_a_version_that_was_not_tried_is_named_with_those_that_were(
+def test_an_untested_version_is_reported_with_the_tested_ones(
     production: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checks, "version", lambda package: "99.1" if package == "twisted" else TESTED[package][0])
@@ -313,7 +315,7 @@ def test_a_version_that_was_not_tried_is_named_with_those_that_were(
     assert f"twisted=={TESTED['twisted'][-1]}" in message.hint
 
 
-def test_what_is_not_installed_needs_no_version(production: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_package_that_is_not_installed_is_not_checked(production: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     def version(package: str) -> str:
         raise PackageNotFoundError(package)
 
@@ -321,14 +323,14 @@ def test_what_is_not_installed_needs_no_version(production: Settings, monkeypatc
     assert found() == []
 
 
-def test_the_newest_version_that_was_tried_is_the_one_that_is_pinned() -> None:
+def test_the_newest_tested_version_is_pinned() -> None:
     pins = dict(re.findall(r"^([a-z0-9-]+)(?:\[[^\]]*\])?==(\S+)", (ROOT / "requirements.txt").read_text(), re.M))
     assert {package: pins.get(package) for package in TESTED} == {
         package: tried[-1] for package, tried in TESTED.items()
     }
 
 
-def test_the_manual_lists_the_versions_that_were_tried() -> None:
+def test_the_manual_lists_the_tested_versions() -> None:
     section = (ROOT / "docs" / "operations.md").read_text().split("### Versions\n")[1].split("\n#")[0]
     rows = re.findall(r"^\| `([a-z-]+)` \| ([^|]+) \|", section, re.M)
     assert {package: tuple(tried.strip().split(", ")) for package, tried in rows} == TESTED

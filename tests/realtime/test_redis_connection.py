@@ -1,4 +1,4 @@
-"""How the channel layer waits for news, on a real Redis."""
+"""How long the channel layer waits for messages, on a real Redis."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -22,7 +22,7 @@ async def subscription(redis_server: RedisServer) -> AsyncIterator[PubSub]:
     pool = ConnectionPool.from_url(redis_server.url, connection_class=LongWaitConnection)
     async with Redis(connection_pool=pool) as redis, redis.pubsub(ignore_subscribe_messages=True) as subscription:
         await subscription.subscribe("news")
-        await subscription.get_message(timeout=0.1)  # that it is subscribed
+        await subscription.get_message(timeout=0.1)  # the confirmation of the subscription
         yield subscription
     await pool.aclose()
 
@@ -33,7 +33,7 @@ async def publish(redis_server: RedisServer, data: str) -> None:
 
 
 def waits_of(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The waits for what need not come, from here on: how long each was to be, as its caller wanted it."""
+    """The timeouts of all later waits for a message that need not come, as the caller gave them."""
     waits: list[float] = []
     read_response = LongWaitConnection.read_response
 
@@ -47,7 +47,7 @@ def waits_of(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 async def ten_minutes_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On the clock of the loop, whose timers are then due; and whoever can go on does so."""
+    """Moves the clock of the event loop by ten minutes and runs the tasks that are then ready."""
     loop = asyncio.get_running_loop()
     time = loop.time
     for _ in range(10):
@@ -57,7 +57,7 @@ async def ten_minutes_pass(monkeypatch: pytest.MonkeyPatch) -> None:
         await asyncio.sleep(0)
 
 
-async def test_news_ends_the_longest_wait(
+async def test_a_message_ends_a_long_wait(
     subscription: PubSub, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redis_connection, "MIN_WAIT", 3_600.0)
@@ -70,7 +70,7 @@ async def test_news_ends_the_longest_wait(
     assert (await asyncio.wait_for(waiting, PATIENCE))["data"] == b"hey"
 
 
-async def test_without_news_a_wait_ends_empty_and_the_next_one_gets_them(
+async def test_a_wait_without_a_message_returns_none_and_the_next_one_gets_the_message(
     subscription: PubSub, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redis_connection, "MIN_WAIT", 0.01)
@@ -79,7 +79,7 @@ async def test_without_news_a_wait_ends_empty_and_the_next_one_gets_them(
     assert (await subscription.get_message(timeout=PATIENCE))["data"] == b"hey"
 
 
-async def test_a_layer_without_news_lets_its_process_sleep(
+async def test_an_idle_layer_does_not_wake_its_process(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redis_connection, "MIN_WAIT", 3_600.0)
@@ -90,9 +90,9 @@ async def test_a_layer_without_news_lets_its_process_sleep(
     await layer.group_send("group", {"type": "first"})
     assert await asyncio.wait_for(layer.receive(channel), PATIENCE) == {"type": "first"}
     await until_in_loop(
-        lambda: bool(waits), "channels_redis waits in another way now, and this connection is no longer needed"
+        lambda: bool(waits), "channels_redis waits in another way now; this connection class is not needed any more"
     )
-    await ten_minutes_pass(monkeypatch)  # to what follows upon the first message
+    await ten_minutes_pass(monkeypatch)  # the waits that follow the first message begin
     before = list(waits)
     await ten_minutes_pass(monkeypatch)
     assert waits == before

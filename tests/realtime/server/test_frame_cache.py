@@ -1,4 +1,4 @@
-"""The frames that were built a moment ago."""
+"""The cache of the newest frames."""
 
 from realtime.server.frame_cache import MAX_BYTES, Content, FrameCache
 
@@ -13,10 +13,10 @@ class Builder:
 
 
 def text(letter: str, length: int = 100) -> str:
-    return "".join([letter] * length)  # an object of its own
+    return "".join([letter] * length)  # a new object for each call
 
 
-def test_the_same_text_is_built_once_whatever_comes_between() -> None:
+def test_a_frame_is_built_once_even_if_other_texts_come_in_between() -> None:
     build = Builder()
     frames = FrameCache(build)
     first, second = text("a"), text("b")
@@ -26,7 +26,7 @@ def test_the_same_text_is_built_once_whatever_comes_between() -> None:
     assert build.built == [first, second]
 
 
-def test_texts_that_are_gone_are_not_taken_for_others() -> None:
+def test_a_new_text_does_not_get_the_frame_of_a_deleted_one() -> None:
     build = Builder()
     frames = FrameCache(build)
     for number in range(1_000):
@@ -35,7 +35,7 @@ def test_texts_that_are_gone_are_not_taken_for_others() -> None:
         del content
 
 
-def test_what_it_keeps_is_bounded() -> None:
+def test_the_size_of_the_cache_is_bounded() -> None:
     build = Builder()
     frames = FrameCache(build)
     first = text("a")

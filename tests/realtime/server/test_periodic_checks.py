@@ -1,4 +1,4 @@
-"""Whom the server looks at, and when."""
+"""Which connections the server checks, and when."""
 
 import asyncio
 import gc
@@ -19,27 +19,27 @@ OPENED = 1_000.0  # on the clock of these tests, in seconds
 
 
 class Socket(KeepaliveProtocol):
-    """An open one that is silent. Says when it was looked at."""
+    """An open, silent socket. `checks` has the seconds at which it was checked."""
 
     def __init__(self, server: PeriodicChecksServer) -> None:
         self.server = server
         self.state = self.STATE_OPEN
         self.autoPingPending = None
         self.last_ping = self.socket_opened = OPENED
-        self.looks: list[float] = []
+        self.checks: list[float] = []
         self.client_addr, self.path = ["192.0.2.1", 1], "/ws"
 
     def check_timeouts(self) -> None:
-        self.looks.append(periodic_checks.time.time() - OPENED)
+        self.checks.append(periodic_checks.time.time() - OPENED)
 
 
 class Connections(dict[Any, dict[str, Any]]):
-    """Daphne's, which count how often somebody went through all of them."""
+    """Daphne's connections. `iterations` counts how often all of them were visited."""
 
-    walks = 0
+    iterations = 0
 
     def items(self) -> Any:
-        self.walks += 1
+        self.iterations += 1
         return super().items()
 
 
@@ -60,33 +60,38 @@ def server() -> PeriodicChecksServer:
     return server
 
 
-def looks(server: PeriodicChecksServer, socket: Socket, clock: Clock, seconds: int) -> list[float]:
+def checks_of(server: PeriodicChecksServer, socket: Socket, clock: Clock, seconds: int) -> list[float]:
     server.protocol_connected(socket)
     clock.callLater(2, server.timeout_checker)
     clock.pump([1.0] * seconds)
-    return socket.looks
+    return socket.checks
 
 
-def test_a_silent_socket_is_looked_at_when_its_next_ping_is_due(server: PeriodicChecksServer, clock: Clock) -> None:
-    assert looks(server, Socket(server), clock, 30) == [2.0, 26.0, 28.0, 30.0]  # it has not sent one, and has to
+def test_a_silent_socket_is_checked_when_its_next_ping_is_due(server: PeriodicChecksServer, clock: Clock) -> None:
+    assert checks_of(server, Socket(server), clock, 30) == [
+        2.0,
+        26.0,
+        28.0,
+        30.0,
+    ]  # its ping stays due, since this socket sends none
 
 
-def test_one_whose_answer_is_held_up_is_looked_at_in_every_round(server: PeriodicChecksServer, clock: Clock) -> None:
+def test_a_socket_whose_pong_is_delayed_is_checked_every_time(server: PeriodicChecksServer, clock: Clock) -> None:
     socket = Socket(server)
     socket.autoPingPending = b"ping"
-    assert looks(server, socket, clock, 8) == [2.0, 4.0, 6.0, 8.0]
+    assert checks_of(server, socket, clock, 8) == [2.0, 4.0, 6.0, 8.0]
     socket.autoPingPending = None
     clock.pump([1.0] * 10)
-    assert socket.looks[4:] == [10.0]
+    assert socket.checks[4:] == [10.0]
 
 
-def test_one_that_is_to_answer_is_looked_at_when_it_should_have(server: PeriodicChecksServer, clock: Clock) -> None:
+def test_a_socket_is_checked_when_its_pong_is_due(server: PeriodicChecksServer, clock: Clock) -> None:
     socket = Socket(server)
     socket.autoPingPending, socket._pong_due = b"ping", OPENED + 7
-    assert looks(server, socket, clock, 11) == [2.0, 8.0, 10.0]
+    assert checks_of(server, socket, clock, 11) == [2.0, 8.0, 10.0]
 
 
-def test_one_that_was_sent_a_ping_is_looked_at_when_the_next_one_or_the_answer_is_due(
+def test_after_a_ping_a_socket_is_checked_when_the_next_ping_or_the_pong_is_due(
     server: PeriodicChecksServer, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keepalive, "time", periodic_checks.time)
@@ -101,56 +106,62 @@ def test_one_that_was_sent_a_ping_is_looked_at_when_the_next_one_or_the_answer_i
     assert socket.next_check == OPENED + 30
 
 
-def test_one_that_is_not_open_is_looked_at_in_every_round(server: PeriodicChecksServer, clock: Clock) -> None:
+def test_a_socket_that_is_not_open_is_checked_every_time(server: PeriodicChecksServer, clock: Clock) -> None:
     socket = Socket(server)
     socket.state = socket.STATE_CONNECTING
-    assert looks(server, socket, clock, 6) == [2.0, 4.0, 6.0]
+    assert checks_of(server, socket, clock, 6) == [2.0, 4.0, 6.0]
 
 
-def test_a_lifetime_that_ends_before_the_next_ping_is_seen(server: PeriodicChecksServer, clock: Clock) -> None:
+def test_a_socket_is_checked_when_its_lifetime_ends_before_the_next_ping(
+    server: PeriodicChecksServer, clock: Clock
+) -> None:
     server.websocket_timeout = 11
-    assert looks(server, Socket(server), clock, 13) == [2.0, 12.0]
+    assert checks_of(server, Socket(server), clock, 13) == [2.0, 12.0]
 
 
-class Page:
-    """A request, as Daphne keeps it."""
+class Request:
+    """An HTTP request in Daphne's connections."""
 
     def __init__(self) -> None:
-        self.looks = 0
+        self.checks = 0
 
     def check_timeouts(self) -> None:
-        self.looks += 1
+        self.checks += 1
 
 
-def test_pages_are_looked_at_in_every_round(server: PeriodicChecksServer, clock: Clock) -> None:
-    page = Page()
-    server.protocol_connected(page)
+def test_a_request_is_checked_every_time(server: PeriodicChecksServer, clock: Clock) -> None:
+    request = Request()
+    server.protocol_connected(request)
     clock.callLater(2, server.timeout_checker)
     clock.pump([1.0] * 6)
-    assert page.looks == 3
+    assert request.checks == 3
 
 
-def test_one_that_has_gone_is_not_looked_at_and_not_kept(server: PeriodicChecksServer, clock: Clock) -> None:
+def test_a_connection_that_is_gone_is_not_checked_and_not_kept_in_memory(
+    server: PeriodicChecksServer, clock: Clock
+) -> None:
     socket, other = Socket(server), Socket(server)
     server.protocol_connected(other)
-    assert looks(server, socket, clock, 3) == other.looks == [2.0]
+    assert checks_of(server, socket, clock, 3) == other.checks == [2.0]
     gone = ref(socket)
     del server.connections[socket], socket
     gc.collect()
     assert gone() is None
     clock.pump([1.0] * 24)
-    assert other.looks == [2.0, 26.0]
+    assert other.checks == [2.0, 26.0]
 
 
-async def test_nobody_is_gone_through_while_no_application_ends(server: PeriodicChecksServer, clock: Clock) -> None:
+async def test_the_connections_are_not_visited_while_no_application_ends(
+    server: PeriodicChecksServer, clock: Clock
+) -> None:
     for _ in range(3):
         open_socket(server, asyncio.Event().wait())
     server.application_checker()
     clock.pump([1.0] * 5)
-    assert server.connections.walks == 0
+    assert server.connections.iterations == 0
 
 
-async def test_what_an_application_raises_is_logged_in_the_next_round(
+async def test_an_exception_of_an_application_is_logged_at_the_next_check(
     server: PeriodicChecksServer, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def fail() -> None:
@@ -165,18 +176,18 @@ async def test_what_an_application_raises_is_logged_in_the_next_round(
         "Exception inside application: it has failed"
     ]
     assert "application_instance" not in server.connections[socket]
-    walks = server.connections.walks
+    iterations = server.connections.iterations
     clock.advance(1)
-    assert server.connections.walks == walks
+    assert server.connections.iterations == iterations
     server.protocol_disconnected(socket)
     clock.advance(1)
     assert socket not in server.connections
 
 
-async def test_an_application_that_goes_on_after_its_connection_is_ended_in_time(
+async def test_an_application_that_outlives_its_connection_is_cancelled_after_its_timeout(
     server: PeriodicChecksServer, clock: Clock
 ) -> None:
-    server.application_close_timeout = -1  # its time has passed when the connection goes
+    server.application_close_timeout = -1  # the timeout is over as soon as the connection is gone
     socket = open_socket(server, asyncio.Event().wait())
     application = server.connections[socket]["application_instance"]
     server.application_checker()
@@ -187,7 +198,7 @@ async def test_an_application_that_goes_on_after_its_connection_is_ended_in_time
     clock.advance(1)
     assert socket not in server.connections
     clock.pump([1.0] * 2)
-    assert server.connections.walks == 2
+    assert server.connections.iterations == 2
 
 
 def open_socket(server: PeriodicChecksServer, application: Any) -> Any:

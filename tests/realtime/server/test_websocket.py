@@ -51,11 +51,11 @@ def test_many_small_messages_in_one_segment_wait_for_the_application_too() -> No
 def test_a_flood_is_closed_after_the_last_frame_of_the_application() -> None:
     with (
         ServerProcess(environment=limits(MESSAGE_BURST=10, MESSAGE_RATE=0.001)) as server,
-        RawClient(server.port, "/last-words/flood") as wire,
+        RawClient(server.port, "/last-frame/flood") as wire,
     ):
         wire.send(frame(b"x") * 1_000)
-        words, end = wire.rest(answers=False)
-        assert words == Frame(TEXT, b"last words for 1008")
+        last_frame, end = wire.rest(answers=False)
+        assert last_frame == Frame(TEXT, b"last frame for 1008")
         assert end.close_code == 1008
         assert server.get("/board/flood") == "[10, 1006]"
 
