@@ -127,7 +127,7 @@ async def flood(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def stall(scope: Scope, receive: Receive, send: Send) -> None:
-    """Sends more than any buffer holds. Puts the code of the disconnect on the board, under the last part of the path."""
+    """Sends more than any buffer holds. Puts the code of the disconnect on the board, under the path's last part."""
     await send({"type": "websocket.accept"})
     sending = [asyncio.create_task(send({"type": "websocket.send", "text": MEGABYTE})) for _ in range(20)]
     code = (await receive())["code"]
@@ -167,7 +167,7 @@ async def send_after_disconnect(scope: Scope, receive: Receive, send: Send) -> N
 
 
 async def later(scope: Scope, receive: Receive, send: Send) -> None:
-    """Receives nothing before `GET /put/NAME-go`. Puts the first number of each text on the board, and the close code."""
+    """Receives nothing before `GET /put/NAME-go`. Puts the numbers of the texts and the close code on the board."""
     name = scope["path"].split("/")[-1]
     await send({"type": "websocket.accept"})
     await on_board(f"{name}-go")
