@@ -43,7 +43,7 @@ class DirectSender(Protocol):
         """Sends the texts that were kept back."""
 
 
-def direct_sender_of(scope: dict[str, Any]) -> DirectSender | None:
+def get_direct_sender(scope: dict[str, Any]) -> DirectSender | None:
     """The direct sender of a socket. None under another server."""
     extension = (scope.get("extensions") or {}).get(EXTENSION)
     return extension[DIRECT_SENDER] if extension is not None else None

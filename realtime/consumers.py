@@ -77,7 +77,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self.subscriptions: dict[str, SocketSubscription] = {}
         self._task: Any = asyncio.current_task()
         self._failure: Exception | None = None
-        self.writer = Writer(send, self._fill, asgi_extension.direct_sender_of(scope), on_failure=self._fail)
+        self.writer = Writer(send, self._fill, asgi_extension.get_direct_sender(scope), on_failure=self._fail)
         self._writing: asyncio.Task[None] | None = None
         self._pending: RequestQueue[Request | BadRequest] = RequestQueue(self._answer, most=limits.MAX_PENDING_REQUESTS)
         self._is_flooded = False

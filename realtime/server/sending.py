@@ -109,7 +109,7 @@ class SendingProtocol(KeepaliveProtocol):
             return False
         opcode = BINARY if isinstance(content, bytes) else TEXT
         self._is_within_message = True
-        for piece, is_last in _pieces(content, step):
+        for piece, is_last in _split(content, step):
             await self.flow.drain()
             if self.state != self.STATE_OPEN:
                 break  # the connection closes; the application gets websocket.disconnect
@@ -145,7 +145,7 @@ class SendingProtocol(KeepaliveProtocol):
         return getattr(self.transport, "transport", self.transport)  # below TLS
 
 
-def _pieces(content: str | bytes, step: int) -> Iterator[tuple[bytes, bool]]:
+def _split(content: str | bytes, step: int) -> Iterator[tuple[bytes, bool]]:
     """Pairs of a piece and whether it is the last one. A text is encoded piece by piece, so that a socket holds only
     one encoded piece in memory."""
     for start in range(0, len(content), step):

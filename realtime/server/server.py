@@ -49,7 +49,7 @@ from realtime.server.http import LiveHTTPFactory
 from realtime.server.inbound_queue import InboundQueue, Message
 from realtime.server.periodic_checks import PeriodicChecksServer
 from realtime.server.shutdown import Shutdown
-from realtime.server.websocket import LiveProtocol, count_sockets, protocol_with_options
+from realtime.server.websocket import LiveProtocol, count_sockets, make_protocol_class
 from realtime.throttling import ServerCaps
 
 logger = logging.getLogger("realtime.server")
@@ -113,7 +113,7 @@ class LiveServer(PeriodicChecksServer):
             closeHandshakeTimeout=CLOSE_TIMEOUT,
             allowNullOrigin=True,  # the application checks origins; the default of this call is False
         )
-        self.ws_factory.protocol = protocol_with_options(self.ws_factory)
+        self.ws_factory.protocol = make_protocol_class(self.ws_factory)
         self.http_factory = LiveHTTPFactory(self)
         for address in self._addresses:
             if address.startswith(("tcp", "ssl")) and ":backlog=" not in address:
@@ -157,7 +157,7 @@ class LiveServer(PeriodicChecksServer):
                 asgi_extension.DIRECT_SENDER: protocol.direct_writer,
             }
         }
-        queue = protocol.inbound_queue()
+        queue = protocol.make_inbound_queue()
         refusal = self._admit(protocol, scope["client"])
         application = self._refuse(protocol, queue, refusal) if refusal else self._run(protocol, scope, queue)
         self.connections[protocol]["application_instance"] = asyncio.ensure_future(application)

@@ -47,7 +47,7 @@ class LiveProtocol(SendingProtocol):
             self.on_end()
         super().connectionLost(reason)
 
-    def inbound_queue(self) -> InboundQueue:
+    def make_inbound_queue(self) -> InboundQueue:
         """A new queue for the application's `receive`."""
         return InboundQueue(
             max_messages=limits.INBOUND_MESSAGES,
@@ -162,7 +162,7 @@ class LiveProtocol(SendingProtocol):
         return getattr(self, "client_addr", None) or self.peer
 
 
-def protocol_with_options(factory: Any) -> type[LiveProtocol]:
+def make_protocol_class(factory: Any) -> type[LiveProtocol]:
     """A protocol class with the factory's options as class attributes. autobahn copies each option to each connection
     and formats all of them for a debug message, which is a sixth of the event loop's time for a connection."""
     options = {name: getattr(factory, name) for name in LiveProtocol.CONFIG_ATTRS}

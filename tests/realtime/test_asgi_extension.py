@@ -19,13 +19,13 @@ def test_last_frames_are_registered_in_the_extension() -> None:
 def test_only_our_server_has_a_direct_sender() -> None:
     direct_sender = object()
     assert (
-        asgi_extension.direct_sender_of(
+        asgi_extension.get_direct_sender(
             {"extensions": {asgi_extension.EXTENSION: {asgi_extension.DIRECT_SENDER: direct_sender}}}
         )
         is direct_sender
     )
-    assert asgi_extension.direct_sender_of({"extensions": {"websocket.http.response": {}}}) is None
-    assert asgi_extension.direct_sender_of({"extensions": None}) is None
+    assert asgi_extension.get_direct_sender({"extensions": {"websocket.http.response": {}}}) is None
+    assert asgi_extension.get_direct_sender({"extensions": None}) is None
 
 
 @pytest.mark.parametrize("scope", [{}, {"extensions": None}, {"extensions": {"websocket.http.response": {}}}])

@@ -16,7 +16,7 @@ UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 _PAGE = 1_000  # ids of streams that are in memory at the same time
 
 
-def duration(text: str) -> timedelta:
+def parse_age(text: str) -> timedelta:
     """Parses 7d, 12h, 30m or 90s. Raises ArgumentTypeError for anything else, for 0 and for an age before year 1."""
     match = re.fullmatch(r"([0-9]{1,9})([dhms])", text)
     try:
@@ -40,7 +40,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--older-than", type=duration, required=True, metavar="AGE", help="for example 7d, 12h, 30m or 90s"
+            "--older-than", type=parse_age, required=True, metavar="AGE", help="for example 7d, 12h, 30m or 90s"
         )
         parser.add_argument("--dry-run", action="store_true", help="change nothing; only say how many events would go")
 

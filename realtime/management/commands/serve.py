@@ -28,13 +28,13 @@ class Command(BaseCommand):
         # The import installs Twisted's reactor for the whole process.
         from realtime.server.server import CannotListen, serve
 
-        check_is_free(host, port)
-        runner = embedded_runner()
+        check_address_is_free(host, port)
+        runner = make_embedded_runner()
 
         def on_ready() -> None:
             if runner:
                 runner.start()
-            self.stdout.write(welcome(host, port))
+            self.stdout.write(welcome_text(host, port))
             self.stdout.flush()
 
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # until the server sets its own handlers
@@ -53,7 +53,7 @@ class Command(BaseCommand):
         self.stdout.write("Stopped.")
 
 
-def embedded_runner() -> Any:
+def make_embedded_runner() -> Any:
     """The runner of graphs. None in a project without the app executions."""
     if not apps.is_installed("executions"):
         return None
@@ -62,7 +62,7 @@ def embedded_runner() -> Any:
     return EmbeddedRunner()
 
 
-def check_is_free(host: str, port: int) -> None:
+def check_address_is_free(host: str, port: int) -> None:
     """Raises CommandError, with a cure, if no server can listen on the address."""
     if not 0 < port < 65_536:
         raise CommandError(f"{port} is not a port: it must be from 1 to 65535.")
@@ -82,7 +82,7 @@ def check_is_free(host: str, port: int) -> None:
         raise CommandError(f"Cannot listen on {host}, port {port}: {error.strerror}.") from None
 
 
-def welcome(host: str, port: int) -> str:
+def welcome_text(host: str, port: int) -> str:
     """The lines that are printed at the start: the URL, and with DEBUG the demo accounts."""
     shown = "127.0.0.1" if host in ("0.0.0.0", "::", "") else f"[{host}]" if ":" in host else host  # noqa: S104
     lines = [f"Runwire is at http://{shown}:{port}/  (stop it with Ctrl-C)"]

@@ -20,7 +20,7 @@ from realtime.server.http import LiveChannel, LiveHTTPFactory, LiveRequest
 from realtime.server.keepalive import KeepaliveProtocol
 from realtime.server.sending import SendingProtocol
 from realtime.server.server import LiveServer
-from realtime.server.websocket import LiveProtocol, protocol_with_options
+from realtime.server.websocket import LiveProtocol, make_protocol_class
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_the_options_of_autobahn_are_the_same_for_every_connection() -> None:
     """They are class attributes. A function among them must not become a method."""
     factory = WebSocketServerFactory()
     factory.setProtocolOptions(perMessageCompressionAccept=lambda offers: offers, autoPingInterval=7)
-    protocol = protocol_with_options(factory)
+    protocol = make_protocol_class(factory)
     assert LiveProtocol.CONFIG_ATTRS, "autobahn lists its options elsewhere: each connection formats all of them."
     assert not protocol.CONFIG_ATTRS
     for name in LiveProtocol.CONFIG_ATTRS:
@@ -126,7 +126,7 @@ def test_the_options_of_autobahn_are_the_same_for_every_connection() -> None:
 NEW_METHODS = {
     *("_admit", "_build_frame", "_cancel_deadline", "_count_sockets", "_listen", "_on_deadline", "_refuse", "_run"),
     *("_check_pong", "_continue_reading", "_is_pong", "_on_slow_reader", "_pause_reading", "_resume_reading"),
-    *("_send_last_frame", "_send_without_waiting", "_start_deadline", "close_with_last_frame", "inbound_queue"),
+    *("_send_last_frame", "_send_without_waiting", "_start_deadline", "close_with_last_frame", "make_inbound_queue"),
     *("refuse_handshake", "restart_pong_timeout", "send_control_frame", "send_in_pieces"),
 }
 

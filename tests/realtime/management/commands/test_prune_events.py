@@ -87,7 +87,7 @@ def test_ctrl_c_keeps_what_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_valid_ages_are_parsed(text: str, age: timedelta) -> None:
-    assert prune_events.duration(text) == age
+    assert prune_events.parse_age(text) == age
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from pytest_django import Settings
 from executions.models import GraphExecution
 from executions.samples import make_text_insight
 from executions.services import start_execution
-from realtime.management.commands.serve import check_is_free, welcome
+from realtime.management.commands.serve import check_address_is_free, welcome_text
 from tests.servers import WebServer
 from tests.servers.process import ROOT, free_port
 
@@ -91,10 +91,10 @@ def test_a_port_in_use_gives_a_clear_message() -> None:
         port = other.getsockname()[1]
 
         with pytest.raises(CommandError) as refused:
-            check_is_free("127.0.0.1", port)
+            check_address_is_free("127.0.0.1", port)
 
     assert str(refused.value) == f"Port {port} is in use by another program: PORT={port + 1} make run"
-    check_is_free("127.0.0.1", port)
+    check_address_is_free("127.0.0.1", port)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_a_port_in_use_gives_a_clear_message() -> None:
 )
 def test_an_invalid_address_gives_a_clear_message(host: str, port: int, message: str) -> None:
     with pytest.raises(CommandError) as refused:
-        check_is_free(host, port)
+        check_address_is_free(host, port)
 
     assert str(refused.value) == message
 
@@ -118,10 +118,10 @@ def test_it_prints_the_url_and_the_demo_accounts(settings: Settings) -> None:
     settings.DEBUG = True
     User.objects.create_user("ada")
 
-    assert welcome("0.0.0.0", 8000) == (
+    assert welcome_text("0.0.0.0", 8000) == (
         "Runwire is at http://127.0.0.1:8000/  (stop it with Ctrl-C)\nLog in as ada / ada."
     )
-    assert welcome("::1", 8001).startswith("Runwire is at http://[::1]:8001/")
+    assert welcome_text("::1", 8001).startswith("Runwire is at http://[::1]:8001/")
 
 
 @pytest.mark.django_db
@@ -129,4 +129,4 @@ def test_without_debug_no_account_is_printed(settings: Settings) -> None:
     settings.DEBUG = False
     User.objects.create_user("ada")
 
-    assert "ada" not in welcome("127.0.0.1", 8000)
+    assert "ada" not in welcome_text("127.0.0.1", 8000)
