@@ -25,7 +25,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from config import content_security
-from realtime.redis_connection import PatientConnection
+from realtime.redis_connection import LongWaitConnection
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -139,7 +139,7 @@ CHANNEL_LAYERS: dict[str, dict[str, Any]] = (
                 "hosts": [
                     {
                         "address": url,
-                        "connection_class": PatientConnection,
+                        "connection_class": LongWaitConnection,
                         "socket_timeout": 5,
                         "socket_connect_timeout": 2,
                         "health_check_interval": 15,

@@ -1,4 +1,4 @@
-"""What admin shows of streams: read only, since nothing but the log's own functions may change them."""
+"""The admin pages of streams and events. They are read only: only the functions of the log may change these rows."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -11,27 +11,27 @@ from django.utils.functional import cached_property
 from realtime.models import Stream, StreamEvent
 
 if TYPE_CHECKING:
-    ModelAdmin = admin.ModelAdmin[Any]  # at run time the classes take no parameters
+    ModelAdmin = admin.ModelAdmin[Any]  # at run time these classes take no type parameters
     AnyPaginator = Paginator[Any]
 else:
     ModelAdmin = admin.ModelAdmin
     AnyPaginator = Paginator
 
 
-class ShortPaginator(AnyPaginator):
-    """Counts up to MOST rows: to count all of a long log takes seconds for each page. Who looks for an older row
-    searches."""
+class CappedPaginator(AnyPaginator):
+    """Counts at most MAX_COUNT rows, since a full count of a long log takes seconds for each page. Older rows are found
+    by search."""
 
-    MOST = 10_000
+    MAX_COUNT = 10_000
 
     @cached_property
     def count(self) -> int:
         rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
-        return rows.order_by()[: self.MOST].count()
+        return rows.order_by()[: self.MAX_COUNT].count()
 
 
 class ReadOnlyAdmin(ModelAdmin):
-    paginator = ShortPaginator
+    paginator = CappedPaginator
     show_full_result_count = False
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -1,4 +1,4 @@
-"""Connects realtime to what it listens to."""
+"""Connects the app to signals, and registers its system checks."""
 
 from django.apps import AppConfig, apps
 from django.core.signals import got_request_exception

@@ -1,9 +1,14 @@
-"""What the server and the application of one process know of each other; `server.py` is never imported for it.
+"""The ASGI extension between the server and the application of one process. Neither imports the other.
 
-A socket's scope has `scope["extensions"][EXTENSION]` where `realtime/server` serves it: a dict, in which the
-application may leave under `LAST_FRAMES` what the server shall send before it closes by itself, by close code; under
-`DIRECT_SENDER` it finds a cheaper way to send (`DirectSender`, below). So the server speaks no application's language,
-and an application can tell what bounds its connection.
+The server gives each socket's scope the dict `scope["extensions"][EXTENSION]` with two keys:
+
+- `LAST_FRAMES`: a dict that the application fills. Its keys are close codes, its values text frames. If the server
+  itself closes the socket, it sends the frame of that code first. So the server needs to know no protocol of an
+  application.
+- `DIRECT_SENDER`: a `DirectSender`, which is cheaper than ASGI's `send`.
+
+The server also sets two globals of this module: `is_shutting_down` and `count_sockets`.
+Under another server the scope has no such dict, and the globals keep their defaults.
 """
 
 import logging
@@ -16,47 +21,47 @@ DIRECT_SENDER: Final = "direct_sender"
 
 logger = logging.getLogger("realtime.server")
 
-is_draining = False
-"""Whether the server of this process has been told to stop. Set by the server, once."""
+is_shutting_down = False
+"""Whether the server of this process is shutting down. The server sets it once; it stays True."""
 
-figures: Callable[[], dict[str, Any]] | None = None
-"""Says how the server's sockets stand. None under another server."""
+count_sockets: Callable[[], dict[str, Any]] | None = None
+"""Returns counts of the server's open sockets, for `/realtime/status`. None under another server."""
+
+_has_warned = False  # about another server; once per process
 
 
 class DirectSender(Protocol):
-    """What sends to one socket where that can be done without waiting."""
+    """Sends text frames to one socket, as long as that needs no waiting."""
 
     def send(self, text: str | None) -> bool:
-        """Sends a text if nobody has to wait for it, and says whether it has."""
+        """Sends a text if that needs no waiting. Returns whether it was sent."""
 
     def hold(self) -> None:
-        """What is sent from now on goes out together, at the next `release`. Not while anything is waited for."""
+        """Keeps texts back, so that the next `release` sends them together. The caller must not await in between."""
 
     def release(self) -> None:
-        """Sends what was held back."""
+        """Sends the texts that were kept back."""
 
 
-def direct_sender_of(scope: dict[str, Any]) -> DirectSender | None:
-    """The socket's, where its server has one; see above."""
+def get_direct_sender(scope: dict[str, Any]) -> DirectSender | None:
+    """The direct sender of a socket. None under another server."""
     extension = (scope.get("extensions") or {}).get(EXTENSION)
     return extension[DIRECT_SENDER] if extension is not None else None
 
 
-def hand_over(scope: dict[str, Any], frames: Mapping[int, str]) -> bool:
-    """Leaves the last frames with the server. False under another server, which one line a process says in its log."""
-    global _is_said
+def register_last_frames(scope: dict[str, Any], frames: Mapping[int, str]) -> bool:
+    """Registers the last frames of a socket, by close code. Returns False under another server, and logs one warning
+    per process."""
+    global _has_warned
     extension = (scope.get("extensions") or {}).get(EXTENSION)
     if extension is not None:
         extension[LAST_FRAMES].update(frames)
         return True
-    if not _is_said:
-        _is_said = True
+    if not _has_warned:
+        _has_warned = True
         logger.warning(
-            "Sockets are served by another server than realtime/server: without its bounds on memory and slow "
-            "clients, its caps, close codes and clean stop. Cure: python -m realtime.server config.asgi:application "
+            "Another server than realtime/server serves the sockets. It has no bounds on memory and slow clients, no "
+            "caps, no close codes and no clean stop. Use: python -m realtime.server config.asgi:application "
             '(docs/operations.md, "The server")'
         )
     return False
-
-
-_is_said = False

@@ -77,12 +77,12 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self.subscriptions: dict[str, SocketSubscription] = {}
         self._task: Any = asyncio.current_task()
         self._failure: Exception | None = None
-        self.writer = Writer(send, self._fill, asgi_extension.direct_sender_of(scope), on_failure=self._fail)
+        self.writer = Writer(send, self._fill, asgi_extension.get_direct_sender(scope), on_failure=self._fail)
         self._writing: asyncio.Task[None] | None = None
         self._pending: RequestQueue[Request | BadRequest] = RequestQueue(self._answer, most=limits.MAX_PENDING_REQUESTS)
         self._is_flooded = False
         self._bucket: TokenBucket | None = None
-        if asgi_extension.hand_over(scope, LAST_FRAMES):
+        if asgi_extension.register_last_frames(scope, LAST_FRAMES):
             pass  # the server counts messages
         elif limits.MESSAGE_BURST:
             self._bucket = TokenBucket(limits.MESSAGE_RATE, limits.MESSAGE_BURST, monotonic())
@@ -143,7 +143,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             await self.accept(subprotocol)
             await self._close_because(refused.text, refused.code)
             return
-        if not _users.enter(str(self.user.pk), limits.MAX_USER_CONNECTIONS):
+        if not _users.try_acquire(str(self.user.pk), limits.MAX_USER_CONNECTIONS):
             count("refused_user")
             await self.accept(subprotocol)
             await self._close_because(TOO_MANY_CONNECTIONS, CloseCode.TOO_MANY)
@@ -171,7 +171,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     async def _clean_up(self) -> None:
         if self._counted_as is not None:
-            _users.leave(self._counted_as)
+            _users.release(self._counted_as)
         await self._stop_tasks()
         hub, self.hub = self.hub, None
         if hub is None:

@@ -1,7 +1,7 @@
-"""Where the sockets' database work runs: one bounded pool of threads, which is also the bound on its connections.
+"""The thread pool in which all database work of sockets runs. Its size also bounds their database connections.
 
-Neither thread-sensitive `sync_to_async` nor the async ORM is used on the way of a socket: both share one thread with
-every other socket and view, so that a heartbeat would wait behind another socket's query.
+Code of a socket uses neither thread-sensitive `sync_to_async` nor the async ORM. Both share one thread with all other
+sockets and views, so a heartbeat would wait for another socket's query.
 """
 
 import asyncio
@@ -22,19 +22,21 @@ _executor: ThreadPoolExecutor | None = None
 
 
 async def in_thread(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Runs `work` in the pool. Its connection is checked before and after; work that finds its connection lost is done
-    once more with a new one, so it must be safe to repeat. Work whose caller has gone (cancelled, out of time) before
-    its turn came is never begun: when a frozen database thaws, nobody waits behind those who have left."""
-    return await asyncio.get_running_loop().run_in_executor(_pool(), lambda: _checked(work, *args, **kwargs))
+    """Runs `work` in a thread of the pool and returns its result. Closes an unusable connection before and after it.
+
+    If the connection turns out to be lost, `work` runs a second time with a new one. So it must be safe to repeat. If
+    the caller is cancelled or times out while `work` is queued, `work` is never started. So after a database has hung,
+    no caller waits for the work of callers that have gone."""
+    return await asyncio.get_running_loop().run_in_executor(_pool(), lambda: _run_and_retry(work, *args, **kwargs))
 
 
-def _checked(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+def _run_and_retry(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     close_old_connections()
     try:
         try:
             return work(*args, **kwargs)
         except (OperationalError, InterfaceError) as error:
-            if _is_crowded(error):
+            if _is_pool_timeout(error):
                 raise
             drop_lost_connections()
             return work(*args, **kwargs)
@@ -42,13 +44,13 @@ def _checked(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         close_old_connections()
 
 
-def _is_crowded(error: Exception) -> bool:
-    """No connection of the pool became free or could be made in time; another attempt would wait for as long again."""
+def _is_pool_timeout(error: Exception) -> bool:
+    """Whether the connection pool gave no connection in time. A second attempt would wait just as long."""
     return type(error.__cause__).__name__ == "PoolTimeout"
 
 
 def drop_lost_connections() -> None:
-    """This thread's own, and those that wait in a pool: a database that was restarted has ended all of them."""
+    """Drops this thread's lost connections and those idle in a pool. A restart of the database ends all of them."""
     close_old_connections()
     for connection in connections.all(initialized_only=True):
         pool = getattr(connection, "pool", None)
@@ -57,9 +59,9 @@ def drop_lost_connections() -> None:
 
 
 def on_request_exception(sender: Any, **kwargs: Any) -> None:
-    """A page that has met a lost connection is the last one that does."""
+    """Drops the lost connections after a view has failed because of one, so that no other view meets one."""
     error = sys.exc_info()[1]
-    if isinstance(error, (OperationalError, InterfaceError)) and not _is_crowded(error):
+    if isinstance(error, (OperationalError, InterfaceError)) and not _is_pool_timeout(error):
         drop_lost_connections()
 
 
@@ -70,9 +72,9 @@ def _pool() -> ThreadPoolExecutor:
     return _executor
 
 
-def _forget() -> None:
+def _reset_after_fork() -> None:
     global _executor
     _executor = None
 
 
-os.register_at_fork(after_in_child=_forget)
+os.register_at_fork(after_in_child=_reset_after_fork)

@@ -1,22 +1,22 @@
-"""What this process could not keep, or had to mend, counted by name; `/realtime/status` shows it to staff.
+"""Counters of losses and repairs in this process, by name. `/realtime/status` shows them to staff.
 
-announcements_dropped       the announcer's queue was full: the sweep finds these events
-announcements_failed        the channel layer refused or did not answer
-announcements_thinned       sent without their data, to save memory
-layer_errors                a join, a leave or a receive failed, and is tried again
-layer_messages_unknown      of a type that this version does not know, or for a stream that nobody here watches
-numbering_failed            after a commit: the sweep or the next reader numbers these events
-gaps_filled                 read from the log because a number was missing
-heads_repaired                found by the sweep
-subscriptions_behind        a socket's buffer was full: it reads from the log
-snapshots_forced            a replay was refused, and a snapshot sent in its place
-floods                      sockets that sent more messages than they may: closed
-slow_readers                sockets whose client read too slowly: closed or dropped
-first_request_timeouts      connections that did not send the head of a request in time: dropped
-refused_process             sockets that were one too many: of the process, of their address (both 503), of their user
-refused_address
-refused_user
-errors                      unexpected exceptions, each of them in the log of the process
+announcements_dropped       announcements that found the announcer's queue full; the sweep finds their events
+announcements_failed        announcements that the channel layer refused or did not confirm in time
+announcements_thinned       announcements that were sent without their data, to save memory
+layer_errors                joins, leaves and receives that failed; they are tried again
+layer_messages_unknown      messages of an unknown type, or for a stream without watchers in this process
+numbering_failed            failures after a commit; the sweep or the next reader numbers these events
+gaps_filled                 reads from the log because a number was missing
+heads_repaired              heads that the sweep found to be ahead
+subscriptions_behind        subscriptions with a full buffer; they read from the log
+snapshots_forced            replays that were refused; a snapshot was sent instead
+floods                      sockets that sent too many messages; they are closed
+slow_readers                sockets whose client read too slowly; they are closed
+first_request_timeouts      connections that did not send the head of a request in time; they are cut
+refused_process             sockets over the cap of the process (503)
+refused_address             sockets over the cap of their address (503)
+refused_user                sockets over the cap of their user
+errors                      unexpected exceptions; the log of the process has each of them
 """
 
 import os
@@ -28,20 +28,21 @@ _lock = Lock()
 
 
 def count(name: str, by: int = 1) -> None:
+    """Adds to a counter. Thread-safe."""
     with _lock:
         _counts[name] += by
 
 
 def counts() -> dict[str, int]:
-    """All counts since the process started."""
+    """A copy of all counters, since the start of the process. A counter that is still 0 is absent."""
     with _lock:
         return dict(_counts)
 
 
-def _forget() -> None:
-    """In a forked child: a thread that does not exist there may have held the lock."""
+def _reset_after_fork() -> None:
+    """Replaces the lock in a forked child: a thread that exists only in the parent may hold the old one."""
     global _lock
     _lock = Lock()
 
 
-os.register_at_fork(after_in_child=_forget)
+os.register_at_fork(after_in_child=_reset_after_fork)

@@ -1,8 +1,8 @@
-"""The log: streams and their events.
+"""The tables of the log: streams and their events.
 
-An event is inserted in the transaction of the change that it tells of. As long as it has no number it has the key of
-its stream; when it is numbered it gets its stream and `seq`, and `key` is emptied. So whatever is committed is either
-numbered or found by the sweep through the partial index on `key`. No writer waits for a stream.
+An event is inserted in the transaction of the change that it describes. It has the key of its stream, and no number.
+When it is numbered, it gets its stream and `seq`, and `key` becomes empty. So each committed event is either numbered,
+or the sweep finds it through the partial index on `key`. No writer waits for the row of a stream.
 """
 
 import secrets
@@ -10,17 +10,17 @@ import secrets
 from django.db import models
 from django.db.models import F, Q
 
-KEY_LENGTH = 650  # three ids of MAX_ID_LENGTH, and in UTF-8 no more than an index of PostgreSQL takes (2,704 bytes)
+KEY_LENGTH = 650  # three ids of MAX_ID_LENGTH; in UTF-8 it fits into an index entry of PostgreSQL (2,704 bytes)
 ENTITY_LENGTH, METHOD_LENGTH = 255, 64
 
 
 def new_epoch() -> str:
-    """A random id for a stream's history."""
+    """A random id for one history of a stream."""
     return secrets.token_urlsafe(12)
 
 
 class Stream(models.Model):
-    """An ordered sequence of events: 1, 2, 3 … `head` without holes; every event with seq > `floor` is kept."""
+    """A sequence of events with the numbers 1, 2, 3 … `head`, without gaps. All events with seq > `floor` are kept."""
 
     key = models.CharField(max_length=KEY_LENGTH)
     epoch = models.CharField(max_length=32, default=new_epoch)
@@ -39,15 +39,15 @@ class Stream(models.Model):
 
 
 class StreamEvent(models.Model):
-    """An entry of a stream. `data` is the JSON text as it goes over the wire; where two streams hold one event, the
-    second refers to the first through `data_of` instead of holding it again."""
+    """One event of a stream. `data` is JSON text, as on the wire. An event that is in two streams has two rows; the
+    second row has no `data` and refers to the first with `data_of`."""
 
     stream = models.ForeignKey(Stream, models.CASCADE, null=True, db_index=False, related_name="events")
     seq = models.BigIntegerField(null=True)
     key = models.CharField(max_length=KEY_LENGTH, blank=True, default="")
     entity = models.CharField(max_length=ENTITY_LENGTH)
     method = models.CharField(max_length=METHOD_LENGTH)
-    data = models.TextField(null=True)  # noqa: DJ001 - absent is not empty
+    data = models.TextField(null=True)  # noqa: DJ001 - NULL means: see data_of
     data_of = models.ForeignKey("self", models.PROTECT, null=True, db_index=False, related_name="+")
     size = models.IntegerField()
     created_at = models.DateTimeField(auto_now_add=True)

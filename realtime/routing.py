@@ -1,4 +1,4 @@
-"""Where sockets are served: `/ws` and `/ws/`. Any other path is refused before accepting."""
+"""The WebSocket routes: `/ws` and `/ws/`. The handshake of any other path is refused."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from django.urls import re_path
 
 from realtime.consumers import LiveConsumer
 
-get_channel_layer()  # imports what it needs before the first sockets wait for it
+get_channel_layer()  # imports the layer now, so that the first sockets need not wait for it
 
 
 async def _refuse(scope: dict[str, Any], receive: Any, send: Any) -> None:

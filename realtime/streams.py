@@ -1,4 +1,4 @@
-"""The kinds of streams, and the only place where their keys and groups are spelt.
+"""The kinds of streams. No other file builds or parses stream keys and group names.
 
     kind             key (on the wire: `channel`)    group (Channels)
     one execution    U|graph_exec#E                  graph_exec.U.E
@@ -6,14 +6,14 @@
     notifications    U|notifications                 notifications.U
     an app's own     U|KIND#ID                       stream.KIND.U.ID
 
-U is the id of the user whose stream it is. A key whose parts are unsafe for Channels, or too long, has a hash for a
-group instead; no two keys share a group. Pure: no Django, no I/O.
+U is the id of the user who owns the stream. If a part of the key is unsafe for Channels, or too long, the group is a
+hash. No two keys have the same group. Pure: no Django, no I/O.
 """
 
 import re
 from hashlib import blake2b
 
-_MAX_GROUP_LENGTH = 99  # Channels wants fewer than 100 characters
+_MAX_GROUP_LENGTH = 99  # Channels requires fewer than 100 characters
 _OWN_KIND = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _RESERVED_KINDS = frozenset({"graph_exec", "graph"})
 _PART = r"([A-Za-z0-9_-]+)"
@@ -26,12 +26,12 @@ _GROUPS = (
 
 
 def graph_exec(user_id: str, graph_exec_id: str) -> str:
-    """The key of the stream of all graph and node events of one execution; `user_id` is its owner's."""
+    """The key of the stream of all graph and node events of one execution. `user_id` is the id of its owner."""
     return f"{user_id}|graph_exec#{graph_exec_id}"
 
 
 def graph_execs(user_id: str, graph_id: str) -> str:
-    """The key of the stream of the graph events of all executions that one user has of one graph."""
+    """The key of the stream of the graph events of all executions of one graph by one user."""
     return f"{user_id}|graph#{graph_id}|executions"
 
 
@@ -41,7 +41,7 @@ def notifications(user_id: str) -> str:
 
 
 def own(kind: str, user_id: str, id: str) -> str:
-    """The key of another app's stream. Raises ValueError for a kind that is not lower_case, or is one of ours."""
+    """The key of a stream of another app. Raises ValueError for a kind that is not lower_case, or is reserved."""
     if not _OWN_KIND.fullmatch(kind) or kind in _RESERVED_KINDS:
         raise ValueError(f"{kind!r} cannot be a kind of stream: use lower_case letters, and none of ours.")
     return f"{user_id}|{kind}#{id}"
@@ -51,12 +51,12 @@ def group(key: str) -> str:
     """The Channels group of the stream with this key."""
     for pattern, template in _GROUPS:
         if match := pattern.fullmatch(key):
-            name = template.format(*match.groups())  # `expand` reads the template anew: ten times as long
+            name = template.format(*match.groups())  # ten times as fast as `match.expand`, which parses its template
             if len(name) <= _MAX_GROUP_LENGTH:
                 return name
     return f"stream..{blake2b(key.encode('utf-8', 'surrogatepass'), digest_size=16).hexdigest()}"
 
 
 def is_notifications(key: str) -> bool:
-    """Whether the stream is a user's notifications, whose frames carry no channel."""
-    return key.endswith("|notifications") and "#" not in key  # an id of another kind may end like that
+    """Whether the stream is a user's notifications. Frames of these have no `channel`."""
+    return key.endswith("|notifications") and "#" not in key  # an id in another key may end like this

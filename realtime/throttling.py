@@ -1,4 +1,4 @@
-"""How much one client may do: messages a second, and connections at the same time. Pure: no Django, no clock."""
+"""Limits on clients: messages a second, and open connections. Pure: no Django, no clock."""
 
 import ipaddress
 from collections.abc import Hashable
@@ -7,19 +7,20 @@ from threading import Lock
 
 
 class TokenBucket:
-    """Holds up to `burst` tokens and gets `rate` a second. Full at first, since whoever comes back subscribes anew."""
+    """Holds up to `burst` tokens, and gains `rate` tokens a second. It is full at first, since a client that reconnects
+    subscribes to all its streams at once."""
 
-    __slots__ = ("_burst", "_rate", "_then", "_tokens")
+    __slots__ = ("_burst", "_last_take", "_rate", "_tokens")
 
     def __init__(self, rate: float, burst: float, now: float) -> None:
-        """Times are seconds of a clock that does not go back."""
-        self._rate, self._burst, self._then = rate, burst, now
+        """Times are seconds of a monotonic clock."""
+        self._rate, self._burst, self._last_take = rate, burst, now
         self._tokens = float(burst)
 
     def take(self, now: float) -> bool:
-        """Takes the token of one message; False where there is none, and the message is one too many."""
-        self._tokens = min(self._burst, self._tokens + (now - self._then) * self._rate)
-        self._then = now
+        """Takes the token of one message. Returns False if there is none: the message is over the limit."""
+        self._tokens = min(self._burst, self._tokens + (now - self._last_take) * self._rate)
+        self._last_take = now
         if self._tokens < 1:
             return False
         self._tokens -= 1
@@ -27,23 +28,24 @@ class TokenBucket:
 
 
 class Cap:
-    """Counts what has entered and not yet left, by key. Any thread may call."""
+    """Counts open connections by key. Thread-safe."""
 
     def __init__(self) -> None:
         self._counts: dict[Hashable, int] = {}
         self._lock = Lock()
 
-    def enter(self, key: Hashable, most: int) -> bool:
-        """Counts one more of this key. False, and nothing is counted, where there are `most` already; 0 is no cap."""
+    def try_acquire(self, key: Hashable, limit: int) -> bool:
+        """Counts one more connection of the key. Returns False, and counts nothing, if there are already `limit`. A
+        limit of 0 is no limit."""
         with self._lock:
             count = self._counts.get(key, 0)
-            if most and count >= most:
+            if limit and count >= limit:
                 return False
             self._counts[key] = count + 1
             return True
 
-    def leave(self, key: Hashable) -> None:
-        """Once for each time that it has entered."""
+    def release(self, key: Hashable) -> None:
+        """Counts one connection less. Call it once for each successful `try_acquire`."""
         with self._lock:
             if self._counts[key] == 1:
                 del self._counts[key]
@@ -51,34 +53,34 @@ class Cap:
                 self._counts[key] -= 1
 
 
-class Full(StrEnum):
-    """Whose cap is reached."""
+class ReachedCap(StrEnum):
+    """Which cap refuses a connection."""
 
     PROCESS = "process"
     ADDRESS = "address"
 
 
 class ServerCaps:
-    """The sockets of one server: of the process, and of each address as the server has resolved it. Addresses of the
-    loopback have no cap of their own: behind one may be everybody, where the headers of a proxy are not read."""
+    """The caps of one server process: of all sockets, and of the sockets of one client address. Loopback addresses have
+    no cap of their own: without proxy headers, a proxy on this machine puts all clients behind one loopback address."""
 
     def __init__(self) -> None:
         self._cap = Cap()
 
-    def enter(self, address: str | None, *, most: int, most_of_address: int) -> Full | None:
-        """Counts one more. Where there is no room nothing is counted, and the answer says where."""
-        if not self._cap.enter(None, most):
-            return Full.PROCESS
-        if address and not _is_loopback(address) and not self._cap.enter(address, most_of_address):
-            self._cap.leave(None)
-            return Full.ADDRESS
+    def try_acquire(self, address: str | None, *, limit: int, address_limit: int) -> ReachedCap | None:
+        """Counts one more socket and returns None. If a cap is reached, counts nothing and returns that cap."""
+        if not self._cap.try_acquire(None, limit):
+            return ReachedCap.PROCESS
+        if address and not _is_loopback(address) and not self._cap.try_acquire(address, address_limit):
+            self._cap.release(None)
+            return ReachedCap.ADDRESS
         return None
 
-    def leave(self, address: str | None) -> None:
-        """Once for each time that `enter` has counted."""
-        self._cap.leave(None)
+    def release(self, address: str | None) -> None:
+        """Counts one socket less. Call it once for each successful `try_acquire`."""
+        self._cap.release(None)
         if address and not _is_loopback(address):
-            self._cap.leave(address)
+            self._cap.release(address)
 
 
 def _is_loopback(address: str) -> bool:

@@ -1,3 +1,5 @@
+"""The databases and layers of a test run."""
+
 import argparse
 import os
 import subprocess
@@ -28,7 +30,7 @@ def _missing() -> None:
     raise NotInstalledError("It", package="it", wheel="itlite")
 
 
-def test_the_settings_are_those_of_the_run_and_not_of_the_caller(pytestconfig: pytest.Config) -> None:
+def test_the_settings_come_from_the_run_and_not_from_the_caller(pytestconfig: pytest.Config) -> None:
     runs_on = pytestconfig.stash[backends.RUNS_ON]
     assert ("PostgreSQL" in runs_on) == (connection.vendor == "postgresql")
     assert ("Redis" in runs_on) == ("channels_redis" in settings.CHANNEL_LAYERS["default"]["BACKEND"])
@@ -36,7 +38,7 @@ def test_the_settings_are_those_of_the_run_and_not_of_the_caller(pytestconfig: p
 
 
 @pytest.mark.once
-def test_a_run_in_a_foreign_environment_is_like_any_other() -> None:
+def test_a_foreign_environment_does_not_change_a_run() -> None:
     foreign = {
         "DATABASE_URL": "postgres://nobody@nowhere.invalid/nothing",
         "REDIS_URL": "redis://nowhere.invalid",
@@ -45,7 +47,7 @@ def test_a_run_in_a_foreign_environment_is_like_any_other() -> None:
         "DJANGO_SETTINGS_MODULE": "nowhere.settings",
     }
     result = subprocess.run(
-        [sys.executable, "-m", "pytest", __file__, "-k", "not_of_the_caller or sees_the_test_database"],
+        [sys.executable, "-m", "pytest", __file__, "-k", "not_from_the_caller or sees_the_test_database"],
         cwd=ROOT,
         env={**os.environ, **foreign},
         capture_output=True,
@@ -58,11 +60,11 @@ def test_a_run_in_a_foreign_environment_is_like_any_other() -> None:
 def test_another_thread_sees_the_test_database(user: User) -> None:
     seen: list[str] = []
 
-    def look() -> None:
+    def read() -> None:
         seen.extend(User.objects.values_list("username", flat=True))
         connections.close_all()
 
-    thread = threading.Thread(target=look)
+    thread = threading.Thread(target=read)
     thread.start()
     thread.join()
     assert seen == [user.username]
@@ -78,12 +80,12 @@ def test_another_process_sees_the_test_database(user: User) -> None:
 
 
 @pytest.mark.sqlite
-def test_two_runs_never_meet_in_one_file() -> None:
+def test_each_run_has_its_own_database_file() -> None:
     assert Path(connection.settings_dict["NAME"]).parent.name.startswith("runwire-sqlite-")
     assert Path(connection.settings_dict["NAME"]).parent != ROOT
 
 
-def test_what_is_not_installed_is_not_tested_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_program_is_reported_as_not_tested(monkeypatch: pytest.MonkeyPatch) -> None:
     config = SimpleNamespace(stash=pytest.Stash())
     config.stash[backends.NOT_TESTED] = []
     monkeypatch.setattr(backends, "Postgres", _missing)

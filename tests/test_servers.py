@@ -1,3 +1,5 @@
+"""The servers for tests themselves."""
+
 import os
 import re
 import select
@@ -39,10 +41,10 @@ def postgres_server() -> Iterator[Postgres]:
 
 class Broken(Server):
     def command(self) -> list[str]:
-        return [sys.executable, "-c", "raise SystemExit('It is not my day.')"]
+        return [sys.executable, "-c", "raise SystemExit('It does not start.')"]
 
 
-def test_a_killed_redis_comes_back_on_its_port(redis_server: Redis) -> None:
+def test_a_killed_redis_starts_again_on_its_port(redis_server: Redis) -> None:
     url = redis_server.url
     redis_server.kill()
     assert not redis_server.is_ready()
@@ -52,13 +54,13 @@ def test_a_killed_redis_comes_back_on_its_port(redis_server: Redis) -> None:
     assert redis_server.url == url
 
 
-def test_a_restarted_redis_has_forgotten_everything(redis_server: Redis) -> None:
+def test_a_restarted_redis_is_empty(redis_server: Redis) -> None:
     assert redis_server.ask("SET key value") == "+OK"
     redis_server.restart()
     assert redis_server.ask("GET key") == "$-1"
 
 
-def test_a_frozen_redis_takes_connections_and_says_nothing_until_it_thaws(redis_server: Redis) -> None:
+def test_a_frozen_redis_does_not_answer_until_it_thaws(redis_server: Redis) -> None:
     redis_server.freeze()
     assert redis_server.is_running
     assert not redis_server.is_ready()
@@ -66,14 +68,14 @@ def test_a_frozen_redis_takes_connections_and_says_nothing_until_it_thaws(redis_
     redis_server.wait_until(redis_server.is_ready)
 
 
-def test_a_frozen_redis_can_be_told_to_stop(redis_server: Redis) -> None:
+def test_a_frozen_redis_can_be_terminated(redis_server: Redis) -> None:
     redis_server.freeze()
     assert redis_server.terminate() == 0
 
 
-def test_a_server_that_does_not_start_says_what_it_printed() -> None:
+def test_the_error_of_a_server_that_does_not_start_has_its_output() -> None:
     broken = Broken()
-    with pytest.raises(RuntimeError, match="It is not my day"), broken:
+    with pytest.raises(RuntimeError, match="It does not start"), broken:
         pass
     assert not broken.directory.exists()
 
@@ -87,7 +89,7 @@ def test_a_restarted_postgres_keeps_its_rows(postgres_server: Postgres) -> None:
         assert connection.execute("SELECT text FROM note").fetchall() == [("kept",)]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent has died")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux signals the death of a parent")
 def test_a_server_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
     try:
         Redis().close()
@@ -112,7 +114,7 @@ def test_a_server_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("program", WebServer.SERVERS)
-def test_a_web_server_serves_the_tests_database_and_ends_when_told(
+def test_a_web_server_uses_the_test_database_and_can_be_terminated(
     web_server: StartWebServer, user: User, program: str
 ) -> None:
     server = web_server(program=program)
@@ -131,9 +133,9 @@ def test_a_web_server_serves_the_tests_database_and_ends_when_told(
 
 
 class Echo(Server):
-    """Answers every request with its name."""
+    """Answers each request with its name."""
 
-    SAYS_ITS_NAME = """
+    PROGRAM = """
 import http.server, sys
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
@@ -148,11 +150,11 @@ http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
         self.name = name
 
     def command(self) -> list[str]:
-        return [sys.executable, "-c", self.SAYS_ITS_NAME, str(self.port), self.name]
+        return [sys.executable, "-c", self.PROGRAM, str(self.port), self.name]
 
 
-def test_an_nginx_serves_what_is_behind_it_and_something_else_after_a_reload() -> None:
-    def says(proxy: Nginx) -> str:
+def test_nginx_forwards_to_its_server_and_to_another_one_after_a_reload() -> None:
+    def read(proxy: Nginx) -> str:
         with urlopen(proxy.url, timeout=30) as answer:
             text: str = answer.read().decode()
             return text
@@ -163,35 +165,35 @@ def test_an_nginx_serves_what_is_behind_it_and_something_else_after_a_reload() -
         except NotInstalledError as missing:
             pytest.skip(str(missing))
         with proxy:
-            assert says(proxy) == "one"
+            assert read(proxy) == "one"
             proxy.reload([other])
-            assert says(proxy) == "other"
+            assert read(proxy) == "other"
             proxy.restart()
-            assert says(proxy) == "other"
+            assert read(proxy) == "other"
             assert proxy.terminate() == 0
             with pytest.raises(URLError):
-                says(proxy)
+                read(proxy)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /proc")
-def test_a_worker_of_nginx_that_ends_while_it_is_looked_at_takes_no_connections(
+def test_a_worker_of_nginx_that_ends_during_the_check_is_not_counted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Before its file is opened, after that, and before its parent has noticed."""
+    """It may end before its file is opened, while it is open, or be a zombie."""
     with subprocess.Popen([sys.executable, "-c", ""]) as ended:
         os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
         assert nginx._title_of(str(ended.pid)) == ""
     assert nginx._title_of(str(ended.pid)) == ""
     assert nginx._title_of(str(os.getpid())) != ""
 
-    def ends_meanwhile(path: Path) -> str:
+    def raise_process_lookup_error(path: Path) -> str:
         raise ProcessLookupError
 
-    monkeypatch.setattr(Path, "read_text", ends_meanwhile)
+    monkeypatch.setattr(Path, "read_text", raise_process_lookup_error)
     assert nginx._title_of(str(os.getpid())) == ""
 
 
-def test_what_is_not_installed_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_for_a_missing_program_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(redis, "in_wheel", lambda *names: None)
     monkeypatch.setattr(postgres, "in_wheel", lambda *names: None)

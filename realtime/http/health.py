@@ -51,8 +51,8 @@ class HealthPages:
     async def report(self) -> dict[str, str]:
         """What /readyz says. Names no host, no user and no text of an exception."""
         database, layer = await asyncio.gather(self._answer(ask_database), self._answer(ask_layer))
-        is_ready = database == OK and not asgi_extension.is_draining
-        status = "ready" if is_ready else "draining" if asgi_extension.is_draining else "not ready"
+        is_ready = database == OK and not asgi_extension.is_shutting_down
+        status = "ready" if is_ready else "draining" if asgi_extension.is_shutting_down else "not ready"
         return {"status": status, "database": database, "channel_layer": layer}
 
     async def _answer(self, ask: Callable[[], Awaitable[str]]) -> str:

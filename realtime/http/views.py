@@ -21,7 +21,7 @@ def status(request: HttpRequest) -> JsonResponse:
             "sockets": sum(hub.sockets for hub in hubs),
             "streams": sum(len(hub.streams) for hub in hubs),
             "subscriptions": sum(len(live.subscriptions) for hub in hubs for live in list(hub.streams.values())),
-            "server": asgi_extension.figures and asgi_extension.figures(),
+            "server": asgi_extension.count_sockets and asgi_extension.count_sockets(),
             "counts": counts(),
         }
     )

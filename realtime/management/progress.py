@@ -1,17 +1,17 @@
-"""How a long command shows where it is: a line that is written over on a terminal, a line now and then elsewhere."""
+"""Shows the progress of a long command: on a terminal one line that is overwritten, elsewhere a line every 10 s."""
 
 import time
 from typing import Any
 
-TERMINAL_INTERVAL, PLAIN_INTERVAL = 0.1, 10.0  # seconds; a log that somebody keeps is not filled
+TERMINAL_INTERVAL, PLAIN_INTERVAL = 0.1, 10.0  # seconds; few lines, since the output may be kept as a log
 
 
-class Progress:
-    """Lines for people who wait.
+class ProgressLine:
+    """Writes to the `stderr` of a management command.
 
-    progress = Progress(self.stderr)
-    progress("120 of 10,000 streams")    as often as one likes
-    progress.end()                       before anything else is written
+    progress = ProgressLine(self.stderr)
+    progress("120 of 10,000 streams")    any number of times
+    progress.end()                       before any other output
     """
 
     def __init__(self, out: Any) -> None:
@@ -34,7 +34,7 @@ class Progress:
         self._out.flush()
 
     def end(self) -> None:
-        """Wipes the line off a terminal."""
+        """Clears the line on a terminal."""
         if self._width:
             self._out.write("\r" + " " * self._width + "\r", ending="")
             self._out.flush()

@@ -1,9 +1,10 @@
-"""The short way out of a connection: a text goes straight to the system where nothing is before it and nobody waits.
+"""The fast path of sending: a text goes directly to the operating system if nothing is buffered and no sender waits.
 
-Most of what a frame costs is memory that each socket has for itself and that no cache holds. So all that the short way
-looks at is in one small object; whatever else is sent takes the short way away, and the long way gives it back.
+Most of the cost of a frame is access to memory of the single socket, which is in no CPU cache. So everything that the
+fast path reads is in one small object. Any other way of sending clears `is_clear`, which switches the fast path off;
+the slow path sets it again.
 
-What is sent in one go goes out in one call of the system, up to the size of a piece.
+Frames that are sent between `hold` and `release` go out in one system call, up to the size of a piece.
 """
 
 from collections.abc import Callable
@@ -11,75 +12,74 @@ from typing import Any
 
 
 class DirectWriter:
-    """`send`, `hold` and `release` are the application's (asgi_extension.py). `is_clear` says that the connection is
-    open, its buffer empty, and no sender in the midst of a message; `written` is how many bytes were sent, by
-    whichever way."""
+    """The application calls `send`, `hold` and `release` (asgi_extension.py)."""
 
     __slots__ = (
-        "_frame_of",
+        "_get_frame",
         "_held",
         "_held_bytes",
-        "_piece",
+        "_max_piece_bytes",
         "_send",
-        "_send_otherwise",
+        "_send_slow_path",
         "_write_rest",
+        "bytes_written",
         "is_clear",
-        "written",
     )
 
     def __init__(
         self,
         connection: Any,
-        frame_of: Callable[[str], bytes],
+        get_frame: Callable[[str], bytes],
         *,
-        piece: int,
-        send_otherwise: Callable[[str | None], bool],
+        max_piece_bytes: int,
+        send_slow_path: Callable[[str | None], bool],
         write_rest: Callable[[bytes], None],
     ) -> None:
-        """`connection` is a connected socket that does not block. A text that may be larger than `piece` bytes goes the
-        long way, which is `send_otherwise`; `write_rest` gets what the system does not take at once."""
+        """`connection` is a connected, non-blocking socket. `get_frame` returns the frame of a text. `send_slow_path`
+        gets each text that may be larger than `max_piece_bytes`. `write_rest` gets the bytes that the operating system
+        did not take at once."""
         self._send = connection.send
-        self._frame_of, self._piece = frame_of, piece
-        self._send_otherwise, self._write_rest = send_otherwise, write_rest
-        self._held: list[bytes] | None = None
+        self._get_frame, self._max_piece_bytes = get_frame, max_piece_bytes
+        self._send_slow_path, self._write_rest = send_slow_path, write_rest
+        self._held: list[bytes] | None = None  # None: frames are sent at once
         self._held_bytes = 0
-        self.is_clear = False
-        self.written = 0
+        self.is_clear = False  # the connection is open, its buffer empty, and no message is half sent
+        self.bytes_written = 0  # all bytes of the connection, on either path
 
     def send(self, text: str | None) -> bool:
-        """Sends the text if nobody has to wait for it, and returns whether it has."""
-        if self.is_clear and text and len(text) <= self._piece // 4:  # characters, whatever they are
-            self.write(self._frame_of(text))
+        """Sends the text if that needs no waiting. Returns whether it was sent."""
+        if self.is_clear and text and len(text) <= self._max_piece_bytes // 4:  # a character has at most 4 bytes
+            self.write(self._get_frame(text))
             return True
-        return self._send_otherwise(text)
+        return self._send_slow_path(text)
 
     def write(self, frame: bytes) -> None:
-        """Sends a frame before which nothing waits."""
+        """Sends a frame. Nothing may be buffered before it."""
         if self._held is None:
             self._write(frame)
             return
         self._held.append(frame)
         self._held_bytes += len(frame)
-        if self._held_bytes > self._piece:
+        if self._held_bytes > self._max_piece_bytes:
             self.release()
             self.hold()
 
     def hold(self) -> None:
-        """Until the next `release`, frames are kept. To hold twice is to hold once."""
+        """Keeps frames back until the next `release`. A second call changes nothing."""
         if self._held is None:
             self._held, self._held_bytes = [], 0
 
     def release(self) -> None:
-        """Sends what was kept."""
+        """Sends the frames that were kept back."""
         held, self._held = self._held, None
         if held:
             self._write(held[0] if len(held) == 1 else b"".join(held))
 
     def _write(self, frames: bytes) -> None:
-        self.written += len(frames)
+        self.bytes_written += len(frames)
         try:
             sent = self._send(frames)
-        except OSError:  # it takes nothing now, or never again: the transport finds out which
+        except OSError:  # the buffer is full, or the connection is gone: the transport finds out which
             sent = 0
         if sent < len(frames):
             self.is_clear = False

@@ -1,108 +1,117 @@
-"""When may a connection send? While its transport's write buffer has room, and one sender after the other.
+"""Write flow control of one connection: senders wait while the transport's write buffer is full.
 
-Daphne writes whatever an application sends into the transport's buffer and returns at once: 200 MB for a client that
-does not read are 200 MB of memory. Twisted tells a *producer* that is registered with the transport when that buffer
-is full (above 64 KiB) and when it has drained. The gate is that producer:
+Daphne writes all that an application sends into the transport's buffer and returns at once: 200 MB for a client that
+does not read are 200 MB of memory. Twisted tells a registered *producer* when the buffer is above its high water mark
+(64 KiB) and when it is empty again. FlowControl is that producer, with the words of asyncio and uvicorn:
 
-    async with gate:                # waits for its turn, then for room
+    async with flow:                # one sender at a time; waits while writing is paused
         transport.write(...)
-        await gate.room()           # of a large message, before its next piece
+        await flow.drain()          # before each further piece of a large message
         transport.write(...)
 
-What is promised: senders pass in the order in which they came; a closed gate opens, or its client still reads, or it
-is given up (slow_reader.py); once the connection is closing or gone, nobody waits. So whoever comes through looks
-again whether there is still somebody to send to. Knows no sockets; everything happens in the thread of one event loop.
+Promises:
+
+- Senders write in the order in which they came.
+- A pause ends. Either the buffer drains, or the client is still reading, or it is given up (slow_reader.py).
+- No sender waits once the connection is closing or lost. So each sender checks the connection again after it waited.
+
+Knows no sockets. All calls come from the thread of one event loop.
 """
-
-# ruff: noqa: N802 - Twisted names the methods of a producer
 
 import asyncio
 from collections.abc import Callable
 
 from realtime.aio.latch import Latch
-from realtime.server.slow_reader import Progress, SlowReaderPolicy
+from realtime.server.slow_reader import ReadProgress, SlowReaderPolicy
 
 
 class FlowControl:
-    """A push producer that produces nothing: `transport.registerProducer(gate, True)` opens and closes it."""
+    """The push producer of a transport, for its signals only: `transport.registerProducer(flow, True)`."""
 
-    def __init__(self, pace: SlowReaderPolicy, *, taken: Callable[[], int], give_up: Callable[[str], None]) -> None:
-        """`taken` says how many bytes the client has taken so far. `give_up` is called with what is wrong when that
-        has grown too slowly since the buffer was full: end the connection."""
-        self._pace, self._taken, self._give_up = pace, taken, give_up
-        self._progress: Progress | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._room = Latch(is_open=True)
-        self._turn = asyncio.Lock()  # fair: first come, first served
-        self._is_finishing = False
+    def __init__(
+        self, policy: SlowReaderPolicy, *, count_taken: Callable[[], int], on_slow_reader: Callable[[str], None]
+    ) -> None:
+        """`count_taken` returns how many bytes the client has taken so far. `on_slow_reader` is called once, with the
+        reason, when that number grew too slowly since the buffer was full. It has to end the connection."""
+        self._policy, self._count_taken, self._on_slow_reader = policy, count_taken, on_slow_reader
+        self._progress: ReadProgress | None = None  # None while the client is not behind
+        self._timer: asyncio.TimerHandle | None = None  # the next check of the progress
+        self._can_write = Latch(is_open=True)
+        self._send_lock = asyncio.Lock()  # fair: first come, first served
+        self._is_closing = False
 
     @property
-    def is_open(self) -> bool:
-        """Whether a sender would neither wait nor overtake another."""
-        return self._room.is_open and not self._turn.locked()
+    def can_write_now(self) -> bool:
+        """Whether a sender neither waits nor overtakes another one."""
+        return self._can_write.is_open and not self._send_lock.locked()
 
     async def __aenter__(self) -> None:
-        await self._turn.acquire()
+        await self._send_lock.acquire()
         try:
-            await self._room.wait()
+            await self._can_write.wait()
         except BaseException:
-            self._turn.release()
+            self._send_lock.release()
             raise
 
     async def __aexit__(self, *exc_info: object) -> None:
-        self._turn.release()
+        self._send_lock.release()
 
-    async def room(self) -> None:
-        """Waits for room, for whoever has its turn."""
-        await self._room.wait()
+    async def drain(self) -> None:
+        """Waits until writing is not paused. For the sender that is inside the `async with`."""
+        await self._can_write.wait()
 
     @property
     def is_behind(self) -> bool:
-        """Whether the client has not yet taken what is there for it."""
+        """Whether data waits for the client to read it."""
         return self._progress is not None
 
-    def pauseProducing(self) -> None:
-        """The buffer is full. Called by the transport, from within `write`."""
-        if not self._is_finishing:
-            self._room.close()
-        self._watch()
+    def pause_writing(self) -> None:
+        """The buffer is above the high water mark. The transport calls this from within `write`."""
+        if not self._is_closing:
+            self._can_write.close()
+        self._start_checks()
 
-    def resumeProducing(self) -> None:
-        """The buffer is empty again. Called by the transport."""
-        self._room.open()
-        self._unwatch()
+    def resume_writing(self) -> None:
+        """The buffer is empty again. The transport calls this."""
+        self._can_write.open()
+        self._stop_checks()
 
-    def stopProducing(self) -> None:
-        """The connection is gone. Called by the transport while this is registered with it; calling twice is fine."""
-        self._is_finishing = True
-        self._room.open()
-        self._unwatch()
+    def connection_lost(self) -> None:
+        """The connection is gone. The transport calls this while the producer is registered. May be called twice."""
+        self._is_closing = True
+        self._can_write.open()
+        self._stop_checks()
 
-    def finish(self) -> None:
-        """Nothing follows what is in the buffer: whoever waits goes on, and the client has to take the rest."""
-        self._is_finishing = True
-        self._room.open()
-        self._watch()
+    def start_closing(self) -> None:
+        """The buffer gets no further data. Waiting senders go on. The client still has to read the rest in time."""
+        self._is_closing = True
+        self._can_write.open()
+        self._start_checks()
 
-    def _watch(self) -> None:
+    # Twisted's names of a producer's methods
+    pauseProducing = pause_writing  # noqa: N815
+    resumeProducing = resume_writing  # noqa: N815
+    stopProducing = connection_lost  # noqa: N815
+
+    def _start_checks(self) -> None:
         if self._progress is None:
-            self._progress = Progress(self._pace, asyncio.get_running_loop().time(), self._taken())
-            self._look_later()
+            self._progress = ReadProgress(self._policy, asyncio.get_running_loop().time(), self._count_taken())
+            self._schedule_check()
 
-    def _look_later(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(self._pace.interval, self._look)
+    def _schedule_check(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(self._policy.check_interval, self._check_progress)
 
-    def _look(self) -> None:
+    def _check_progress(self) -> None:
         if self._progress is None:
             return
-        verdict = self._progress.verdict(asyncio.get_running_loop().time(), self._taken())
-        if verdict is None:
-            self._look_later()
+        fault = self._progress.find_fault(asyncio.get_running_loop().time(), self._count_taken())
+        if fault is None:
+            self._schedule_check()
         else:
-            self._unwatch()
-            self._give_up(verdict)
+            self._stop_checks()
+            self._on_slow_reader(fault)
 
-    def _unwatch(self) -> None:
+    def _stop_checks(self) -> None:
         self._progress = None
         if self._timer is not None:
             self._timer.cancel()

@@ -1,4 +1,4 @@
-"""HTTP of the server: a deadline for the head of each request, and no query string in a log."""
+"""The server's HTTP: the head of each request has a deadline, and no log contains a query string."""
 
 # ruff: noqa: N802, N815 - Twisted names its hooks
 # mypy: disable-error-code="no-untyped-call"
@@ -29,57 +29,58 @@ class LiveRequest(BoundedRequest):
 
 
 class LiveChannel(HTTPChannel):
-    """One connection, up to its upgrade. Twisted ends one that is silent for a minute; a byte now and then keeps it
-    for ever. Here the head of a request has FIRST_REQUEST_DEADLINE."""
+    """One connection, up to its upgrade. The head of each request must be complete within FIRST_REQUEST_DEADLINE.
+    Twisted only closes a connection that is silent for a minute, so a client that sends a byte now and then would keep
+    its connection for ever."""
 
     requestFactory = LiveRequest
-    _deadline: asyncio.TimerHandle | None = None
+    _deadline: asyncio.TimerHandle | None = None  # None while no head is awaited
 
     def connectionMade(self) -> None:
         super().connectionMade()
         self.factory.channels.add(self)
-        self._begin_head()
+        self._start_deadline()
 
     def dataReceived(self, data: bytes) -> None:
         if self._deadline is None and not self.requests:
-            self._begin_head()  # of the next request, on a connection that was kept
+            self._start_deadline()  # of the next request on a keep-alive connection
         super().dataReceived(data)
 
     def allHeadersReceived(self) -> None:
-        self._end_head()
+        self._cancel_deadline()
         super().allHeadersReceived()
 
     def allContentReceived(self) -> None:
         super().allContentReceived()
         transport: Any = self.transport
         if getattr(transport, "wrappedProtocol", None) is not self and transport.protocol is not self:
-            self.factory.channels.discard(self)  # a WebSocket has taken over
+            self.factory.channels.discard(self)  # the connection is a WebSocket now
 
     def checkPersistence(self, request: Request, version: bytes) -> bool:
-        if asgi_extension.is_draining:
+        if asgi_extension.is_shutting_down:
             request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
             return False
         return bool(super().checkPersistence(request, version))
 
     def requestDone(self, request: Request) -> None:
         super().requestDone(request)
-        if asgi_extension.is_draining:
+        if asgi_extension.is_shutting_down:
             self.loseConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._end_head()
+        self._cancel_deadline()
         self.factory.channels.discard(self)
         super().connectionLost(reason)
 
-    def _begin_head(self) -> None:
-        self._deadline = asyncio.get_running_loop().call_later(limits.FIRST_REQUEST_DEADLINE, self._too_late)
+    def _start_deadline(self) -> None:
+        self._deadline = asyncio.get_running_loop().call_later(limits.FIRST_REQUEST_DEADLINE, self._on_deadline)
 
-    def _end_head(self) -> None:
+    def _cancel_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
 
-    def _too_late(self) -> None:
+    def _on_deadline(self) -> None:
         count("first_request_timeouts")
         logger.info("Client %s sent no request in %g s: dropped", self.getPeer(), limits.FIRST_REQUEST_DEADLINE)
         transport: Any = self.transport
@@ -93,7 +94,7 @@ class LiveHTTPFactory(HTTPFactory):
 
     def __init__(self, server: Any) -> None:
         super().__init__(server)
-        self.channels: set[LiveChannel] = set()  # that speak HTTP
+        self.channels: set[LiveChannel] = set()  # the open connections that speak HTTP
 
     def buildProtocol(self, addr: Any) -> Any:
         protocol = super().buildProtocol(addr)
@@ -104,4 +105,4 @@ class LiveHTTPFactory(HTTPFactory):
         return [b"http/1.1"]
 
     def log(self, request: Request) -> None:
-        """Twisted's own access log, query string and Referer included: Daphne has one, so none is written here."""
+        """Writes nothing: Twisted's access log has the query string and the Referer, and Daphne writes its own log."""

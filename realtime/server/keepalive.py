@@ -1,12 +1,14 @@
-"""Is the client of a WebSocket still there? A ping waits behind what the client has not yet read, and its answer behind
-what we do not read. So a client is not given up because it, or the application, is slow.
+"""Pings: they find out whether the client of a WebSocket is still there, and allow for slow clients and applications.
 
-- While the socket is paused, or its client is behind, no answer is awaited: the gate, or the application, is the judge.
-- Else an answer has `--ping-timeout`, and once more the time in which a client of PING_READ_RATE bytes a second reads
-what
-  may lie before the ping.
+A ping waits behind the data that the client has not yet read. Its pong waits behind the data that the server does not
+read. So a missing pong alone does not prove that the client has gone:
 
-Pings and their answers are most of what silent sockets cost, so both go past autobahn's general ways.
+- No pong is awaited while the server does not read from the socket, or while the client is behind. The inbound queue or
+  the flow control decides then.
+- Otherwise the client has `--ping-timeout` for the pong. The timeout is extended once, by the time in which a client of
+  PING_READ_RATE bytes a second reads the data that may lie before the ping.
+
+Pings and pongs are most of the cost of silent sockets, so both bypass autobahn's general code.
 """
 
 # ruff: noqa: N802, N815 - Twisted and autobahn name their hooks
@@ -21,56 +23,57 @@ from daphne.ws_protocol import WebSocketProtocol
 
 from realtime.conf import limits
 
-_PAYLOAD = struct.Struct(">QL")  # the time and the number of a ping, as autobahn has them
-_PING = bytes([0x89, _PAYLOAD.size])  # how the frame begins: RFC 6455, 5.2
-_PONG = bytes([0x8A, 0x80 | _PAYLOAD.size])  # and then a mask of 4 bytes, for each 4 of the payload
+_PAYLOAD = struct.Struct(">QL")  # the time and the number of a ping, as in autobahn
+_PING = bytes([0x89, _PAYLOAD.size])  # the head of the frame: RFC 6455, 5.2
+_PONG = bytes([0x8A, 0x80 | _PAYLOAD.size])  # a mask of 4 bytes follows; it masks each 4 bytes of the payload
 
 
-class PatientProtocol(WebSocketProtocol):
-    """Pings with patience."""
+class KeepaliveProtocol(WebSocketProtocol):
+    """A WebSocket whose ping timeout allows for slow clients."""
 
     autoPingTimeout: float
-    autoPingPending: Any  # the payload of the ping that is out, or None
-    is_paused = False  # what the client sends is left in the network
-    written = 0  # bytes, all that was given to the transport
-    _read = _written_before_ping = 0  # of these, what the client has read for certain; what came before the last ping
-    _pong_due: float | None = None  # `time.time()`; None while no answer is awaited
-    _is_prolonged = False
+    autoPingPending: Any  # the payload of the ping whose pong is awaited, or None
+    is_reading_paused = False  # the server does not read from the socket
+    bytes_written = 0  # all bytes that were given to the transport
+    _bytes_read = 0  # of these, the bytes that the client has certainly read
+    _bytes_before_ping = 0  # the value of bytes_written just before the last ping
+    _pong_due: float | None = None  # `time.time()`; None while no pong is awaited
+    _is_timeout_extended = False  # of the last ping
 
     @property
-    def is_pong_held_up(self) -> bool:
-        """Whether something is known to be in the way of an answer."""
-        return self.is_paused
+    def is_pong_delayed(self) -> bool:
+        """Whether the pong is known to wait behind other data."""
+        return self.is_reading_paused
 
     def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
-        self.written += len(data)
+        self.bytes_written += len(data)
         super().sendData(data, sync, chopsize)
 
     def send_control_frame(self, frame: bytes) -> None:
-        """Sends a whole frame, behind everything that was sent."""
+        """Sends a whole frame, behind all data that was sent before."""
         self.sendData(frame)
 
-    def check_timeouts(self) -> None:  # rounds.py calls it when `next_look` has come
+    def check_timeouts(self) -> None:  # periodic_checks.py calls it at `next_check`
         super().check_timeouts()
         if self.autoPingPending:
             self._check_pong(time.time())
 
     @property
-    def next_look(self) -> float:
-        """Before this time (`time.time()`) check_timeouts() has nothing to do."""
+    def next_check(self) -> float:
+        """`time.time()` before which check_timeouts() has nothing to do."""
         if self.state != self.STATE_OPEN:
             return 0.0
-        look = self.last_ping + self.server.ping_interval
+        due = self.last_ping + self.server.ping_interval
         if self.autoPingPending:
-            look = min(look, self._pong_due or 0.0)
+            due = min(due, self._pong_due or 0.0)
         lifetime = self.server.websocket_timeout
-        return float(look if lifetime < 0 else min(look, self.socket_opened + lifetime))
+        return float(due if lifetime < 0 else min(due, self.socket_opened + lifetime))
 
     def _sendAutoPing(self) -> None:
-        # One at a time, as only the answer to the last one is known. To a client that is not read any number: if it
-        # has gone, its system says so.
-        if self.state == self.STATE_OPEN and (self.is_paused or not self.autoPingPending):
-            self._written_before_ping, self._is_prolonged = self.written, False
+        # One ping at a time, since only the payload of the last one is kept. While the server does not read from the
+        # socket, pings go out all the same: if the client has gone, its system answers them with a reset.
+        if self.state == self.STATE_OPEN and (self.is_reading_paused or not self.autoPingPending):
+            self._bytes_before_ping, self._is_timeout_extended = self.bytes_written, False
             self._pong_due = time.time() + self.autoPingTimeout if self._awaits_pong else None
             self.autoPingPendingSeq += 1
             self.autoPingPending = _PAYLOAD.pack(time.time_ns(), self.autoPingPendingSeq)
@@ -81,10 +84,10 @@ class PatientProtocol(WebSocketProtocol):
             self.autoPingPending = None
             self.onAutoPong()
         else:
-            self._dataReceived(data)  # as autobahn's own, less the texts for a debug message that nobody reads
+            self._dataReceived(data)  # autobahn's dataReceived does the same, and formats unused debug messages
 
     def _is_pong(self, data: bytes) -> bool:
-        """Whether this is the answer to our ping, and nothing but that."""
+        """Whether the data is exactly the pong to the last ping."""
         ping = self.autoPingPending
         return (
             ping is not None
@@ -97,7 +100,7 @@ class PatientProtocol(WebSocketProtocol):
         )
 
     def onAutoPong(self, *args: Any) -> None:
-        self._read = self._written_before_ping
+        self._bytes_read = self._bytes_before_ping
 
     def _check_pong(self, now: float) -> None:
         if not self._awaits_pong:
@@ -105,16 +108,16 @@ class PatientProtocol(WebSocketProtocol):
         elif self._pong_due is None:
             self._pong_due = now + self.autoPingTimeout
         elif self._pong_due <= now:
-            unread = (self._written_before_ping - self._read) / limits.PING_READ_RATE
-            if unread > 1 and not self._is_prolonged:
-                self._is_prolonged, self._pong_due = True, now + unread
+            read_time = (self._bytes_before_ping - self._bytes_read) / limits.PING_READ_RATE
+            if read_time > 1 and not self._is_timeout_extended:
+                self._is_timeout_extended, self._pong_due = True, now + read_time
             else:
                 self.onAutoPingTimeout()
 
     @property
     def _awaits_pong(self) -> bool:
-        return bool(self.autoPingTimeout) and not self.is_pong_held_up
+        return bool(self.autoPingTimeout) and not self.is_pong_delayed
 
-    def await_pong_anew(self) -> None:
-        """What was in the way of an answer is so no longer, or will be: it has its whole time again."""
+    def restart_pong_timeout(self) -> None:
+        """Gives the pong its whole timeout again, from the next check on. For changes of `is_pong_delayed`."""
         self._pong_due = None

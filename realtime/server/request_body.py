@@ -1,8 +1,8 @@
-"""How long an HTTP request's body may be. Daphne takes in the whole of it before it asks the application: an upload of
-300 MB became 3.6 GB of its memory, whatever the application would have said to it.
+"""The size limit of HTTP request bodies. Daphne reads the whole body before it calls the application: an upload of
+300 MB took 3.6 GB of memory, even if the application would have refused it.
 
-A body that says that it is too long, or turns out to be, is answered 413 at once. What still comes in of it is dropped
-unseen for a few seconds, since a client whose connection is cut while it writes does not read the answer.
+A body that is announced as too long, or turns out to be, gets 413 at once. The server drops the rest of it for a few
+seconds without storing it, since a client whose connection is cut while it writes does not read the response.
 """
 
 # ruff: noqa: N802 - Twisted names its hooks
@@ -15,24 +15,23 @@ from twisted.internet import reactor
 
 from realtime.conf import limits
 
-LINGER = 3.0
-"""Seconds that a refused client has to read why."""
+LINGER = 3.0  # seconds in which a refused client can read the response
 
-_ANSWER = b"The request is too large.\n"
-_HEAD = (
+_RESPONSE_BODY = b"The request is too large.\n"
+_RESPONSE_HEAD = (
     b"HTTP/1.1 413 Content Too Large\r\nContent-Type: text/plain; charset=utf-8\r\n"
-    b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(_ANSWER)
+    b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(_RESPONSE_BODY)
 )
 
 
 class BoundedRequest(WebRequest):
-    """A request whose body has at most `REALTIME["MAX_BODY_BYTES"]`."""
+    """A request with a body of at most `REALTIME["MAX_BODY_BYTES"]`."""
 
-    _received = 0
+    _received = 0  # bytes
     _is_refused = False
 
     def gotLength(self, length: int | None) -> None:
-        # Where the body will be refused, nothing is kept of it, whatever its length.
+        # Twisted opens a temporary file for a long body. A refused body needs none.
         super().gotLength(length if length is None or length <= limits.MAX_BODY_BYTES else 0)
         if length is not None and length > limits.MAX_BODY_BYTES:
             self._refuse()
@@ -50,7 +49,7 @@ class BoundedRequest(WebRequest):
     def _refuse(self) -> None:
         self._is_refused = True
         transport: Any = self.channel.transport
-        transport.write(_HEAD + _ANSWER)
+        transport.write(_RESPONSE_HEAD + _RESPONSE_BODY)
         clock: Any = reactor
         timer = clock.callLater(LINGER, transport.abortConnection)
         self.notifyFinish().addBoth(lambda _: timer.active() and timer.cancel())

@@ -1,23 +1,25 @@
-"""The server: Daphne, with what sockets need that stay open for days. Options and command line are Daphne's own.
+"""The server: Daphne, made fit for sockets that stay open for days. It has the options and command line of Daphne.
 
     python -m realtime.server config.asgi:application -b 0.0.0.0 -p 8000
 
-What differs, and why; every number is a limit in conf.py:
+The differences from Daphne. Every number is a limit in conf.py:
 
-- `await send()` waits while a client does not read (flow_control.py); one that stops reading, or crawls, is closed
-  (slow_reader.py). Daphne keeps everything in memory, without bound.
-- A client that sends faster than its consumer takes is not read meanwhile (inbound_queue.py), and one that floods is
-  closed with 1008 (throttling.py). A message has at most MAX_MESSAGE_BYTES; what is sent is not limited by that.
-- Clients learn why they are refused: 1009 too large, 1007 not UTF-8, 1002 a protocol error. Daphne cuts the connection.
-- Connections of the process and of one address are capped (503); the head of a request has a deadline (http.py).
-- SIGTERM and SIGINT close each socket with 1012, and wait for consumers and pages to end (shutdown.py).
-- The query string, which may hold a token, is in no log.
-- A day is not the end of a socket, and a ping is answered before the next one leaves.
-- A port in use is one line, and exit code 1.
+- `await send()` waits while a client does not read (flow_control.py). A client that stops reading, or reads too slowly,
+  is closed (slow_reader.py). Daphne keeps everything in memory, without a bound.
+- The server stops reading from a client that sends faster than its consumer receives (inbound_queue.py). A client that
+  floods the server is closed with 1008 (throttling.py).
+- A message that comes in has at most MAX_MESSAGE_BYTES. A message that goes out may be larger.
+- Clients get the reason as a close code: 1009 too large, 1007 not UTF-8, 1002 protocol error. Daphne cuts the
+  connection.
+- The connections of the process and of one address are capped (503). The head of a request has a deadline (http.py).
+- SIGTERM and SIGINT close each socket with 1012, and wait for consumers and HTTP responses to end (shutdown.py).
+- No log contains a query string, which may hold a token.
+- A socket may stay open for longer than a day. A ping times out before the next one is sent.
+- A port in use gives an error of one line, and exit code 1.
 
-Everything is a subclass or a factory's attribute; tests/realtime/server/test_server_hooks.py names what each of them
-stands on in Daphne, autobahn and Twisted. Importing `daphne.server` installs the asyncio reactor of Twisted for the
-process, so nothing else in the project imports it or this module, except the command that serves.
+Each change is a subclass or an attribute of a factory. tests/realtime/server/test_server_hooks.py lists the parts of
+Daphne, autobahn and Twisted that they depend on. The import of `daphne.server` installs Twisted's asyncio reactor for
+the process. So only this package and the command `serve` import it.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -45,72 +47,73 @@ from realtime.metrics import count
 from realtime.server.frame_cache import FrameCache
 from realtime.server.http import LiveHTTPFactory
 from realtime.server.inbound_queue import InboundQueue, Message
-from realtime.server.rounds import RoundsServer
+from realtime.server.periodic_checks import PeriodicChecksServer
 from realtime.server.shutdown import Shutdown
-from realtime.server.websocket import LiveProtocol, figures, with_options_of
+from realtime.server.websocket import LiveProtocol, count_sockets, make_protocol_class
 from realtime.throttling import ServerCaps
 
 logger = logging.getLogger("realtime.server")
 
 DEFAULTS: dict[str, int | None] = {
-    "websocket_timeout": -1,  # Daphne cuts a socket after a day, with 1000, as if somebody had meant it
-    "websocket_connect_timeout": 20,  # above AUTH_TIMEOUT, so that a slow database ends in an answer, not in a reset
-    "ping_interval": 25,  # below the 60 s after which proxies give up on a silent connection
-    "ping_timeout": 20,  # below the interval: autobahn loses the timer of a ping that is out when the next one leaves
-    "websocket_max_message_size": None,  # REALTIME["MAX_MESSAGE_BYTES"]; settings may come with the application only
+    "websocket_timeout": -1,  # no limit; Daphne closes a socket after a day, with 1000, which means a normal end
+    "websocket_connect_timeout": 20,  # above AUTH_TIMEOUT: a slow database must end in a response, not in a reset
+    "ping_interval": 25,  # below 60 s, after which proxies close a silent connection
+    "ping_timeout": 20,  # below the interval: the next ping makes autobahn forget the timeout of the last one
+    "websocket_max_message_size": None,  # REALTIME["MAX_MESSAGE_BYTES"]; the settings may load with the application
     "websocket_max_frame_size": None,
 }
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-BACKLOG = 4096  # connections that wait to be accepted; of Twisted's 50 the rest of a crowd tries again seconds later
-GC_THRESHOLDS = (100_000, 50, 100)  # a full collection looks at every object of every socket, and finds next to nothing
-CLOSE_TIMEOUT = 3  # seconds for the client's part of a closing handshake; autobahn's timers come up to one too early
+BACKLOG = 4096  # connections waiting for accept; Twisted's default of 50 makes clients beyond it retry after seconds
+GC_THRESHOLDS = (100_000, 50, 100)  # a full collection visits all objects of all sockets, and frees almost nothing
+CLOSE_TIMEOUT = 3  # seconds for the client's close frame; autobahn's timers fire up to one second early
 
 
-class CannotListen(Exception):  # noqa: N818 - it names what happened, and its text is for people
-    """An address that cannot be listened on; str() of it says which, and why, in one line."""
+class CannotListen(Exception):  # noqa: N818 - the name says what happened
+    """The server cannot listen on an address. str() gives the address and the reason in one line, for users."""
 
 
-class LiveServer(RoundsServer):
-    """Takes Daphne's arguments. `ready_callable` is called when every endpoint listens."""
+class LiveServer(PeriodicChecksServer):
+    """Takes Daphne's arguments. `ready_callable` is called when all endpoints listen."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         options = DEFAULTS | options
-        options.setdefault("websocket_handshake_timeout", options["websocket_connect_timeout"])  # as the CLI has it
+        # as in Daphne's command line
+        options.setdefault("websocket_handshake_timeout", options["websocket_connect_timeout"])
         for size in ("websocket_max_message_size", "websocket_max_frame_size"):
             if options[size] is None:
                 options[size] = limits.MAX_MESSAGE_BYTES
         self._on_ready: Callable[[], None] | None = options.get("ready_callable")
         super().__init__(*args, **options | {"ready_callable": self._listen})
-        # Daphne would listen with a factory of its own, before it calls us. With no endpoints left it does not listen.
+        # Daphne would listen with its own factory before it calls `_listen`. Without endpoints it does not listen.
         self._addresses, self.endpoints = self.endpoints, []
-        self._refusal: BaseException | None = None  # CannotListen, or an interruption while it began to listen
+        self._listen_failure: BaseException | None = None  # CannotListen, or KeyboardInterrupt during the start
         self._ports: list[Any] = []
         self._caps = ServerCaps()
-        self.frame_of = FrameCache(self._build_frame).of
+        self.get_frame = FrameCache(self._build_frame).get_frame
 
     def run(self) -> None:
-        """Serve until SIGINT, SIGTERM or `stop()`, then return. Raises CannotListen. Once in a process."""
+        """Serves until SIGINT, SIGTERM or `stop()`, then returns. Raises CannotListen. Once per process."""
         daphne_logger = logging.getLogger("daphne")
-        if daphne_logger.level == logging.NOTSET:  # Django's LOGGING sets the root's level, -v is about the server
+        if daphne_logger.level == logging.NOTSET:  # -v sets its level; Django's LOGGING sets that of the root logger
             daphne_logger.setLevel({0: logging.WARNING, 1: logging.INFO}.get(self.verbosity, logging.DEBUG))
         gc.set_threshold(*GC_THRESHOLDS)
-        before = {each: signal.getsignal(each) for each in STOP_SIGNALS} if self.signal_handlers else {}
+        old_handlers = {each: signal.getsignal(each) for each in STOP_SIGNALS} if self.signal_handlers else {}
         try:
             super().run()
         finally:
-            for each, handler in before.items():
+            for each, handler in old_handlers.items():
                 signal.signal(each, handler)
-        if self._refusal:  # of an endpoint that needed a running reactor to find out
-            raise self._refusal
+        if self._listen_failure:  # an endpoint that failed after the reactor had started
+            raise self._listen_failure
 
     def _listen(self) -> None:
-        asgi_extension.figures = self._figures
+        asgi_extension.count_sockets = self._count_sockets
         self.ws_factory.setProtocolOptions(
             failByDrop=False,
             closeHandshakeTimeout=CLOSE_TIMEOUT,
-            allowNullOrigin=True,  # the application decides about origins; not to name it is to set it to False
+            allowNullOrigin=True,  # the application checks origins; the default of this call is False
         )
-        self.ws_factory.protocol = with_options_of(self.ws_factory)
+        self.ws_factory.protocol = make_protocol_class(self.ws_factory)
         self.http_factory = LiveHTTPFactory(self)
         for address in self._addresses:
             if address.startswith(("tcp", "ssl")) and ":backlog=" not in address:
@@ -119,11 +122,12 @@ class LiveServer(RoundsServer):
             listener = serverFromString(reactor, address).listen(self.http_factory)
             listener.addCallbacks(self.listen_success, self.listen_error)
             self.listeners.append(listener)
-        if self._refusal:
-            raise self._refusal
+        if self._listen_failure:
+            raise self._listen_failure
         if self._on_ready:
             self._on_ready()
-        if self.signal_handlers:  # the reactor sets its own while it starts, and loses a KeyboardInterrupt meanwhile
+        if self.signal_handlers:
+            # The reactor replaces the handlers when it starts, and loses a KeyboardInterrupt during the start.
             for each in STOP_SIGNALS:
                 signal.signal(each, lambda *_: reactor.callFromThread(self.stop))
 
@@ -133,12 +137,12 @@ class LiveServer(RoundsServer):
 
     def listen_error(self, failure: Failure) -> None:
         error, text = failure.value, failure.getErrorMessage()
-        if not isinstance(error, Exception):  # Ctrl-C, which Twisted catches like everything else
-            self._refusal = error
+        if not isinstance(error, Exception):  # Ctrl-C: Twisted catches every BaseException
+            self._listen_failure = error
             return
         if isinstance(error, CannotListenError) and getattr(error.socketError, "errno", None) == errno.EADDRINUSE:
             text = f"Port {error.port} on {error.interface} is in use."
-        self._refusal = CannotListen(text)
+        self._listen_failure = CannotListen(text)
         self.stop()
 
     # One connection
@@ -153,60 +157,62 @@ class LiveServer(RoundsServer):
                 asgi_extension.DIRECT_SENDER: protocol.direct_writer,
             }
         }
-        queue = protocol.inbound_queue()
+        queue = protocol.make_inbound_queue()
         refusal = self._admit(protocol, scope["client"])
-        work = self._refuse(protocol, queue, refusal) if refusal else self._application_of(protocol, scope, queue)
-        self.connections[protocol]["application_instance"] = asyncio.ensure_future(work)
-        self.watch(protocol)
+        application = self._refuse(protocol, queue, refusal) if refusal else self._run(protocol, scope, queue)
+        self.connections[protocol]["application_instance"] = asyncio.ensure_future(application)
+        self.watch_application(protocol)
         return queue
 
-    def _application_of(self, protocol: LiveProtocol, scope: dict[str, Any], queue: InboundQueue) -> Any:
+    def _run(self, protocol: LiveProtocol, scope: dict[str, Any], queue: InboundQueue) -> Any:
         return self.application(scope=scope, receive=queue.get, send=partial(self.handle_reply, protocol))
 
     async def _refuse(self, protocol: LiveProtocol, queue: InboundQueue, reason: str) -> None:
-        await queue.get()  # websocket.connect: from now on there is a handshake that can be answered
-        protocol.refuse(reason)
+        await queue.get()  # websocket.connect: from now on the handshake can be answered
+        protocol.refuse_handshake(reason)
 
     def _admit(self, protocol: LiveProtocol, client: Sequence[Any] | None) -> str | None:
-        """Why there is no room for this socket; None where there is, and it is counted until it goes."""
-        if asgi_extension.is_draining:
+        """Returns why the socket is refused. If it is admitted, returns None and counts it until it is closed."""
+        if asgi_extension.is_shutting_down:
             return "The server restarts"
         address = client[0] if client else None
-        full = self._caps.enter(address, most=limits.MAX_CONNECTIONS, most_of_address=limits.MAX_ADDRESS_CONNECTIONS)
-        if full:
-            count(f"refused_{full}")
-            return f"Too many connections of this {full}"
-        protocol.on_end = partial(self._caps.leave, address)
+        reached = self._caps.try_acquire(
+            address, limit=limits.MAX_CONNECTIONS, address_limit=limits.MAX_ADDRESS_CONNECTIONS
+        )
+        if reached:
+            count(f"refused_{reached}")
+            return f"Too many connections of this {reached}"
+        protocol.on_end = partial(self._caps.release, address)
         return None
 
     async def handle_reply(self, protocol: Any, message: Message) -> None:
         if isinstance(protocol, LiveProtocol) and message.get("type") == "websocket.send":
             if not message.get("bytes") and protocol.direct_writer.send(message.get("text")):
                 return
-            async with protocol.gate:
-                if not await protocol.send_in_turn(message):
+            async with protocol.flow:
+                if not await protocol.send_in_pieces(message):
                     await super().handle_reply(protocol, message)
         else:
             await super().handle_reply(protocol, message)
 
     def _build_frame(self, content: str | bytes) -> bytes:
         payload = content if isinstance(content, bytes) else content.encode()
-        # Not `sendMessage`, which holds what we send against the limit of what we receive.
+        # `sendMessage` would apply the limit of incoming messages.
         frame: bytes = self.ws_factory.prepareMessage(payload, isinstance(content, bytes)).payloadHybi
         return frame
 
-    # All of them
+    # All connections
 
-    def _figures(self) -> dict[str, Any]:
-        return {**figures(list(self.connections)), "draining": asgi_extension.is_draining}
+    def _count_sockets(self) -> dict[str, Any]:
+        return {**count_sockets(list(self.connections)), "draining": asgi_extension.is_shutting_down}
 
     def kill_all_applications(self) -> Deferred[Any]:
-        """What Daphne does before the reactor stops; it cancels, and clients see 1006."""
-        drain = Shutdown(self, self._ports)
+        """Daphne calls this before the reactor stops. Daphne's own cancels the applications, and clients see 1006."""
+        shutdown = Shutdown(self, self._ports)
         if self.signal_handlers:
             for each in STOP_SIGNALS:
-                signal.signal(each, lambda *_: reactor.callFromThread(drain.hurry))
-        return Deferred.fromFuture(asyncio.ensure_future(drain.run()))
+                signal.signal(each, lambda *_: reactor.callFromThread(shutdown.force))
+        return Deferred.fromFuture(asyncio.ensure_future(shutdown.run()))
 
     def log_action(self, protocol: str, action: str, details: dict[str, Any]) -> None:
         path = str(details.get("path", "")).partition("?")[0]
@@ -214,9 +220,9 @@ class LiveServer(RoundsServer):
 
 
 def serve(application: Any, host: str, port: int, *, on_ready: Callable[[], None] | None = None) -> None:
-    """Serve an ASGI application until Ctrl-C or SIGTERM, then return. Raises CannotListen. Once in a process.
+    """Serves an ASGI application until Ctrl-C or SIGTERM, then returns. Raises CannotListen. Once per process.
 
-    For a process that already has Django set up. `on_ready` is called when the port accepts connections.
+    The process must have Django set up. `on_ready` is called when the port accepts connections.
     """
     endpoints = build_endpoint_description_strings(host=host, port=port)
     LiveServer(application=application, endpoints=endpoints, ready_callable=on_ready, verbosity=0).run()

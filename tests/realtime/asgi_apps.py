@@ -1,6 +1,6 @@
-"""A small ASGI application without a database, each path of which behaves in one way.
+"""A small ASGI application for tests of the server, without a database. Each path has one behaviour.
 
-What a path has seen or done it puts on the board: `GET /board/NAME` waits until it is there, and gives it as JSON.
+The sockets put their results on a board. `GET /board/NAME` waits for the result of that name and returns it as JSON.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ Receive = Callable[[], Coroutine[Any, Any, Message]]
 Send = Callable[[Message], Coroutine[Any, Any, None]]
 Scope = dict[str, Any]
 
-if "TEST_ROOT_LEVEL" in os.environ:  # as Django's LOGGING does, when an application sets Django up
+if "TEST_ROOT_LEVEL" in os.environ:  # as LOGGING of an application's settings does
     logging.getLogger().setLevel(os.environ["TEST_ROOT_LEVEL"])
 
 MEGABYTE = "x" * 1_000_000
@@ -28,13 +28,13 @@ def on_board(name: str) -> asyncio.Future[Any]:
 
 
 def put(name: str, value: Any) -> None:
-    """The first one counts."""
+    """Puts a result on the board. The first one of a name stays."""
     if not on_board(name).done():
         on_board(name).set_result(value)
 
 
-def most_memory() -> int:
-    """What this process has held at its highest, in bytes."""
+def peak_memory() -> int:
+    """The peak memory of this process, in bytes."""
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
@@ -53,7 +53,7 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
         case "board":
             body = json.dumps(await on_board(rest[0]))
         case "memory":
-            body = str(most_memory())
+            body = str(peak_memory())
         case "scope":
             body = json.dumps({key: repr(value) for key, value in scope.items()})
         case "length":
@@ -76,7 +76,7 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
-    """Echoes until the client leaves; the code goes on the board under the second part of the path."""
+    """Echoes until the client leaves. Puts the close code on the board, under the last part of the path."""
     await send({"type": "websocket.accept"})
     while (message := await receive())["type"] == "websocket.receive":
         await send({"type": "websocket.send", "text": message["text"]})
@@ -102,12 +102,12 @@ async def accept_and_fail(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def subprotocol(scope: Scope, receive: Receive, send: Send) -> None:
-    """Accepts with the one that the path names."""
+    """Accepts with the subprotocol in the path."""
     await send({"type": "websocket.accept", "subprotocol": scope["path"].split("/")[-1]})
 
 
 async def never(scope: Scope, receive: Receive, send: Send) -> None:
-    """Accepts, and does not end when the client leaves."""
+    """Accepts, and never ends."""
     await send({"type": "websocket.accept"})
     await asyncio.Event().wait()
 
@@ -119,7 +119,7 @@ async def large(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def flood(scope: Scope, receive: Receive, send: Send) -> None:
-    """Sends 200 MB; says when it is through, with what a client has to be told in between."""
+    """Sends 200 MB. Then puts the code of the disconnect on the board."""
     await send({"type": "websocket.accept"})
     for _ in range(200):
         await send({"type": "websocket.send", "text": MEGABYTE})
@@ -127,23 +127,23 @@ async def flood(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def stall(scope: Scope, receive: Receive, send: Send) -> None:
-    """Sends more than any buffer takes; the code of the disconnect goes on the board under the path's last part."""
+    """Sends more than any buffer holds. Puts the code of the disconnect on the board, under the path's last part."""
     await send({"type": "websocket.accept"})
     sending = [asyncio.create_task(send({"type": "websocket.send", "text": MEGABYTE})) for _ in range(20)]
     code = (await receive())["code"]
-    await asyncio.gather(*sending)  # none raises, none hangs
+    await asyncio.gather(*sending)  # no send raises or hangs
     put(scope["path"].split("/")[-1], code)
 
 
-async def choir(scope: Scope, receive: Receive, send: Send) -> None:
-    """Forty senders at once, of one large message each."""
+async def concurrent_sends(scope: Scope, receive: Receive, send: Send) -> None:
+    """Forty tasks send one large message each."""
     await send({"type": "websocket.accept"})
-    await asyncio.gather(*(send({"type": "websocket.send", "text": f"{voice} {MEGABYTE}"}) for voice in range(40)))
+    await asyncio.gather(*(send({"type": "websocket.send", "text": f"{number} {MEGABYTE}"}) for number in range(40)))
     await send({"type": "websocket.close", "code": 4000})
 
 
 async def interrupt(scope: Scope, receive: Receive, send: Send) -> None:
-    """Closes with 4001 while another task waits to send."""
+    """Closes with 4001 while other tasks wait to send."""
     await send({"type": "websocket.accept"})
     sending = [asyncio.create_task(send({"type": "websocket.send", "text": MEGABYTE})) for _ in range(20)]
     _, waiting = await asyncio.wait(sending, timeout=0.2)
@@ -155,19 +155,19 @@ async def interrupt(scope: Scope, receive: Receive, send: Send) -> None:
     await leaving
 
 
-async def talk_on(scope: Scope, receive: Receive, send: Send) -> None:
-    """Sends to a client that has left."""
+async def send_after_disconnect(scope: Scope, receive: Receive, send: Send) -> None:
+    """Sends after the client has left."""
     await send({"type": "websocket.accept"})
     while (await receive())["type"] != "websocket.disconnect":
         pass
     for _ in range(3):
         await send({"type": "websocket.send", "text": MEGABYTE})
     await send({"type": "websocket.close"})
-    put("talked-on", True)
+    put("sent-after-disconnect", True)
 
 
 async def later(scope: Scope, receive: Receive, send: Send) -> None:
-    """Takes nothing until `/put/NAME-go`; then all, and says what it was: the numbers with which the texts begin."""
+    """Receives nothing before `GET /put/NAME-go`. Puts the numbers of the texts and the close code on the board."""
     name = scope["path"].split("/")[-1]
     await send({"type": "websocket.accept"})
     await on_board(f"{name}-go")
@@ -177,10 +177,10 @@ async def later(scope: Scope, receive: Receive, send: Send) -> None:
     put(name, [numbers, message["code"]])
 
 
-async def last_words(scope: Scope, receive: Receive, send: Send) -> None:
-    """Leaves with the server what to say; the number of messages and the code go on the board."""
+async def last_frame(scope: Scope, receive: Receive, send: Send) -> None:
+    """Registers last frames. Puts the number of received messages and the close code on the board."""
     frames = scope["extensions"]["realtime.server"]["last_frames"]
-    frames.update({code: f"last words for {code}" for code in (1008, 1012, 4013)})
+    frames.update({code: f"last frame for {code}" for code in (1008, 1012, 4013)})
     await send({"type": "websocket.accept"})
     messages = 0
     while (message := await receive())["type"] == "websocket.receive":
@@ -189,26 +189,26 @@ async def last_words(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def handshake(scope: Scope, receive: Receive, send: Send) -> None:
-    """Never answers the handshake."""
-    put("shaking", True)
+    """Does not answer the handshake."""
+    put("handshake-begun", True)
     await receive()
 
 
 SOCKETS: dict[str, Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]] = {
     "accept-and-fail": accept_and_fail,
-    "choir": choir,
     "close": close,
+    "concurrent-sends": concurrent_sends,
     "echo": echo,
     "fail": fail,
     "flood": flood,
     "handshake": handshake,
     "interrupt": interrupt,
     "large": large,
-    "last-words": last_words,
+    "last-frame": last_frame,
     "later": later,
     "never": never,
     "refuse": refuse,
+    "send-after-disconnect": send_after_disconnect,
     "stall": stall,
     "subprotocol": subprotocol,
-    "talk-on": talk_on,
 }

@@ -1,4 +1,4 @@
-"""A WebSocket client that may do what a good one never does: read nothing, break the protocol, leave half-way."""
+"""A WebSocket client for bad behaviour: it can read nothing, break the protocol, or leave without a close."""
 
 import base64
 import os
@@ -25,7 +25,7 @@ class Frame:
 
 
 def frame(payload: bytes, opcode: int = TEXT, *, fin: bool = True, rsv: int = 0, masked: bool = True) -> bytes:
-    """The bytes of a client's frame; the mask is zero, so that the payload stays legible."""
+    """The bytes of a client's frame. The mask is zero, so the payload stays readable."""
     return frame_head(len(payload), opcode, fin=fin, rsv=rsv, masked=masked) + payload
 
 
@@ -40,17 +40,17 @@ def frame_head(length: int, opcode: int = TEXT, *, fin: bool = True, rsv: int = 
 
 
 class RawClient:
-    """One connection, after its opening handshake; `status` is what the server answered to that."""
+    """One connection after its handshake. `status` is the HTTP status of the server's response."""
 
     def __init__(
         self, port: int, path: str = "/", *headers: str, receive_buffer: int = 0, tls: ssl.SSLContext | None = None
     ) -> None:
         self.was_reset = False
-        self.pieces: list[bytes] = []  # of a message that has not come to its end
-        self.most_pieces = 0  # of one message
+        self.pieces: list[bytes] = []  # of a message that is not complete
+        self.max_pieces = 0  # the highest number of pieces of one message
         self._opcode = TEXT
         self.socket = socket.socket()
-        if receive_buffer:  # before connecting, as the window is announced there
+        if receive_buffer:  # before `connect`, which announces the window
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(PATIENCE)
         self.socket.connect(("127.0.0.1", port))
@@ -79,7 +79,7 @@ class RawClient:
         self.leave()
 
     def leave(self) -> None:
-        """Close the connection without a closing handshake."""
+        """Cuts the connection without a closing handshake."""
         self._stream.close()
         self.socket.close()
 
@@ -87,15 +87,15 @@ class RawClient:
         self.socket.sendall(data)
 
     def receive(self) -> Frame | None:
-        """The next message or control frame, or None where the connection has ended. A message in pieces is put
-        together; one that ends with the connection is lost."""
+        """The next message or control frame, or None if the connection has ended. Joins the pieces of a message. An
+        incomplete message at the end of the connection is lost."""
         while received := self._frame():
             is_last, each = received
             if each.opcode >= CLOSE:
                 return each
             self._opcode = each.opcode or self._opcode
             self.pieces.append(each.payload)
-            self.most_pieces = max(self.most_pieces, len(self.pieces))
+            self.max_pieces = max(self.max_pieces, len(self.pieces))
             if is_last:
                 message = Frame(self._opcode, b"".join(self.pieces))
                 self.pieces.clear()
@@ -119,7 +119,7 @@ class RawClient:
         return (bool(head[0] & 0x80), Frame(head[0] & 0x0F, payload)) if len(payload) == length else None
 
     def rest(self, *, answers: bool = True) -> list[Frame]:
-        """All frames up to the end of the connection; a good client answers a close frame."""
+        """All frames up to the end of the connection. With `answers`, a close frame is answered."""
         frames = []
         while received := self.receive():
             frames.append(received)
@@ -131,7 +131,7 @@ class RawClient:
         return frames
 
     def close_code(self) -> int | None:
-        """The code with which the server closes, or None where it cut the connection without one."""
+        """The server's close code, or None if it cut the connection without one."""
         frames = self.rest()
         return frames[-1].close_code if frames else None
 

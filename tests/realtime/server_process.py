@@ -1,4 +1,4 @@
-"""A server as its users start it: a process on a free port, whose output is kept and can be waited for."""
+"""The server as a process on a free port. Tests can read its output and wait for a line of it."""
 
 import json
 import os
@@ -13,17 +13,17 @@ from typing import Self
 from urllib.request import urlopen
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 60  # seconds until something that must happen counts as never happening
+PATIENCE = 60  # seconds; only a test that fails waits for so long
 LISTENING = re.compile(r"Listening on TCP address [\d.]+:(\d+)")
 
 
 def limits(**limits: float) -> dict[str, str]:
-    """An environment in which these limits hold."""
+    """An environment that sets these limits."""
     return {"TEST_LIMITS": json.dumps(limits)}
 
 
 class ServerProcess:
-    """`with ServerProcess() as server:` it listens on `server.port`; at the end it is told to stop."""
+    """`with ServerProcess() as server:` listens on `server.port`, and is stopped by SIGTERM at the end."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class ServerProcess:
         settings = {"DJANGO_SETTINGS_MODULE": "tests.realtime.server_settings", "PYTHONUNBUFFERED": "1"}
         self.environment = {**os.environ, **settings, **(environment or {})}
         self._lines: list[str] = []
-        self._has_news = threading.Condition()
+        self._changed = threading.Condition()
         self._has_ended = False
 
     def __enter__(self) -> Self:
@@ -67,7 +67,7 @@ class ServerProcess:
 
     @property
     def output(self) -> str:
-        """All that it has written so far, stdout and stderr."""
+        """Its stdout and stderr so far."""
         return "".join(self._lines)
 
     @property
@@ -75,14 +75,14 @@ class ServerProcess:
         return self.process.pid
 
     def wait_for(self, text: str | re.Pattern[str]) -> str:
-        """The first line that contains it; fails when the process ends without."""
+        """Waits for a line that contains the text, and returns the first one. Fails if the process ends before."""
         pattern = re.compile(re.escape(text)) if isinstance(text, str) else text
 
         def found() -> str | None:
             return next((line for line in self._lines if pattern.search(line)), None)
 
-        with self._has_news:
-            self._has_news.wait_for(lambda: found() or self._has_ended, PATIENCE)
+        with self._changed:
+            self._changed.wait_for(lambda: found() or self._has_ended, PATIENCE)
             line = found()
         assert line is not None, f"The server never wrote {pattern.pattern!r}, but:\n{self.output}"
         return line
@@ -92,11 +92,11 @@ class ServerProcess:
             body: bytes = response.read()
         return body.decode()
 
-    def tell_to_stop(self, sign: signal.Signals = signal.SIGTERM) -> None:
+    def send_signal(self, sign: signal.Signals = signal.SIGTERM) -> None:
         self.process.send_signal(sign)
 
     def stop(self, sign: signal.Signals | None = signal.SIGTERM) -> int:
-        """Its exit code. With None it is not told again."""
+        """Sends the signal, waits for the end and returns the exit code. None sends no signal."""
         if sign and self.process.poll() is None:
             self.process.send_signal(sign)
         try:
@@ -112,9 +112,9 @@ class ServerProcess:
     def _read(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            with self._has_news:
+            with self._changed:
                 self._lines.append(line)
-                self._has_news.notify_all()
-        with self._has_news:
+                self._changed.notify_all()
+        with self._changed:
             self._has_ended = True
-            self._has_news.notify_all()
+            self._changed.notify_all()

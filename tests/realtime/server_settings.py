@@ -1,4 +1,4 @@
-"""The least that Django needs to know for a server without a database; limits come from the environment."""
+"""Minimal settings for a server without a database. The limits come from the environment."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Several threads on one database, each with a connection of its own."""
+"""Concurrent threads on one database, each with its own connection."""
 
 import threading
 import time
@@ -12,7 +12,7 @@ PATIENCE = 30.0  # seconds; only a test that fails waits for so long
 
 
 class Thread:
-    """Runs `work` at once. `result` waits for its end, and raises what it raised."""
+    """Starts `work` in a thread. `result` waits for its end, and returns its value or raises its exception."""
 
     def __init__(self, work: Callable[..., Any], *args: Any) -> None:
         self._value: Any = None
@@ -41,15 +41,15 @@ class Thread:
 
 
 def side_by_side(*works: Callable[[], Any]) -> list[Any]:
-    """The results of all of them, run at the same time."""
+    """Runs all works concurrently and returns their results."""
     threads = [Thread(work) for work in works]
     return [thread.result() for thread in threads]
 
 
 @contextmanager
 def held(hold: Callable[[threading.Event], Any]) -> Iterator[None]:
-    """Runs `hold` beside the block: until it has set the event that it gets, the block does not begin; when the block
-    is over, `hold` goes on from wherever it called `until_released()`."""
+    """Runs `hold` in a thread beside the block. The block begins when `hold` has set the event that it gets. After the
+    block `hold` continues where it called `until_released()`."""
     begun = threading.Event()
     _release.clear()
     thread = Thread(hold, begun)
@@ -57,7 +57,7 @@ def held(hold: Callable[[threading.Event], Any]) -> Iterator[None]:
         while not begun.wait(0.01):
             if not thread.is_running:
                 thread.result()
-                raise AssertionError("it ended before it began")
+                raise AssertionError("`hold` ended without setting its event")
         yield
     finally:
         _release.set()
@@ -66,7 +66,7 @@ def held(hold: Callable[[threading.Event], Any]) -> Iterator[None]:
 
 @contextmanager
 def in_open_transaction(work: Callable[[], Any]) -> Iterator[None]:
-    """Does `work` in a transaction that stays open beside the block, and is committed when that is over."""
+    """Does `work` in a transaction of another thread. It stays open during the block and is committed after it."""
 
     def hold(begun: threading.Event) -> None:
         with transaction.atomic():
@@ -86,7 +86,7 @@ def until_released() -> None:
 
 
 def until_waiting(thread: Thread) -> bool:
-    """True when the thread waits for a lock of PostgreSQL; False when it has ended instead."""
+    """Waits until the thread waits for a lock of PostgreSQL. Returns False if the thread has ended instead."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         if not thread.is_running:

@@ -26,12 +26,12 @@ def test_a_limit_is_read_when_it_is_used(settings: Settings) -> None:
     assert (before, limits.PAGE_EVENTS) == (1, 2)
 
 
-def test_the_limits_hold_without_the_setting(settings: Settings) -> None:
+def test_without_the_setting_the_defaults_apply(settings: Settings) -> None:
     del settings.REALTIME
     assert limits.PAGE_EVENTS == DEFAULTS.PAGE_EVENTS
 
 
-def test_a_name_that_is_no_limit_is_an_error(settings: Settings) -> None:
+def test_an_unknown_limit_is_an_error(settings: Settings) -> None:
     settings.REALTIME = {"SWEEP_INTERVALL": 7}
     with pytest.raises(AttributeError):
         _ = limits.SWEEP_INTERVALL
@@ -41,7 +41,7 @@ def test_the_names_are_those_of_the_defaults() -> None:
     assert names == {field.name for field in fields(Limits)}
 
 
-def test_what_is_sent_together_fits_what_it_is_sent_in() -> None:
+def test_the_defaults_fit_together() -> None:
     assert DEFAULTS.MAX_INLINE_BYTES <= DEFAULTS.MAX_ANNOUNCED_BYTES <= DEFAULTS.ANNOUNCER_BYTES
     assert DEFAULTS.MAX_EVENT_BYTES <= DEFAULTS.PAGE_CACHE_BYTES
     assert DEFAULTS.PAGE_BYTES <= DEFAULTS.BUFFER_BYTES

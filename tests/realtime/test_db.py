@@ -1,4 +1,4 @@
-"""Where the sockets' database work runs."""
+"""The thread pool for database work."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ from tests.realtime.side_by_side import Thread, side_by_side
 PATIENCE = 20.0  # seconds; only a test that fails waits for so long
 
 
-async def test_work_runs_in_a_thread_of_its_own_and_gives_its_result() -> None:
+async def test_work_runs_in_a_thread_of_the_pool_and_returns_its_result() -> None:
     name = await in_thread(lambda: threading.current_thread().name)
     assert name.startswith("realtime-db")
 
@@ -30,15 +30,15 @@ async def test_arguments_are_passed_and_errors_are_raised() -> None:
         await in_thread(divmod, 7, 0)
 
 
-async def test_only_so_many_run_at_once() -> None:
-    running, most, lock = 0, 0, threading.Lock()
+async def test_at_most_db_threads_run_at_once() -> None:
+    running, peak, lock = 0, 0, threading.Lock()
     all_run, go_on = threading.Event(), threading.Event()
 
     def work() -> None:
-        nonlocal running, most
+        nonlocal running, peak
         with lock:
             running += 1
-            most = max(most, running)
+            peak = max(peak, running)
             if running == limits.DB_THREADS:
                 all_run.set()
         assert go_on.wait(PATIENCE)
@@ -49,10 +49,10 @@ async def test_only_so_many_run_at_once() -> None:
     assert await asyncio.to_thread(all_run.wait, PATIENCE)
     go_on.set()
     await asyncio.gather(*works)
-    assert most == limits.DB_THREADS
+    assert peak == limits.DB_THREADS
 
 
-async def test_the_loop_goes_on_while_work_waits() -> None:
+async def test_work_does_not_block_the_event_loop() -> None:
     go_on = threading.Event()
     work = asyncio.ensure_future(in_thread(go_on.wait, PATIENCE))
     await asyncio.sleep(0)
@@ -62,7 +62,7 @@ async def test_the_loop_goes_on_while_work_waits() -> None:
 
 
 @pytest.mark.parametrize("error", [OperationalError, InterfaceError])
-async def test_work_that_finds_its_connection_lost_is_done_once_more(error: type[Exception]) -> None:
+async def test_work_with_a_lost_connection_runs_a_second_time(error: type[Exception]) -> None:
     attempts = []
 
     def work() -> str:
@@ -75,7 +75,7 @@ async def test_work_that_finds_its_connection_lost_is_done_once_more(error: type
     assert len(attempts) == 2
 
 
-async def test_what_fails_twice_is_raised() -> None:
+async def test_a_second_failure_is_raised() -> None:
     attempts = []
 
     def work() -> None:
@@ -87,7 +87,7 @@ async def test_what_fails_twice_is_raised() -> None:
     assert len(attempts) == 2
 
 
-async def test_work_for_which_no_connection_was_free_does_not_wait_for_as_long_again() -> None:
+async def test_a_timeout_of_the_connection_pool_is_not_retried() -> None:
     attempts = []
 
     def work() -> None:
@@ -99,21 +99,21 @@ async def test_work_for_which_no_connection_was_free_does_not_wait_for_as_long_a
     assert len(attempts) == 1
 
 
-async def test_work_whose_callers_have_gone_is_never_begun() -> None:
-    """As when a database is frozen, and clients come, wait and go."""
-    begun, go_on = [], threading.Event()
+async def test_queued_work_of_callers_that_have_gone_is_never_started() -> None:
+    """As while a database hangs, and clients come, wait and leave."""
+    started, go_on = [], threading.Event()
     busy = [asyncio.ensure_future(in_thread(go_on.wait, PATIENCE)) for _ in range(limits.DB_THREADS)]
     for _ in range(3):
-        waiting = [asyncio.wait_for(in_thread(begun.append, "gone"), 0.01) for _ in range(100)]
+        waiting = [asyncio.wait_for(in_thread(started.append, "gone"), 0.01) for _ in range(100)]
         assert {type(each) for each in await asyncio.gather(*waiting, return_exceptions=True)} == {TimeoutError}
-    stays = asyncio.ensure_future(in_thread(begun.append, "stays"))
+    stays = asyncio.ensure_future(in_thread(started.append, "stays"))
     await asyncio.sleep(0)
     go_on.set()
     await asyncio.gather(*busy, stays)
-    assert begun == ["stays"]
+    assert started == ["stays"]
 
 
-async def test_an_error_of_the_work_itself_is_not_repeated() -> None:
+async def test_other_errors_are_not_retried() -> None:
     attempts = []
 
     def work() -> None:
@@ -132,7 +132,7 @@ def query() -> Any:
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_a_thread_keeps_no_connection_when_its_work_is_over() -> None:
+async def test_a_thread_keeps_no_connection_after_its_work() -> None:
     def work() -> Any:
         query()
         return connections["default"]
@@ -152,7 +152,7 @@ async def test_a_thread_keeps_no_connection_when_its_work_is_over() -> None:
 
 
 def backend() -> int:
-    """The process of PostgreSQL that serves this thread's connection."""
+    """The id of the PostgreSQL process of this thread's connection."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
         pid: int = cursor.fetchone()[0]
@@ -160,7 +160,7 @@ def backend() -> int:
 
 
 def terminate_all_but(own: int) -> None:
-    """What a restart of PostgreSQL does to the connections of a process, except this one and the test's own."""
+    """Ends all connections but this one and the test's own, as a restart of PostgreSQL does."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity"
@@ -171,7 +171,7 @@ def terminate_all_but(own: int) -> None:
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
-def test_connections_that_were_lost_between_two_works_hurt_nobody() -> None:
+def test_connections_that_are_lost_between_two_calls_cause_no_error() -> None:
     async def use_many() -> list[Any]:
         together = threading.Barrier(limits.DB_THREADS)
 
@@ -192,7 +192,7 @@ async def use_one_after_another() -> list[Any]:
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
-def test_a_connection_that_is_lost_in_the_middle_of_a_work_is_replaced() -> None:
+def test_a_connection_that_is_lost_during_work_is_replaced() -> None:
     begun, lost, own = threading.Event(), threading.Event(), backend()
     attempts = []
 
@@ -217,7 +217,7 @@ def test_a_connection_that_is_lost_in_the_middle_of_a_work_is_replaced() -> None
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
-def test_a_page_that_meets_a_lost_connection_is_the_last_one_that_does() -> None:
+def test_after_a_view_failed_with_a_lost_connection_the_next_ones_work() -> None:
     together = threading.Barrier(5)
 
     def hold_one() -> None:
@@ -231,7 +231,7 @@ def test_a_page_that_meets_a_lost_connection_is_the_last_one_that_does() -> None
         try:
             return query()
         except OperationalError:
-            got_request_exception.send(sender=None)  # as Django does where a page has failed
+            got_request_exception.send(sender=None)  # as Django does after a view has failed
             return "failed"
 
     results = [Thread(page).result() for _ in range(6)]
@@ -239,11 +239,11 @@ def test_a_page_that_meets_a_lost_connection_is_the_last_one_that_does() -> None
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-async def test_a_forked_child_has_threads_of_its_own() -> None:
+async def test_a_forked_child_has_its_own_threads() -> None:
     await in_thread(query_nothing)
     assert db._executor is not None
     before = db._executor
-    db._forget()  # what Python calls in the child
+    db._reset_after_fork()  # Python calls it in the child
     assert await in_thread(query_nothing) is None
     assert db._executor is not before
     before.shutdown()

@@ -1,4 +1,4 @@
-"""The counts of a process."""
+"""The counters of a process."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -9,14 +9,14 @@ from realtime import metrics
 from realtime.metrics import count, counts
 
 
-def test_a_count_grows_by_one_or_by_what_is_said() -> None:
+def test_a_counter_grows_by_one_or_by_the_given_number() -> None:
     before = counts().get("errors", 0)
     count("errors")
     count("errors", 4)
     assert counts()["errors"] == before + 5
 
 
-def test_threads_that_count_at_once_lose_nothing() -> None:
+def test_concurrent_threads_lose_no_count() -> None:
     before = counts().get("layer_errors", 0)
     with ThreadPoolExecutor(8) as pool:
         for _ in range(8):
@@ -24,14 +24,14 @@ def test_threads_that_count_at_once_lose_nothing() -> None:
     assert counts()["layer_errors"] == before + 16_000
 
 
-def test_who_reads_the_counts_cannot_change_them() -> None:
+def test_counts_are_a_copy() -> None:
     count("errors")
     counts()["errors"] = -1
     assert counts()["errors"] > 0
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-def test_a_child_that_is_forked_while_somebody_counts_can_count() -> None:
-    with metrics._lock:  # a thread of the parent; in the child it does not exist, and never lets go
-        metrics._forget()  # what Python calls in the child
+def test_a_child_that_is_forked_while_a_thread_counts_can_count() -> None:
+    with metrics._lock:  # as by a thread of the parent, which does not exist in the child and never releases it
+        metrics._reset_after_fork()  # Python calls it in the child
         count("errors")

@@ -1,4 +1,4 @@
-"""What the database itself holds of the log's promises."""
+"""The constraints of the database on the log."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ KEY = "u1|orders#7"
 
 
 def event(**fields: Any) -> StreamEvent:
-    """One without a number, unless the fields say otherwise."""
+    """An event without a number, unless `fields` has one."""
     return StreamEvent(**{"key": KEY, "entity": "order", "method": "changed", "data": "{}", "size": 2, **fields})
 
 
@@ -23,7 +23,7 @@ def assert_refused(row: Stream | StreamEvent) -> None:
         row.save()
 
 
-def test_a_key_has_one_stream() -> None:
+def test_a_key_is_unique() -> None:
     Stream.objects.create(key=KEY)
     assert_refused(Stream(key=KEY))
 
@@ -33,18 +33,18 @@ def test_the_floor_lies_between_zero_and_the_head(head: int, floor: int) -> None
     assert_refused(Stream(key=KEY, head=head, floor=floor))
 
 
-def test_the_whole_stream_may_lie_below_the_floor() -> None:
+def test_the_floor_may_be_the_head() -> None:
     Stream.objects.create(key=KEY, head=3, floor=3)
 
 
-def test_a_number_is_given_once_in_a_stream() -> None:
+def test_a_number_is_unique_in_its_stream() -> None:
     stream, other = Stream.objects.create(key=KEY, head=1), Stream.objects.create(key="other", head=1)
     event(stream=stream, seq=1, key="").save()
     event(stream=other, seq=1, key="").save()
     assert_refused(event(stream=stream, seq=1, key=""))
 
 
-def test_an_event_has_a_key_and_later_a_stream_and_a_number() -> None:
+def test_an_event_has_either_a_key_or_a_stream_and_a_number() -> None:
     stream = Stream.objects.create(key=KEY, head=1)
     event().save()
     event(stream=stream, seq=1, key="").save()
@@ -56,7 +56,7 @@ def test_an_event_has_a_key_and_later_a_stream_and_a_number() -> None:
     assert_refused(event(seq=2, key=""))
 
 
-def test_an_event_has_its_data_or_says_where_it_is() -> None:
+def test_an_event_has_either_data_or_a_reference_to_it() -> None:
     first = event()
     first.save()
     event(data=None, data_of=first).save()
@@ -64,7 +64,7 @@ def test_an_event_has_its_data_or_says_where_it_is() -> None:
     assert_refused(event(data_of=first))
 
 
-def test_data_that_another_event_refers_to_cannot_go() -> None:
+def test_an_event_whose_data_is_referenced_cannot_be_deleted() -> None:
     first = event()
     first.save()
     event(data=None, data_of=first).save()
@@ -78,7 +78,7 @@ def test_an_epoch_is_random_and_short() -> None:
     assert max(map(len, epochs)) <= Stream._meta.get_field("epoch").max_length
 
 
-def test_rows_say_what_they_are() -> None:
+def test_rows_have_readable_names() -> None:
     stream = Stream.objects.create(key=KEY, head=1)
     assert str(stream) == KEY
     assert str(event()) == f"{KEY}:None"

@@ -1,4 +1,4 @@
-"""How the channel layer waits for news, on a real Redis."""
+"""How long the channel layer waits for messages, on a real Redis."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,7 +10,7 @@ from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.client import PubSub
 
 from realtime import redis_connection
-from realtime.redis_connection import PatientConnection
+from realtime.redis_connection import LongWaitConnection
 from tests.servers import Redis as RedisServer
 from tests.waiting import until_in_loop
 
@@ -19,10 +19,10 @@ PATIENCE = 20.0  # seconds; only a test that fails waits for so long
 
 @pytest.fixture
 async def subscription(redis_server: RedisServer) -> AsyncIterator[PubSub]:
-    pool = ConnectionPool.from_url(redis_server.url, connection_class=PatientConnection)
+    pool = ConnectionPool.from_url(redis_server.url, connection_class=LongWaitConnection)
     async with Redis(connection_pool=pool) as redis, redis.pubsub(ignore_subscribe_messages=True) as subscription:
         await subscription.subscribe("news")
-        await subscription.get_message(timeout=0.1)  # that it is subscribed
+        await subscription.get_message(timeout=0.1)  # the confirmation of the subscription
         yield subscription
     await pool.aclose()
 
@@ -33,21 +33,21 @@ async def publish(redis_server: RedisServer, data: str) -> None:
 
 
 def waits_of(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The waits for what need not come, from here on: how long each was to be, as its caller wanted it."""
+    """The timeouts of all later waits for a message that need not come, as the caller gave them."""
     waits: list[float] = []
-    read_response = PatientConnection.read_response
+    read_response = LongWaitConnection.read_response
 
-    async def counted(self: PatientConnection, *args: Any, **kwargs: Any) -> Any:
+    async def counted(self: LongWaitConnection, *args: Any, **kwargs: Any) -> Any:
         if kwargs.get("timeout") is not None:
             waits.append(kwargs["timeout"])
         return await read_response(self, *args, **kwargs)
 
-    monkeypatch.setattr(PatientConnection, "read_response", counted)
+    monkeypatch.setattr(LongWaitConnection, "read_response", counted)
     return waits
 
 
 async def ten_minutes_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On the clock of the loop, whose timers are then due; and whoever can go on does so."""
+    """Moves the clock of the event loop by ten minutes and runs the tasks that are then ready."""
     loop = asyncio.get_running_loop()
     time = loop.time
     for _ in range(10):
@@ -57,10 +57,10 @@ async def ten_minutes_pass(monkeypatch: pytest.MonkeyPatch) -> None:
         await asyncio.sleep(0)
 
 
-async def test_news_ends_the_longest_wait(
+async def test_a_message_ends_a_long_wait(
     subscription: PubSub, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_connection, "PATIENCE", 3_600.0)
+    monkeypatch.setattr(redis_connection, "MIN_WAIT", 3_600.0)
     waits = waits_of(monkeypatch)
     waiting = asyncio.ensure_future(subscription.get_message(timeout=0.01))
     await until_in_loop(lambda: bool(waits))
@@ -70,29 +70,29 @@ async def test_news_ends_the_longest_wait(
     assert (await asyncio.wait_for(waiting, PATIENCE))["data"] == b"hey"
 
 
-async def test_without_news_a_wait_ends_empty_and_the_next_one_gets_them(
+async def test_a_wait_without_a_message_returns_none_and_the_next_one_gets_the_message(
     subscription: PubSub, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_connection, "PATIENCE", 0.01)
+    monkeypatch.setattr(redis_connection, "MIN_WAIT", 0.01)
     assert await asyncio.wait_for(subscription.get_message(timeout=0.0), PATIENCE) is None
     await publish(redis_server, "hey")
     assert (await subscription.get_message(timeout=PATIENCE))["data"] == b"hey"
 
 
-async def test_a_layer_without_news_lets_its_process_sleep(
+async def test_an_idle_layer_does_not_wake_its_process(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_connection, "PATIENCE", 3_600.0)
+    monkeypatch.setattr(redis_connection, "MIN_WAIT", 3_600.0)
     waits = waits_of(monkeypatch)
-    layer = RedisPubSubChannelLayer([{"address": redis_server.url, "connection_class": PatientConnection}])
+    layer = RedisPubSubChannelLayer([{"address": redis_server.url, "connection_class": LongWaitConnection}])
     channel = await layer.new_channel()
     await layer.group_add("group", channel)
     await layer.group_send("group", {"type": "first"})
     assert await asyncio.wait_for(layer.receive(channel), PATIENCE) == {"type": "first"}
     await until_in_loop(
-        lambda: bool(waits), "channels_redis waits in another way now, and this connection is no longer needed"
+        lambda: bool(waits), "channels_redis waits in another way now; this connection class is not needed any more"
     )
-    await ten_minutes_pass(monkeypatch)  # to what follows upon the first message
+    await ten_minutes_pass(monkeypatch)  # the waits that follow the first message begin
     before = list(waits)
     await ten_minutes_pass(monkeypatch)
     assert waits == before

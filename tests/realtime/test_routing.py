@@ -1,4 +1,4 @@
-"""Where sockets are served."""
+"""The WebSocket routes."""
 
 import pytest
 
@@ -11,7 +11,7 @@ async def test_sockets_are_served_at_ws_with_and_without_a_slash(path, live_clie
 
 
 @pytest.mark.parametrize("path", ["/", "/ws/x", "/wss", "/xws", "/ws//"])
-async def test_any_other_path_is_refused_before_accepting(path):
+async def test_the_handshake_of_any_other_path_is_refused(path):
     client = InProcess(path)
     with pytest.raises(HandshakeRefused):
         await client.connect()

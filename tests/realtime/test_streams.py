@@ -1,4 +1,4 @@
-"""How keys and groups are spelt."""
+"""Stream keys and group names."""
 
 import pytest
 from channels.layers import BaseChannelLayer
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from realtime import streams
 
 UUID = "0f3a1a52-5b0e-4a53-9d53-3d6e1f0c7c11"
-# Ids that try to be something else: separators, words of ours, line ends, lone surrogates, any length
+# Hostile ids: separators, reserved words, line ends, lone surrogates, any length
 PIECES = st.sampled_from(["|", "#", ".", "..", "graph", "graph_exec", "executions", "notifications", "stream", "\n"])
 HOSTILE = st.one_of(
     st.text(st.characters(codec=None, exclude_categories=()), max_size=12),
@@ -24,7 +24,7 @@ KEYS = st.one_of(
 )
 
 
-def test_the_keys_are_those_of_the_wire() -> None:
+def test_keys_have_the_form_of_the_wire() -> None:
     assert streams.graph_exec("U", "E") == "U|graph_exec#E"
     assert streams.graph_execs("U", "G") == "U|graph#G|executions"
     assert streams.notifications("U") == "U|notifications"
@@ -41,14 +41,14 @@ def test_the_keys_are_those_of_the_wire() -> None:
         (streams.own("orders", "1", "7"), "stream.orders.1.7"),
     ],
 )
-def test_the_groups_of_ordinary_ids_can_be_read(key: str, group: str) -> None:
+def test_groups_of_ordinary_ids_are_readable(key: str, group: str) -> None:
     assert streams.group(key) == group
 
 
 @given(KEYS)
 @example("a\n|notifications")
 @example("1|notifications\n")
-def test_every_key_has_a_group_that_channels_takes(key: str) -> None:
+def test_every_key_has_a_group_that_channels_accepts(key: str) -> None:
     assert BaseChannelLayer().require_valid_group_name(streams.group(key))
 
 
@@ -62,7 +62,7 @@ def test_no_two_keys_share_a_group(one: str, other: str) -> None:
     assert streams.group(one) != streams.group(other)
 
 
-def test_a_hashed_group_cannot_be_the_readable_one_of_another_key() -> None:
+def test_a_hashed_group_is_not_the_readable_group_of_another_key() -> None:
     hashed = streams.group("a.b|notifications")
     digest = hashed.removeprefix("stream..")
     assert hashed != digest
@@ -73,7 +73,7 @@ PLAIN_USERS = st.text(st.characters(exclude_characters="|#", exclude_categories=
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), PLAIN_USERS, HOSTILE), min_size=2, max_size=2, unique=True))
-def test_no_two_streams_share_a_key_whatever_their_ids_are(pair: list[tuple[int, str, str]]) -> None:
+def test_no_two_streams_share_a_key_for_any_ids(pair: list[tuple[int, str, str]]) -> None:
     kinds = [
         streams.graph_exec,
         streams.graph_execs,
@@ -87,7 +87,7 @@ def test_no_two_streams_share_a_key_whatever_their_ids_are(pair: list[tuple[int,
 
 @given(PLAIN_USERS, HOSTILE)
 @example("1", "x|notifications")
-def test_only_a_users_notifications_are_taken_for_notifications(user: str, id: str) -> None:
+def test_only_keys_of_notifications_are_recognised_as_notifications(user: str, id: str) -> None:
     assert streams.is_notifications(streams.notifications(user))
     assert not streams.is_notifications(streams.graph_exec(user, id))
     assert not streams.is_notifications(streams.graph_execs(user, id))
@@ -95,6 +95,6 @@ def test_only_a_users_notifications_are_taken_for_notifications(user: str, id: s
 
 
 @pytest.mark.parametrize("kind", ["graph_exec", "graph", "", "Orders", "or-ders", "a#b", "a|b", "1a", "a" * 42, "a\n"])
-def test_a_kind_that_is_ours_or_could_be_misread_is_refused(kind: str) -> None:
+def test_a_reserved_or_ambiguous_kind_is_refused(kind: str) -> None:
     with pytest.raises(ValueError, match="cannot be a kind"):
         streams.own(kind, "1", "7")

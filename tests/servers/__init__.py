@@ -1,11 +1,11 @@
-"""Private servers for tests: Redis, PostgreSQL, nginx and the project's own web server, each a context manager.
+"""Private servers for tests: Redis, PostgreSQL, nginx and the project's web server. Each is a context manager.
 
     with Redis() as redis, WebServer({"REDIS_URL": redis.url}) as web:
         redis.freeze()
         ...
 
-Each listens on a free port of the loopback, keeps nothing beyond its life, says what it printed (`output`) when it does
-not come up, and dies with the test run. Where a program is not installed, `NotInstalledError` tells what to install.
+Each server listens on a free loopback port, leaves nothing on the disk, and dies with the test run. If it does not
+start, the error contains its output. If the program is not installed, `NotInstalledError` says what to install.
 """
 
 from tests.servers.nginx import Nginx

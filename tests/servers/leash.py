@@ -1,10 +1,10 @@
-"""Runs a program that dies with the process that started it, whatever ends that one: Ctrl-C, an error, `kill -9`.
+"""Runs a program that dies with the process that started it, even if that one ends by Ctrl-C or `kill -9`.
 
     python leash.py PARENT SIGNAL USER PROGRAM [ARGUMENT ...]
 
-PARENT is the starter's process id, SIGNAL what the kernel sends when it dies, USER whom to become first ("" for nobody
-else). A program in between, and not a `preexec_fn`, which is unsafe beside threads.
-Only Linux has it; elsewhere the fixtures' own clean-up must do.
+PARENT is the process id of the starter. SIGNAL is sent by the kernel when the starter dies. USER is the account to run
+as, or "" for no change. This is a program, since a `preexec_fn` is unsafe beside threads.
+Only Linux supports it. On other systems only the clean-up of the fixtures ends the servers.
 """
 
 import ctypes
@@ -25,7 +25,7 @@ def main() -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal))
     if os.getppid() != int(parent):
-        sys.exit("The process that wanted this one is already gone.")
+        sys.exit("The process that started this one has already ended.")
     os.execvp(command[0], command)
 
 

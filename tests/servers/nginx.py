@@ -1,4 +1,4 @@
-"""A private nginx, with the configuration that docs/nginx.conf gives to everybody."""
+"""A private nginx, with the configuration of docs/nginx.conf."""
 
 import os
 import re
@@ -13,27 +13,27 @@ from tests.servers.process import ROOT, NotInstalledError, Server, free_port
 from tests.waiting import until
 
 CONFIGURATION = ROOT / "docs" / "nginx.conf"
-FOLDERS = "/usr/sbin:/usr/local/sbin"  # which are not on everybody's PATH
-_PLACE = re.compile(r"^( *)(\w+) (.*);  # yours$", re.MULTILINE)
+FOLDERS = "/usr/sbin:/usr/local/sbin"  # not on the PATH of every account
+_MARKED_LINE = re.compile(r"^( *)(\w+) (.*);  # yours$", re.MULTILINE)
 
 
 class Nginx(Server):
-    """docs/nginx.conf in front of server processes of the test's choice, on a free port of the loopback.
+    """docs/nginx.conf as a proxy of the given servers, on a free loopback port.
 
     with Nginx([one, other]) as nginx:
         connect(nginx.websocket_url)
 
-    Plain HTTP, or TLS with a certificate that nobody trusts. `access_log` and `error_log` are what it wrote.
+    Plain HTTP, or TLS with a self-signed certificate. `access_log` and `error_log` are the texts of its logs.
     """
 
-    dies_by = signal.SIGTERM  # and takes its workers along
+    dies_by = signal.SIGTERM  # it ends its workers, too
 
     def __init__(self, servers: Sequence[Server], *, tls: bool = False) -> None:
         self._program = shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:{FOLDERS}")
         if not self._program:
             raise NotInstalledError("nginx", package="nginx-light")
         super().__init__()
-        self.plain_port = free_port()  # where everybody is told to use TLS
+        self.plain_port = free_port()  # redirects to TLS
         self.is_tls = tls
         if tls:
             self._make_certificate()
@@ -56,25 +56,26 @@ class Nginx(Server):
         return (self.directory / "error.log").read_text()
 
     def command(self) -> Sequence[str]:
-        # -e: what it says before it has read where its log is
+        # -e: for messages before it has read the path of its log
         options = ["-e", "stderr", "-p", str(self.directory), "-c", str(self._configuration), "-g", "daemon off;"]
         return [str(self._program), *options]
 
     def reload(self, servers: Sequence[Server]) -> None:
-        """Returns when only new workers take connections, to these servers; the old ones keep theirs. Linux only."""
+        """Switches to other servers, and returns when only new workers accept connections. Old workers keep their
+        connections. Linux only."""
         old = self._workers()
         self._configure(servers)
         assert self._process
-        self._process.send_signal(signal.SIGHUP)  # to the master alone
+        self._process.send_signal(signal.SIGHUP)  # only to the master process
         self.wait_until(lambda: bool(self._workers()) and not self._workers() & old)
 
     def _end(self, number: int) -> int:
         code = super()._end(number)
-        until(lambda: not self.is_ready())  # the workers have the port, too, and are nobody's children any more
+        until(lambda: not self.is_ready())  # the orphaned workers still have the port
         return code
 
     def _workers(self) -> set[str]:
-        """Those that take connections."""
+        """The process ids of the workers that accept connections."""
         assert self._process
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
         titles = {each: _title_of(each) for each in children}
@@ -88,16 +89,16 @@ class Nginx(Server):
         upstream = [f"server {each.host}:{each.port} max_fails=0" for each in servers]
         seen: list[str] = []
 
-        def ours(place: re.Match[str]) -> str:
-            indent, name, value = place.groups()
+        def replace(line: re.Match[str]) -> str:
+            indent, name, value = line.groups()
             seen.append(name)
             lines = self._lines(name, value)
             if name == "server":
                 lines, upstream[:] = list(upstream), []
-            return "\n".join(f"{indent}{line};" for line in lines)
+            return "\n".join(f"{indent}{each};" for each in lines)
 
-        text = _PLACE.sub(ours, CONFIGURATION.read_text())
-        assert {*seen} == {*self._NAMES}, f"docs/nginx.conf marks other places: {seen}"
+        text = _MARKED_LINE.sub(replace, CONFIGURATION.read_text())
+        assert {*seen} == {*self._NAMES}, f"docs/nginx.conf marks other lines: {seen}"
         folders = "".join(
             f"\n    {name.replace('-', '_')}_temp_path {self.directory}/{name};"
             for name in re.findall(r"--http-([\w-]+)-temp-path", self._version())
@@ -110,9 +111,9 @@ class Nginx(Server):
     )
 
     def _lines(self, name: str, value: str) -> list[str]:
-        """What stands here in place of a line that is the reader's own."""
+        """The lines that replace a line that docs/nginx.conf marks as the reader's own."""
         if name == "user":
-            return ["user root"] if os.geteuid() == 0 else []  # who else may read the directory?
+            return ["user root"] if os.geteuid() == 0 else []  # only root may read the directory
         if name == "listen":
             if "ssl" in value:
                 return [f"listen {self.host}:{self.port}{' ssl' if self.is_tls else ''}"]
@@ -151,7 +152,7 @@ class Nginx(Server):
 
 
 def _title_of(process: str) -> str:
-    """Empty for a process that has ended meanwhile: its file is gone, cannot be read any more, or says nothing."""
+    """The command line of a process. Empty if it has ended: its file is gone, unreadable or empty."""
     try:
         return Path(f"/proc/{process}/cmdline").read_text()
     except (FileNotFoundError, ProcessLookupError):

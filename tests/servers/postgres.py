@@ -15,10 +15,10 @@ from tests.servers.process import START_DEADLINE, NotInstalledError, Server, in_
 
 
 class Postgres(Server):
-    """A PostgreSQL with an empty database `runwire`, quick and not durable: from PATH, from Debian's folder, else from
-    the wheel pgserver. As root it runs as another user, since it refuses root."""
+    """A PostgreSQL with an empty database `runwire`, fast and not durable. The program is taken from PATH, Debian's
+    folder or the wheel pgserver, in this order. Under root it runs as another user, since it refuses root."""
 
-    dies_by = signal.SIGQUIT  # its own word for "stop at once": nothing stays behind
+    dies_by = signal.SIGQUIT  # PostgreSQL's "immediate shutdown": no child process remains
 
     def __init__(self) -> None:
         programs = _postgres_programs()
@@ -48,7 +48,7 @@ class Postgres(Server):
         options = ["--username=runwire", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
         process = self._spawn([str(self._programs / "initdb"), f"--pgdata={self._data}", *options])
         if process.wait(START_DEADLINE) != 0:
-            raise RuntimeError(f"PostgreSQL could not make its data directory. It printed:\n{self.output}")
+            raise RuntimeError(f"PostgreSQL could not create its data directory. It printed:\n{self.output}")
 
     def command(self) -> Sequence[str]:
         settings = {
@@ -58,7 +58,7 @@ class Postgres(Server):
             "max_connections": 200,  # several processes, each with its pool
             "shared_buffers": "64MB",
             "fsync": "off",
-            "synchronous_commit": "on",  # what is committed survives a kill, if not a fall of the machine
+            "synchronous_commit": "on",  # commits survive a kill, but not a crash of the machine
             "full_page_writes": "off",
         }
         words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
@@ -72,15 +72,15 @@ class Postgres(Server):
         return True
 
     def terminate(self) -> int:
-        return self._end(signal.SIGINT)  # on SIGTERM it would wait for its clients
+        return self._end(signal.SIGINT)  # SIGTERM would wait for its clients
 
     def kill(self) -> int:
-        """As a crash: its children end at once, its shared memory is given back, and the next start recovers."""
+        """Like a crash: its children end at once, its shared memory is freed, and the next start recovers."""
         return self._end(signal.SIGQUIT)
 
     def _signal(self, number: int) -> None:
         super()._signal(number)
-        if number in (signal.SIGSTOP, signal.SIGCONT):  # its children are no part of its process group
+        if number in (signal.SIGSTOP, signal.SIGCONT):  # its children are not in its process group
             for child in self._children():
                 with suppress(ProcessLookupError):
                     os.kill(child, number)
@@ -94,7 +94,7 @@ class Postgres(Server):
 
 
 def _postgres_programs() -> Path | None:
-    """The folder with `initdb` and `postgres` of one version."""
+    """The folder with `initdb` and `postgres` of the same version."""
     on_path = shutil.which("postgres")
     candidates = [Path(on_path).resolve().parent] if on_path else []
     debian = Path("/usr/lib/postgresql").glob("*/bin")
@@ -105,7 +105,7 @@ def _postgres_programs() -> Path | None:
 
 
 def _readable_by_all(programs: Path, directory: Path) -> Path:
-    """The programs themselves where any user can reach them, else a copy: a virtualenv under /root hides its wheels."""
+    """The folder itself if any user can read it, else a copy. Other users cannot read a virtualenv under /root."""
     if all(folder.stat().st_mode & stat.S_IXOTH for folder in (programs, *programs.parents)):
         return programs
     copy = directory / "pgserver" / "pginstall"

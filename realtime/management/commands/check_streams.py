@@ -1,4 +1,4 @@
-"""`manage.py check_streams [KEY ...]`: is the log as it should be?"""
+"""`manage.py check_streams [KEY ...]`: verifies the log."""
 
 import sys
 from typing import Any
@@ -6,20 +6,20 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from realtime.log.integrity import Fault, find_unnumbered, inspect_streams
-from realtime.management.progress import Progress
+from realtime.management.progress import ProgressLine
 from realtime.models import Stream
 
 
 class Command(BaseCommand):
     help = (
-        "Looks whether every stream has what it promises: all events from its floor to its head, each with its data, "
-        "and none that nobody numbers. Changes nothing, and may run beside servers and workers. "
-        "Exits with 1 where something is wrong, and says what to do."
+        "Checks that every stream has all events from its floor to its head, each with its data, and that all events "
+        "are numbered. Changes nothing, and may run beside servers and workers. "
+        "If something is wrong, it says what to do and exits with 1."
     )
     requires_migrations_checks = True
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("key", nargs="*", help="look at the streams with these keys only")
+        parser.add_argument("key", nargs="*", help="check only the streams with these keys")
 
     def handle(self, *args: Any, key: list[str], **options: Any) -> None:
         keys = sorted(set(key))
@@ -27,7 +27,7 @@ class Command(BaseCommand):
         if unknown := set(keys) - set(streams.values_list("key", flat=True) if keys else ()):
             raise CommandError(f"There is no stream {', '.join(sorted(unknown))}.")
         total, done, wrong = streams.count(), 0, 0
-        progress = Progress(self.stderr)
+        progress = ProgressLine(self.stderr)
         try:
             for count, faults in inspect_streams(keys):
                 done += count
@@ -43,7 +43,7 @@ class Command(BaseCommand):
             raise CommandError(f"{wrong:,} faults in {done:,} streams.")
         self.stdout.write(f"{done:,} streams are as they should be.")
 
-    def _report(self, faults: list[Fault], progress: Progress) -> int:
+    def _report(self, faults: list[Fault], progress: ProgressLine) -> int:
         if faults:
             progress.end()
         for fault in faults:

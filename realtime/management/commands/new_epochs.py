@@ -1,4 +1,5 @@
-"""`manage.py new_epochs [KEY ...]`: after a restored backup, no client may go on from a cursor of the lost future."""
+"""`manage.py new_epochs [KEY ...]`: makes all cursors invalid. A restored backup does not have the newest events, so
+cursors that point to them are wrong."""
 
 import sys
 from typing import Any
@@ -6,26 +7,26 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from realtime.log.epochs import renew_in_batches
-from realtime.management.progress import Progress
+from realtime.management.progress import ProgressLine
 from realtime.models import Stream
 
 WARNING = (
-    "Each stream gets a new epoch: every client is told that its history is over (recovered: false) and gets a "
-    "snapshot.\nThat is right after a backup was restored, because numbers that clients have seen will be given again, "
-    "to other events.\nAt any other time it is needless load. Nothing is removed."
+    "Each stream gets a new epoch: every client learns that its history is over (recovered: false) and gets a "
+    "snapshot.\nThis is right after a backup was restored, because numbers that clients have seen will be given to "
+    "other events.\nAt any other time it only causes load. Nothing is removed."
 )
 
 
 class Command(BaseCommand):
     help = (
-        "Gives every stream a new epoch, after a backup of the database was restored; or those that are named, after "
-        "they were repaired as check_streams says. Clients that were ahead of the "
-        "backup would otherwise wait for numbers that they believe to have. Open sockets learn of it by the sweep."
+        "Gives every stream a new epoch. For use after a backup of the database was restored: clients may have numbers "
+        "that the backup does not have, and would miss new events with these numbers. With keys, renews only these "
+        "streams, after a repair as described by check_streams. The sweep notifies open sockets."
     )
     requires_migrations_checks = True
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("key", nargs="*", help="of a stream; without any, all of them")
+        parser.add_argument("key", nargs="*", help="the key of a stream (default: all streams)")
         parser.add_argument(
             "--yes", "--no-input", "--noinput", action="store_true", dest="is_sure", help="do not ask for confirmation"
         )
@@ -39,7 +40,7 @@ class Command(BaseCommand):
         if not is_sure:
             self.stdout.write(f"{WARNING}\nThere are {total:,} streams.")
             self._confirm()
-        progress, done = Progress(self.stderr), 0
+        progress, done = ProgressLine(self.stderr), 0
         try:
             for count in renew_in_batches(keys):
                 done += count
@@ -57,4 +58,4 @@ class Command(BaseCommand):
         except (EOFError, KeyboardInterrupt):
             answer = ""
         if answer.strip().lower() != "yes":
-            raise CommandError("Nothing was changed. Where nobody can answer, use --yes.")
+            raise CommandError("Nothing was changed. Without a terminal, use --yes.")

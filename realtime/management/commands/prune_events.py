@@ -1,4 +1,4 @@
-"""`manage.py prune_events --older-than 7d`: shortens the log. Meant for a timer; docs/operations.md has the lines."""
+"""`manage.py prune_events --older-than 7d`: removes old events. Run it by a timer, as in docs/operations.md."""
 
 import argparse
 import re
@@ -10,14 +10,14 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
 from realtime.log.retention import prune_in_batches, streams_with_old_events
-from realtime.management.progress import Progress
+from realtime.management.progress import ProgressLine
 
 UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
-_PAGE = 1_000  # ids of streams that are held in memory
+_PAGE = 1_000  # ids of streams that are in memory at the same time
 
 
-def duration(text: str) -> timedelta:
-    """7d, 12h, 30m or 90s."""
+def parse_age(text: str) -> timedelta:
+    """Parses 7d, 12h, 30m or 90s. Raises ArgumentTypeError for anything else, for 0 and for an age before year 1."""
     match = re.fullmatch(r"([0-9]{1,9})([dhms])", text)
     try:
         age = timedelta(**{UNITS[match[2]]: int(match[1])}) if match else None
@@ -33,33 +33,33 @@ def duration(text: str) -> timedelta:
 class Command(BaseCommand):
     help = (
         "Removes events that are older than the given age. The newest event of each execution, node and notification "
-        "stays, so that snapshots stay complete; a client whose cursor is older than what is left gets a snapshot. "
-        "Works in short transactions: it may run beside servers and workers, and Ctrl-C keeps what is done."
+        "stays, so that snapshots stay complete. A client with a cursor before the oldest remaining event gets a "
+        "snapshot. Works in short transactions: it may run beside servers and workers, and Ctrl-C keeps what is done."
     )
     requires_migrations_checks = True
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--older-than", type=duration, required=True, metavar="AGE", help="for example 7d, 12h, 30m or 90s"
+            "--older-than", type=parse_age, required=True, metavar="AGE", help="for example 7d, 12h, 30m or 90s"
         )
-        parser.add_argument("--dry-run", action="store_true", help="change nothing, and say what would go")
+        parser.add_argument("--dry-run", action="store_true", help="change nothing; only say how many events would go")
 
     def handle(self, *args: Any, older_than: timedelta, dry_run: bool, **options: Any) -> None:
-        limit = timezone.now() - older_than
-        streams = streams_with_old_events(limit)
-        total, done, gone, last_id = streams.count(), 0, 0, 0
+        cutoff = timezone.now() - older_than
+        streams = streams_with_old_events(cutoff)
+        total, done, removed, last_id = streams.count(), 0, 0, 0
         verb = "would go" if dry_run else "removed"
-        progress = Progress(self.stderr)
+        progress = ProgressLine(self.stderr)
         try:
             while ids := list(streams.filter(pk__gt=last_id).values_list("pk", flat=True)[:_PAGE]):
                 for last_id in ids:
-                    for count in prune_in_batches(last_id, limit, is_rehearsal=dry_run):
-                        gone += count
-                        progress(f"{done:,} of {total:,} streams, {gone:,} events {verb}")
+                    for count in prune_in_batches(last_id, cutoff, is_rehearsal=dry_run):
+                        removed += count
+                        progress(f"{done:,} of {total:,} streams, {removed:,} events {verb}")
                     done += 1
         except KeyboardInterrupt:
             progress.end()
-            self.stderr.write(f"Stopped. {done:,} of {total:,} streams are done; {gone:,} events {verb}.")
-            sys.exit(130)  # what shells take for an end by Ctrl-C
+            self.stderr.write(f"Stopped. {done:,} of {total:,} streams are done; {removed:,} events {verb}.")
+            sys.exit(130)  # the exit code of a program that Ctrl-C has ended
         progress.end()
-        self.stdout.write(f"{done:,} streams had old events; {gone:,} events {verb}.")
+        self.stdout.write(f"{done:,} streams had old events; {removed:,} events {verb}.")

@@ -1,4 +1,4 @@
-"""`manage.py serve`: the whole program in one process, the server with the embedded runner. `make run` ends here.
+"""`manage.py serve`: the server and the embedded runner in one process. `make run` calls it.
 
 In production the server is `python -m realtime.server`, which runs no graphs.
 """
@@ -25,36 +25,36 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=8000, help="the port to listen on (%(default)s)")
 
     def handle(self, *args: Any, host: str, port: int, **options: Any) -> None:
-        # Importing the server decides on Twisted's reactor for the whole process.
+        # The import installs Twisted's reactor for the whole process.
         from realtime.server.server import CannotListen, serve
 
-        check_is_free(host, port)
-        runner = embedded_runner()
+        check_address_is_free(host, port)
+        runner = make_embedded_runner()
 
         def on_ready() -> None:
             if runner:
                 runner.start()
-            self.stdout.write(welcome(host, port))
+            self.stdout.write(welcome_text(host, port))
             self.stdout.flush()
 
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # until the server handles both
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # until the server sets its own handlers
         try:
             serve(get_default_application(), host, port, on_ready=on_ready)
         except KeyboardInterrupt:
-            # If it has passed through an `exec`, as a dataclass that is made runs one, CPython 3.11 remembers it, and
-            # ends the process by SIGINT in place of its exit code (`run_eval_code_obj`). The next `exec` ends that.
+            # If the exception has passed through an `exec` (a new dataclass runs one), CPython 3.11 remembers it and
+            # ends the process by SIGINT instead of its exit code (`run_eval_code_obj`). The next `exec` clears that.
             exec("pass")  # noqa: S102
-        except CannotListen as refusal:
-            raise CommandError(str(refusal)) from None
+        except CannotListen as failure:
+            raise CommandError(str(failure)) from None
         finally:
             if runner:
                 runner.stop()
-        connections.close_all()  # now, since a pool has a word to say of a query that was interrupted
+        connections.close_all()  # now: at exit the pool would warn about an interrupted query
         self.stdout.write("Stopped.")
 
 
-def embedded_runner() -> Any:
-    """What runs graphs beside the server; None in a project without executions."""
+def make_embedded_runner() -> Any:
+    """The runner of graphs. None in a project without the app executions."""
     if not apps.is_installed("executions"):
         return None
     from realtime.bridge.embedded import EmbeddedRunner
@@ -62,8 +62,8 @@ def embedded_runner() -> Any:
     return EmbeddedRunner()
 
 
-def check_is_free(host: str, port: int) -> None:
-    """Raises CommandError, with what to do, where nothing could listen."""
+def check_address_is_free(host: str, port: int) -> None:
+    """Raises CommandError, with a cure, if no server can listen on the address."""
     if not 0 < port < 65_536:
         raise CommandError(f"{port} is not a port: it must be from 1 to 65535.")
     try:
@@ -82,8 +82,8 @@ def check_is_free(host: str, port: int) -> None:
         raise CommandError(f"Cannot listen on {host}, port {port}: {error.strerror}.") from None
 
 
-def welcome(host: str, port: int) -> str:
-    """Where to go, and who to log in as."""
+def welcome_text(host: str, port: int) -> str:
+    """The lines that are printed at the start: the URL, and with DEBUG the demo accounts."""
     shown = "127.0.0.1" if host in ("0.0.0.0", "::", "") else f"[{host}]" if ":" in host else host  # noqa: S104
     lines = [f"Runwire is at http://{shown}:{port}/  (stop it with Ctrl-C)"]
     if settings.DEBUG and apps.is_installed("executions"):

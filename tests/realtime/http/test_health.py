@@ -42,7 +42,7 @@ async def test_other_paths_are_djangos() -> None:
 
 
 async def test_a_process_that_stops_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asgi_extension, "is_draining", True)
+    monkeypatch.setattr(asgi_extension, "is_shutting_down", True)
     status, report = await page("/readyz")
     assert (status, report["status"]) == (503, "draining")
 

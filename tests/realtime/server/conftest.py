@@ -1,4 +1,4 @@
-"""A server process for the tests of one file."""
+"""A fixture for tests of the server."""
 
 from collections.abc import Iterator
 
@@ -9,6 +9,6 @@ from tests.realtime.server_process import ServerProcess
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[ServerProcess]:
-    """With the limits as they are."""
+    """A server with the default limits, shared by the tests of the file."""
     with ServerProcess() as process:
         yield process

@@ -19,20 +19,21 @@ from tests.realtime.server_process import PATIENCE, ROOT, ServerProcess
 pytestmark = pytest.mark.once
 
 
-class TestTheCommandLine:
-    def test_every_option_of_daphne_is_there_and_only_the_named_defaults_differ(self) -> None:
+class TestCommandLine:
+    def test_all_options_of_daphne_exist_and_only_the_documented_defaults_differ(self) -> None:
         def options(cli: CommandLineInterface) -> dict[str, Any]:
             return {action.dest: action.default for action in cli.parser._actions}
 
-        ours, daphnes = options(CLI()), options(CommandLineInterface())
-        assert ours.keys() == daphnes.keys()
-        assert {name for name in ours if ours[name] != daphnes[name]} == server_module.DEFAULTS.keys()
+        own, of_daphne = options(CLI()), options(CommandLineInterface())
+        assert own.keys() == of_daphne.keys()
+        assert {name for name in own if own[name] != of_daphne[name]} == server_module.DEFAULTS.keys()
 
-    def test_the_help_says_what_differs_from_daphne(self) -> None:
+    def test_the_help_names_the_differences_from_daphne(self) -> None:
         help_text = CLI().parser.format_help()
         assert "python -m realtime.server" in help_text
         for option in (
             "--websocket_timeout is -1",
+            "--ping-interval 25",
             "MAX_MESSAGE_BYTES",
             "STALL_TIMEOUT",
             "1009, 1007, 1002",
@@ -40,16 +41,16 @@ class TestTheCommandLine:
         ):
             assert option in help_text
 
-    def test_a_ping_is_answered_or_the_client_gone_before_the_next_ping(self) -> None:
+    def test_the_ping_timeout_is_below_the_ping_interval(self) -> None:
         defaults = server_module.DEFAULTS
         assert defaults["ping_timeout"] < defaults["ping_interval"]  # type: ignore[operator]
 
-    def test_a_slow_login_is_not_cut_by_the_handshake_timeout(self) -> None:
+    def test_the_handshake_timeouts_are_above_the_timeout_of_the_login(self) -> None:
         server = LiveServer(application=None, endpoints=["tcp:0"])
         assert server.websocket_connect_timeout > LIMITS.AUTH_TIMEOUT
         assert server.websocket_handshake_timeout > LIMITS.AUTH_TIMEOUT
 
-    def test_a_busy_port_is_one_line_and_exit_code_1(self, server: ServerProcess) -> None:
+    def test_a_busy_port_gives_one_line_and_exit_code_1(self, server: ServerProcess) -> None:
         command = [sys.executable, "-m", "realtime.server", "tests.realtime.asgi_apps:application", "-v", "0"]
         finished = subprocess.run(
             [*command, "-p", str(server.port)],
@@ -65,7 +66,7 @@ class TestTheCommandLine:
             f"Port {server.port} on 127.0.0.1 is in use. Choose another port with -p, or address with -b."
         ]
 
-    def test_an_address_of_somebody_else_is_one_line_and_exit_code_1(self, server: ServerProcess) -> None:
+    def test_an_address_of_another_machine_gives_one_line_and_exit_code_1(self, server: ServerProcess) -> None:
         command = [sys.executable, "-m", "realtime.server", "tests.realtime.asgi_apps:application", "-v", "0"]
         finished = subprocess.run(
             [*command, "-b", "192.0.2.1", "-p", "0"],
@@ -79,7 +80,7 @@ class TestTheCommandLine:
         assert len(finished.stderr.splitlines()) == 1
         assert "192.0.2.1" in finished.stderr
 
-    def test_the_root_path_and_the_name_of_the_server_are_daphnes(self) -> None:
+    def test_the_options_for_root_path_and_server_name_work_as_in_daphne(self) -> None:
         with ServerProcess("--root-path", "/live", "--server-name", "runwire") as server:
             assert json.loads(server.get("/scope"))["root_path"] == "'/live'"
             with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/", timeout=PATIENCE) as response:
@@ -87,6 +88,6 @@ class TestTheCommandLine:
             with RawClient(server.port, "/echo/-") as wire:
                 assert "Server: runwire" in wire.head
 
-    def test_the_verbosity_of_the_server_holds_whatever_the_applications_logging_says(self) -> None:
+    def test_the_logging_of_the_application_does_not_change_the_verbosity_of_the_server(self) -> None:
         with ServerProcess(environment={"TEST_ROOT_LEVEL": "ERROR"}):
-            pass  # it has said where it listens
+            pass  # it has logged where it listens

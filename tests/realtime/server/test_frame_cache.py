@@ -1,6 +1,6 @@
-"""The frames that were built a moment ago."""
+"""The cache of the newest frames."""
 
-from realtime.server.frame_cache import MOST_BYTES, Content, FrameCache
+from realtime.server.frame_cache import MAX_BYTES, Content, FrameCache
 
 
 class Builder:
@@ -13,36 +13,36 @@ class Builder:
 
 
 def text(letter: str, length: int = 100) -> str:
-    return "".join([letter] * length)  # an object of its own
+    return "".join([letter] * length)  # a new object for each call
 
 
-def test_the_same_text_is_built_once_whatever_comes_between() -> None:
+def test_a_frame_is_built_once_even_if_other_texts_come_in_between() -> None:
     build = Builder()
     frames = FrameCache(build)
     first, second = text("a"), text("b")
     for _ in range(3):
-        assert frames.of(first) == first.encode()
-        assert frames.of(second) == second.encode()
+        assert frames.get_frame(first) == first.encode()
+        assert frames.get_frame(second) == second.encode()
     assert build.built == [first, second]
 
 
-def test_texts_that_are_gone_are_not_taken_for_others() -> None:
+def test_a_new_text_does_not_get_the_frame_of_a_deleted_one() -> None:
     build = Builder()
     frames = FrameCache(build)
     for number in range(1_000):
         content = text(chr(ord("a") + number % 26))
-        assert frames.of(content) == content.encode()
+        assert frames.get_frame(content) == content.encode()
         del content
 
 
-def test_what_it_keeps_is_bounded() -> None:
+def test_the_size_of_the_cache_is_bounded() -> None:
     build = Builder()
     frames = FrameCache(build)
     first = text("a")
-    frames.of(first)
-    large = text("b", MOST_BYTES)
-    assert frames.of(large) == large.encode()
-    frames.of(large)
+    frames.get_frame(first)
+    large = text("b", MAX_BYTES)
+    assert frames.get_frame(large) == large.encode()
+    frames.get_frame(large)
     assert build.built == [first, large]
-    frames.of(first)
+    frames.get_frame(first)
     assert build.built == [first, large, first]

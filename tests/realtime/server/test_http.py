@@ -1,3 +1,5 @@
+"""The deadline for the head of a request, and the caps on connections."""
+
 import socket
 from http.client import HTTPConnection
 
@@ -20,17 +22,17 @@ def is_dropped(port: int, data: bytes) -> bool:
             return True
 
 
-class TestTheFirstRequest:
+class TestRequestDeadline:
     @pytest.mark.parametrize(
         "data",
         [
             pytest.param(b"", id="nothing"),
             pytest.param(b"GET /half HTTP/1.1\r\nHost:", id="half a request"),
             pytest.param(UPGRADE, id="half an upgrade"),
-            pytest.param(b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET /", id="a second request that is not finished"),
+            pytest.param(b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET /", id="an incomplete second request"),
         ],
     )
-    def test_a_head_that_does_not_come_to_its_end_is_dropped(self, data: bytes) -> None:
+    def test_a_connection_with_an_incomplete_head_is_dropped(self, data: bytes) -> None:
         with (
             ServerProcess(environment=limits(FIRST_REQUEST_DEADLINE=0.3)) as server,
             socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as raw,
@@ -43,7 +45,7 @@ class TestTheFirstRequest:
                 pass
             server.wait_for("sent no request in 0.3 s: dropped")
 
-    def test_a_byte_now_and_then_does_not_prolong_it(self) -> None:
+    def test_single_bytes_do_not_extend_the_deadline(self) -> None:
         with (
             ServerProcess(environment=limits(FIRST_REQUEST_DEADLINE=0.5)) as server,
             socket.create_connection(("127.0.0.1", server.port), timeout=0.05) as raw,
@@ -58,13 +60,13 @@ class TestTheFirstRequest:
                     except TimeoutError:
                         pass
 
-    def test_open_sockets_and_kept_connections_stay(self) -> None:
+    def test_open_sockets_and_keep_alive_connections_are_not_dropped(self) -> None:
         with ServerProcess(environment=limits(FIRST_REQUEST_DEADLINE=0.3)) as server:
             kept = HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
             kept.request("GET", "/")
             kept.getresponse().read()
             with RawClient(server.port, "/echo/stays") as wire:
-                assert is_dropped(server.port, b"")  # whose time began last
+                assert is_dropped(server.port, b"")  # its deadline began last
                 wire.send(frame(b"x"))
                 assert wire.receive() is not None
             kept.request("GET", "/")
@@ -73,7 +75,7 @@ class TestTheFirstRequest:
 
 
 class TestCaps:
-    def test_the_socket_that_is_one_too_many_is_told_to_come_back_and_pages_are_served(self) -> None:
+    def test_a_socket_over_the_cap_gets_503_with_retry_after_and_http_still_works(self) -> None:
         with ServerProcess(environment=limits(MAX_CONNECTIONS=1)) as server:
             with RawClient(server.port, "/echo/first") as first:
                 with RawClient(server.port, "/echo/second") as second:
@@ -86,7 +88,7 @@ class TestCaps:
             with RawClient(server.port, "/echo/third") as third:
                 assert third.status == 101
 
-    def test_an_address_is_the_clients_own_where_a_proxy_names_it(self) -> None:
+    def test_the_address_cap_counts_the_client_address_from_the_proxy_headers(self) -> None:
         with ServerProcess("--proxy-headers", environment=limits(MAX_ADDRESS_CONNECTIONS=1)) as server:
             one, other = "X-Forwarded-For: 192.0.2.1", "X-Forwarded-For: 192.0.2.2"
             with RawClient(server.port, "/echo/a", one), RawClient(server.port, "/echo/b", other) as second:
@@ -94,7 +96,7 @@ class TestCaps:
                 with RawClient(server.port, "/echo/c", one) as third:
                     assert third.status == 503
 
-    def test_who_is_refused_by_the_application_leaves_room(self) -> None:
+    def test_a_socket_that_the_application_refuses_is_not_counted(self) -> None:
         with ServerProcess(environment=limits(MAX_CONNECTIONS=1)) as server:
             for _ in range(3):
                 with RawClient(server.port, "/refuse") as wire:

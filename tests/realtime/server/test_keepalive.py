@@ -1,4 +1,4 @@
-"""Who is given up because it does not answer a ping, and who is not."""
+"""Which clients are dropped because of a missing pong, and which are not."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -13,14 +13,14 @@ pytestmark = pytest.mark.once
 GOODBYE = frame(b"\x03\xe8", CLOSE)
 
 
-def test_a_client_is_not_given_up_because_its_consumer_is_slow() -> None:
+def test_a_client_is_not_dropped_because_its_consumer_is_slow() -> None:
     options = ("--ping-interval", "1", "--ping-timeout", "1")
     with (
         ServerProcess(*options, environment=limits(INBOUND_MESSAGES=2)) as server,
         RawClient(server.port, "/later/patient") as wire,
     ):
         wire.send(b"".join(frame(f"{number} x".encode()) for number in range(5)))
-        for _ in range(3):  # the server has waited for an answer to the first two, and reads none
+        for _ in range(3):  # the server does not read, so it cannot see the first two pongs
             ping = wire.receive()
             assert ping is not None
             assert ping.opcode == PING
@@ -31,7 +31,7 @@ def test_a_client_is_not_given_up_because_its_consumer_is_slow() -> None:
         assert server.get("/board/patient") == "[[0, 1, 2, 3, 4], 1000]"
 
 
-def test_a_client_that_vanishes_while_it_is_not_read_is_noticed() -> None:
+def test_a_client_that_vanishes_while_the_server_does_not_read_is_detected() -> None:
     options = ("--ping-interval", "1", "--ping-timeout", "1")
     with ServerProcess(*options, environment=limits(INBOUND_MESSAGES=2)) as server:
         with RawClient(server.port, "/later/vanished") as wire:
@@ -41,7 +41,7 @@ def test_a_client_that_vanishes_while_it_is_not_read_is_noticed() -> None:
         assert server.get("/board/vanished").endswith("1006]")
 
 
-def test_a_silent_client_is_still_given_up() -> None:
+def test_a_client_without_a_pong_is_dropped() -> None:
     options = ("--ping-interval", "1", "--ping-timeout", "1")
     with ServerProcess(*options) as server, RawClient(server.port, "/echo/silent"):
         assert server.get("/board/silent") == "1006"
@@ -50,21 +50,21 @@ def test_a_silent_client_is_still_given_up() -> None:
 def in_two_parts(wire: RawClient, pong: bytes) -> None:
     wire.send(pong[:7])
     with urlopen(f"http://127.0.0.1:{wire.socket.getpeername()[1]}/"):
-        pass  # what answers this has read that
+        pass  # the server has read the first part before it answers
     wire.send(pong[7:])
 
 
-ANSWERS: dict[str, Callable[[RawClient, bytes], None]] = {
+PONGS: dict[str, Callable[[RawClient, bytes], None]] = {
     "alone": lambda wire, pong: wire.send(pong),
-    "behind-a-message": lambda wire, pong: wire.send(frame(b"0 hey") + pong),
+    "after-a-message": lambda wire, pong: wire.send(frame(b"0 hey") + pong),
     "before-a-message": lambda wire, pong: wire.send(pong + frame(b"0 hey")),
     "in-two-parts": in_two_parts,
-    "behind-one-that-nobody-awaits": lambda wire, pong: wire.send(frame(b"what?", PONG) + pong),
+    "after-an-unexpected-pong": lambda wire, pong: wire.send(frame(b"what?", PONG) + pong),
 }
 
 
 def next_ping(wire: RawClient) -> bytes:
-    """Its payload; messages that come before it are passed over."""
+    """The payload of the next ping. Messages before it are dropped."""
     received = wire.receive()
     while received is not None and received.opcode == TEXT:
         received = wire.receive()
@@ -73,19 +73,19 @@ def next_ping(wire: RawClient) -> bytes:
     return received.payload
 
 
-def test_an_answer_counts_however_it_comes() -> None:
+def test_a_pong_counts_alone_beside_other_frames_and_in_two_parts() -> None:
     options = ("--ping-interval", "1", "--ping-timeout", "1")
     with ServerProcess(*options) as server, ExitStack() as stack:
-        wires = {name: stack.enter_context(RawClient(server.port, f"/echo/{name}")) for name in ANSWERS}
+        wires = {name: stack.enter_context(RawClient(server.port, f"/echo/{name}")) for name in PONGS}
         for _ in range(4):
             for name, wire in wires.items():
-                ANSWERS[name](wire, frame(next_ping(wire), PONG))
+                PONGS[name](wire, frame(next_ping(wire), PONG))
         for name, wire in wires.items():
             wire.send(GOODBYE)
             assert wire.close_code() == 1000, name
 
 
-def test_the_answer_to_another_ping_is_none() -> None:
+def test_a_pong_with_another_payload_is_ignored() -> None:
     options = ("--ping-interval", "1", "--ping-timeout", "1")
     with ServerProcess(*options) as server, ExitStack() as stack:
         wires = [stack.enter_context(RawClient(server.port, f"/echo/wrong-{number}")) for number in range(3)]
@@ -96,12 +96,12 @@ def test_the_answer_to_another_ping_is_none() -> None:
             assert server.get(f"/board/wrong-{number}") == "1006"
 
 
-def test_pings_have_an_answer_of_their_own_each() -> None:
+def test_each_ping_has_its_own_payload_and_a_pong_to_an_older_ping_is_ignored() -> None:
     options = ("--ping-interval", "1", "--ping-timeout", "1")
     with ServerProcess(*options) as server, RawClient(server.port, "/echo/late") as wire:
         payloads = []
         for _ in range(2):
             payloads.append(next_ping(wire))
-            wire.send(frame(payloads[0], PONG))  # the second time it is too late
+            wire.send(frame(payloads[0], PONG))  # the second one belongs to the older ping
         assert len(set(payloads)) == 2
         assert server.get("/board/late") == "1006"

@@ -26,13 +26,13 @@ def events() -> None:
             publish(key, "changed", "a", {})
 
 
-def test_a_whole_log_is_said_to_be_so() -> None:
+def test_a_good_log_is_reported() -> None:
     out = StringIO()
     call_command("check_streams", stdout=out)
     assert out.getvalue() == "2 streams are as they should be.\n"
 
 
-def test_a_damage_is_named_with_its_stream_and_its_cure() -> None:
+def test_a_fault_is_reported_with_its_stream_and_its_cure() -> None:
     StreamEvent.objects.filter(stream__key=KEY, seq=2).delete()
     out = StringIO()
     with pytest.raises(CommandError, match="1 faults in 2 streams"):
@@ -41,14 +41,14 @@ def test_a_damage_is_named_with_its_stream_and_its_cure() -> None:
     assert out.getvalue().endswith(CURE)
 
 
-def test_only_the_named_streams_are_looked_at() -> None:
+def test_only_the_given_streams_are_checked() -> None:
     StreamEvent.objects.filter(stream__key=KEY, seq=2).delete()
     out = StringIO()
     call_command("check_streams", OTHER, stdout=out)
     assert out.getvalue() == "1 streams are as they should be.\n"
 
 
-def test_a_stream_that_does_not_exist_is_said_to_be_missing() -> None:
+def test_an_unknown_stream_is_an_error() -> None:
     with pytest.raises(CommandError, match=r"There is no stream u9\|notifications."):
         call_command("check_streams", KEY, "u9|notifications")
 

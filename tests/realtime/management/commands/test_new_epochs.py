@@ -24,12 +24,12 @@ def run(*words: str) -> str:
 
 
 @pytest.mark.parametrize("word", ["--yes", "--no-input"])
-def test_it_does_not_ask_who_is_sure(word: str, epoch: str) -> None:
+def test_with_yes_it_does_not_ask(word: str, epoch: str) -> None:
     assert run(word) == "1 streams have a new epoch.\n"
     assert Stream.objects.get().epoch != epoch
 
 
-def test_a_stream_that_is_named_is_renewed_alone(epoch: str) -> None:
+def test_only_the_given_stream_is_renewed(epoch: str) -> None:
     publish("u1|orders#8", "changed", "a", {})
     before = Stream.objects.get(key="u1|orders#8").epoch
     assert run("--yes", "u1|orders#8") == "1 streams have a new epoch.\n"
@@ -37,7 +37,7 @@ def test_a_stream_that_is_named_is_renewed_alone(epoch: str) -> None:
     assert Stream.objects.get(key="u1|orders#8").epoch != before
 
 
-def test_a_stream_that_does_not_exist_is_said_to_be_missing(epoch: str) -> None:
+def test_an_unknown_stream_is_an_error(epoch: str) -> None:
     with pytest.raises(CommandError, match=r"There is no stream u9\|notifications."):
         run("--yes", "u1|orders#7", "u9|notifications")
     assert Stream.objects.get().epoch == epoch
@@ -45,9 +45,9 @@ def test_a_stream_that_does_not_exist_is_said_to_be_missing(epoch: str) -> None:
 
 def test_it_explains_itself_and_asks(monkeypatch: pytest.MonkeyPatch, epoch: str) -> None:
     monkeypatch.setattr("builtins.input", lambda prompt: "yes")
-    said = run()
-    assert "right after a backup was restored" in said
-    assert said.endswith("There are 1 streams.\n1 streams have a new epoch.\n")
+    output = run()
+    assert "right after a backup was restored" in output
+    assert output.endswith("There are 1 streams.\n1 streams have a new epoch.\n")
     assert Stream.objects.get().epoch != epoch
 
 

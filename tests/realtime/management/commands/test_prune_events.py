@@ -33,7 +33,7 @@ def old_events() -> None:
 
 
 @pytest.mark.usefixtures("old_events")
-def test_it_removes_what_is_older_and_says_how_much() -> None:
+def test_it_removes_older_events_and_reports_their_number() -> None:
     assert run("--older-than", "7d") == "2 streams had old events; 6 events removed.\n"
     assert StreamEvent.objects.count() == 6
     assert run("--older-than", "7d") == "0 streams had old events; 0 events removed.\n"
@@ -46,13 +46,13 @@ def test_a_dry_run_changes_nothing() -> None:
 
 
 @pytest.mark.usefixtures("old_events")
-def test_what_is_younger_stays() -> None:
+def test_younger_events_stay() -> None:
     assert run("--older-than", "9d") == "0 streams had old events; 0 events removed.\n"
     assert StreamEvent.objects.count() == 12
 
 
 @pytest.mark.usefixtures("old_events")
-def test_more_streams_than_it_keeps_in_memory_are_all_visited(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_streams_than_one_page_are_all_pruned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prune_events, "_PAGE", 1)
     assert run("--older-than", "7d") == "2 streams had old events; 6 events removed.\n"
 
@@ -86,20 +86,20 @@ def test_ctrl_c_keeps_what_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
         ("90s", timedelta(seconds=90)),
     ],
 )
-def test_ages_that_are_understood(text: str, age: timedelta) -> None:
-    assert prune_events.duration(text) == age
+def test_valid_ages_are_parsed(text: str, age: timedelta) -> None:
+    assert prune_events.parse_age(text) == age
 
 
 @pytest.mark.parametrize(
     "text", ["", "7", "d", "7 d", "7w", "-7d", "0d", "1.5d", "999999999d", "9999999d", "٧d", "7d\n"]
 )
-def test_an_age_that_is_none_is_refused_with_what_would_be_one(text: str) -> None:
+def test_an_invalid_age_is_refused_with_examples(text: str) -> None:
     with pytest.raises(
         CommandError, match=r"is no age\. Write a whole number, above 0, and a unit: 7d, 12h, 30m or 90s"
     ):
         run(f"--older-than={text}")
 
 
-def test_without_an_age_nothing_goes() -> None:
+def test_without_an_age_nothing_is_removed() -> None:
     with pytest.raises(CommandError, match="--older-than"):
         run()

@@ -16,7 +16,7 @@ from pytest_django import Settings
 from executions.models import GraphExecution
 from executions.samples import make_text_insight
 from executions.services import start_execution
-from realtime.management.commands.serve import check_is_free, welcome
+from realtime.management.commands.serve import check_address_is_free, welcome_text
 from tests.servers import WebServer
 from tests.servers.process import ROOT, free_port
 
@@ -35,7 +35,7 @@ def have_ended(*executions: GraphExecution) -> bool:
     return rows.filter(status__in=["COMPLETED", "FAILED"]).count() == len(executions)
 
 
-def test_it_runs_what_is_queued_and_stops_cleanly(user: User, web_server: StartWebServer) -> None:
+def test_it_runs_a_queued_execution_and_stops_cleanly(user: User, web_server: StartWebServer) -> None:
     server = web_server(program="serve")
     server.wait_for_output(f"Runwire is at http://127.0.0.1:{server.port}/")
     execution = start(user)
@@ -62,14 +62,14 @@ def test_two_servers_on_one_database_run_each_execution_once(user: User, web_ser
     assert [first.terminate(), second.terminate()] == [0, 0]
 
 
-def test_ctrl_c_is_a_clean_end(web_server: StartWebServer) -> None:
+def test_ctrl_c_stops_it_cleanly(web_server: StartWebServer) -> None:
     server = web_server(program="serve")
 
     assert server._end(signal.SIGINT) == 0
     assert server.output.endswith("Stopped.\n")
 
 
-def test_ctrl_c_while_python_runs_an_exec_is_a_clean_end() -> None:
+def test_ctrl_c_during_an_exec_stops_it_cleanly() -> None:
     program = """
 import django
 django.setup()
@@ -84,17 +84,17 @@ call_command("serve", port=PORT)
     assert (ended.returncode, ended.stdout.splitlines()[-1]) == (0, "Stopped."), ended.stderr
 
 
-def test_a_port_in_use_is_a_clear_message() -> None:
+def test_a_port_in_use_gives_a_clear_message() -> None:
     with closing(socket.socket()) as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
 
         with pytest.raises(CommandError) as refused:
-            check_is_free("127.0.0.1", port)
+            check_address_is_free("127.0.0.1", port)
 
     assert str(refused.value) == f"Port {port} is in use by another program: PORT={port + 1} make run"
-    check_is_free("127.0.0.1", port)
+    check_address_is_free("127.0.0.1", port)
 
 
 @pytest.mark.parametrize(
@@ -106,27 +106,27 @@ def test_a_port_in_use_is_a_clear_message() -> None:
         ("not a host", 8_000, "There is no address not a host on this machine."),
     ],
 )
-def test_an_address_that_cannot_be_is_a_clear_message(host: str, port: int, message: str) -> None:
+def test_an_invalid_address_gives_a_clear_message(host: str, port: int, message: str) -> None:
     with pytest.raises(CommandError) as refused:
-        check_is_free(host, port)
+        check_address_is_free(host, port)
 
     assert str(refused.value) == message
 
 
 @pytest.mark.django_db
-def test_it_says_where_to_go_and_who_to_log_in_as(settings: Settings) -> None:
+def test_it_prints_the_url_and_the_demo_accounts(settings: Settings) -> None:
     settings.DEBUG = True
     User.objects.create_user("ada")
 
-    assert welcome("0.0.0.0", 8000) == (
+    assert welcome_text("0.0.0.0", 8000) == (
         "Runwire is at http://127.0.0.1:8000/  (stop it with Ctrl-C)\nLog in as ada / ada."
     )
-    assert welcome("::1", 8001).startswith("Runwire is at http://[::1]:8001/")
+    assert welcome_text("::1", 8001).startswith("Runwire is at http://[::1]:8001/")
 
 
 @pytest.mark.django_db
-def test_nobody_is_named_without_debug(settings: Settings) -> None:
+def test_without_debug_no_account_is_printed(settings: Settings) -> None:
     settings.DEBUG = False
     User.objects.create_user("ada")
 
-    assert "ada" not in welcome("127.0.0.1", 8000)
+    assert "ada" not in welcome_text("127.0.0.1", 8000)
