@@ -14,11 +14,36 @@ from executions.events import GraphDeleted
 from executions.fields import CharField, JSONField, TextField
 from executions.graphs import parse_graph
 from executions.recording.change import RefusedBeforeWrite
-from executions.recording.model import StorableModel
-from executions.recording.queryset import GraphQuerySet
+from executions.recording.storable_model import StorableModel
 from executions.validation import sentences
 
 _DEFINITION = ("nodes", "links")
+
+
+class GraphQuerySet(models.QuerySet[Any]):
+    """The rows of graphs. Bulk writes cannot change nodes and links: only `save()` checks both together and counts the
+    version. Raises ValueError for them."""
+
+    def update(self, **kwargs: Any) -> int:
+        self._refuse_definitions(kwargs)
+        return super().update(**kwargs)
+
+    def bulk_update(self, objs: Iterable[Any], fields: Iterable[str], batch_size: int | None = None) -> int:
+        fields = list(fields)
+        self._refuse_definitions(fields)
+        return super().bulk_update(objs, fields, batch_size)
+
+    def bulk_create(self, objs: Iterable[Any], batch_size: int | None = None, *args: Any, **kwargs: Any) -> list[Any]:
+        objs = list(objs)
+        self._refuse_definitions(kwargs.get("update_fields") or ())
+        for obj in objs:
+            obj.prepare_to_write()
+        return super().bulk_create(objs, batch_size, *args, **kwargs)
+
+    @staticmethod
+    def _refuse_definitions(names: Iterable[str]) -> None:
+        if found := {"nodes", "links"}.intersection(names):
+            raise ValueError(f"{' and '.join(sorted(found))}: only save() changes them, since it checks and counts.")
 
 
 class Graph(StorableModel):
@@ -75,7 +100,7 @@ class Graph(StorableModel):
     ) -> bool:
         old_version = self.__dict__.get("version")
         try:
-            if not raw and self._prepare_definition(using, self._names_of(update_fields)) and update_fields:
+            if not raw and self._prepare_definition(using, self._written_names(update_fields)) and update_fields:
                 update_fields = frozenset({*update_fields, "version", "updated_at"})
             arguments = (raw, cls, force_insert, force_update, using, update_fields)
             return bool(super()._save_table(*arguments))  # type: ignore[misc]

@@ -9,7 +9,7 @@ from executions import signals
 from executions.events import GraphExecutionDeleted, GraphExecutionEvent
 from executions.fields import CharField, JSONField
 from executions.models.graph import Graph
-from executions.recording.model import StatusModel, is_a_status
+from executions.recording.status_model import StatusModel, status_constraint
 from executions.recording.status_times import StatusTimes
 from executions.statuses import ExecutionStatus
 
@@ -23,13 +23,13 @@ OF_ALL_BY_STATUS = Q(graph_version__gte=1)
 class GraphExecution(StatusModel):
     """One run of a graph, as the graph was when it started."""
 
-    event_fields = triggers = frozenset(
+    event_fields = trigger_fields = frozenset(
         {
             *("user", "graph", "graph_version", "preset_id", "status", "started_at", "ended_at", "stats", "inputs"),
             *("credential_inputs", "nodes_input_masks", "outputs", "is_shared", "share_token", "is_dry_run"),
         }
     )
-    times = StatusTimes(running="started_at", ended="ended_at")
+    status_times = StatusTimes(running="started_at", ended="ended_at")
     created_signal = changed_signal = signals.graph_execution_changed
     deleted_signal = signals.graph_execution_deleted
 
@@ -67,7 +67,7 @@ class GraphExecution(StatusModel):
 
     class Meta(StatusModel.Meta):
         constraints = [
-            is_a_status("graph_execution_status"),
+            status_constraint("graph_execution_status"),
             models.CheckConstraint(name="graph_execution_version_from_1", condition=Q(graph_version__gte=1)),
             models.CheckConstraint(name="graph_execution_attempt_from_1", condition=Q(attempt__gte=1)),
         ]

@@ -11,20 +11,20 @@ from executions import signals
 from executions.events import NodeExecutionDeleted, NodeExecutionEvent
 from executions.fields import CharField, JSONField
 from executions.models.graph_execution import GraphExecution
-from executions.recording.model import StatusModel, is_a_status
+from executions.recording.status_model import StatusModel, status_constraint
 from executions.recording.status_times import StatusTimes
 
 
 class NodeExecution(StatusModel):
     """One step of a run: a node's block with its input. An engine may run a node more than once in one run."""
 
-    event_fields = triggers = frozenset(
+    event_fields = trigger_fields = frozenset(
         {
             *("graph_execution", "node_id", "block_id", "status", "input_data", "output_data"),
             *("add_time", "queue_time", "start_time", "end_time"),
         }
     )
-    times = StatusTimes(queued="queue_time", running="start_time", ended="end_time")
+    status_times = StatusTimes(queued="queue_time", running="start_time", ended="end_time")
     created_signal = changed_signal = signals.node_execution_changed
     deleted_signal = signals.node_execution_deleted
 
@@ -42,7 +42,7 @@ class NodeExecution(StatusModel):
 
     class Meta(StatusModel.Meta):
         constraints = [
-            is_a_status("node_execution_status"),
+            status_constraint("node_execution_status"),
             models.CheckConstraint(name="node_execution_attempt_from_1", condition=Q(attempt__gte=1)),
         ]
         indexes = [models.Index(fields=["graph_execution", "add_time"], name="node_execution_of_execution")]
@@ -89,5 +89,5 @@ class NodeExecution(StatusModel):
             .only(*cls.event_fields, *(f"graph_execution__{name}" for name in of_execution))
         )
 
-    def _holds_the_row(self, names: Collection[str]) -> bool:
-        return type(self).graph_execution.is_cached(self) and super()._holds_the_row(names)
+    def _equals_row(self, names: Collection[str]) -> bool:
+        return type(self).graph_execution.is_cached(self) and super()._equals_row(names)

@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from executions.models import GraphExecution, Notification
-from tests.executions.conftest import Heard
+from tests.executions.conftest import Received
 
 pytestmark = pytest.mark.django_db
 
@@ -28,7 +28,9 @@ def notify(client: Client, page: str, rows: list[Any], **data: Any) -> Any:
     return client.post(reverse(page), {**selected, **data})
 
 
-def test_a_page_in_between_asks_for_type_and_text(admin: Client, user: User, other_user: User, heard: Heard) -> None:
+def test_a_page_in_between_asks_for_type_and_text(
+    admin: Client, user: User, other_user: User, received: Received
+) -> None:
     response = notify(admin, USERS, [user, other_user])
     page = response.content.decode()
     assert response.status_code == 200
@@ -37,25 +39,25 @@ def test_a_page_in_between_asks_for_type_and_text(admin: Client, user: User, oth
     assert f'name="_selected_action" value="{user.pk}"' in page
     assert 'name="type" value="info"' in page
     assert "<script>" not in page
-    assert heard == []
+    assert received == []
 
 
-def test_the_selected_users_are_notified(admin: Client, user: User, other_user: User, heard: Heard) -> None:
+def test_the_selected_users_are_notified(admin: Client, user: User, other_user: User, received: Received) -> None:
     response = notify(admin, USERS, [user, other_user], notify="Notify", type="warning", event="Down at noon")
     assert response.status_code == 302
     assert [str(message) for message in get_messages(response.wsgi_request)] == ["2 users were notified."]
-    assert {event.user_id for event in heard.events} == {str(user.pk), str(other_user.pk)}
-    assert {(event.payload.type, event.payload.event) for event in heard.events} == {("warning", "Down at noon")}
+    assert {event.user_id for event in received.events} == {str(user.pk), str(other_user.pk)}
+    assert {(event.payload.type, event.payload.event) for event in received.events} == {("warning", "Down at noon")}
 
 
 def test_the_users_of_the_selected_executions_are_notified_once(
-    admin: Client, execution: GraphExecution, other_user: User, heard: Heard
+    admin: Client, execution: GraphExecution, other_user: User, received: Received
 ) -> None:
     again = GraphExecution.objects.create(graph=execution.graph, user=execution.user)
     GraphExecution.objects.create(graph=execution.graph, user=other_user)
-    heard.clear()
+    received.clear()
     notify(admin, EXECUTIONS, [execution, again], notify="Notify", type="info", event="x")
-    assert heard.event.user_id == str(execution.user_id)
+    assert received.event.user_id == str(execution.user_id)
 
 
 def test_all_users_of_a_list_can_be_selected_across_pages(admin: Client, user: User, other_user: User) -> None:
@@ -69,11 +71,11 @@ def test_all_users_of_a_list_can_be_selected_across_pages(admin: Client, user: U
 @pytest.mark.parametrize(
     "data", [{"type": "", "event": "x"}, {"type": "info", "event": ""}, {"type": "info", "event": "\x00"}]
 )
-def test_what_cannot_be_said_is_an_error_of_the_form(admin: Client, user: User, heard: Heard, data: Any) -> None:
+def test_what_cannot_be_said_is_an_error_of_the_form(admin: Client, user: User, received: Received, data: Any) -> None:
     response = notify(admin, USERS, [user], notify="Notify", **data)
     assert response.status_code == 200
     assert response.context["form"].errors
-    assert heard == []
+    assert received == []
 
 
 def test_many_users_are_a_number(admin: Client) -> None:

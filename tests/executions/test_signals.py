@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from executions.models import Graph, GraphExecution, NodeExecution, Notification
 from executions.services import NodeReport, report_all
-from tests.executions.conftest import SIGNALS, CannotHearError, Heard
+from tests.executions.conftest import SIGNALS, Received, ReceiverError
 
 EXECUTIONS, NODES, NOTIFICATIONS = GraphExecution.objects, NodeExecution.objects, Notification.objects
 
@@ -65,12 +65,12 @@ def rows(node: NodeExecution, user: User) -> None:
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("name", list(WRITES))
-def test_every_write_signals_inside_its_transaction(rows: None, heard: Heard, name: str) -> None:
+def test_every_write_signals_inside_its_transaction(rows: None, received: Received, name: str) -> None:
     write, signal = WRITES[name]
     assert not connection.in_atomic_block
     write()
-    assert signal in heard.names
-    assert all(sent.is_inside_transaction for sent in heard)
+    assert signal in received.names
+    assert all(sent.is_inside_transaction for sent in received)
 
 
 def everything() -> list[dict[str, Any]]:
@@ -78,9 +78,11 @@ def everything() -> list[dict[str, Any]]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_receiver_that_raises_makes_every_write_fail(rows: None, deaf: None, write: Callable[[], Any]) -> None:
+def test_a_receiver_that_raises_makes_every_write_fail(
+    rows: None, failing_receivers: None, write: Callable[[], Any]
+) -> None:
     before = everything()
-    with pytest.raises(CannotHearError):
+    with pytest.raises(ReceiverError):
         write()
     assert everything() == before
 

@@ -11,19 +11,19 @@ from django.db import IntegrityError, transaction
 
 from executions.models import Graph
 from executions.storable import UnstorableValue
-from tests.executions.conftest import LINKS, NODES, Heard, InThread, Statements, until_one_waits
+from tests.executions.conftest import LINKS, NODES, InThread, Received, Statements, wait_for_blocked_transaction
 
 pytestmark = pytest.mark.django_db
 
 ONE = [{"id": "only", "block_id": "text.sentences"}]
 
 
-def test_a_new_graph_has_version_1_and_is_not_told(user: User, heard: Heard) -> None:
+def test_a_new_graph_has_version_1_and_is_not_told(user: User, received: Received) -> None:
     graph = Graph.objects.create(owner=user, name="Text insight", nodes=NODES, links=LINKS)
     graph.refresh_from_db()
     assert (graph.version, graph.definition) == (1, {"nodes": NODES, "links": LINKS})
     assert str(graph) == "Text insight"
-    assert heard == []
+    assert received == []
 
 
 @pytest.mark.parametrize("fields", [None, ["nodes", "links"], {"nodes", "links", "name"}])
@@ -143,7 +143,7 @@ def test_two_changes_at_once_are_two_versions(graph: Graph, in_thread: InThread)
     writing = in_thread(write)
     assert is_written.wait(30)
     waiting = in_thread(second.save)
-    until_one_waits()
+    wait_for_blocked_transaction()
     may_commit.set()
     writing.result(30)
     waiting.result(30)

@@ -60,7 +60,7 @@ def test_an_event_says_every_field(graph: Graph, user: User) -> None:
 def test_the_fields_of_the_event_are_those_that_are_watched() -> None:
     columns = {name.removesuffix("_id") if name != "preset_id" else name for name in GraphExecutionEvent.model_fields}
     assert GraphExecution.event_fields == columns - {"event_type", "id"}
-    assert GraphExecution.triggers == GraphExecution.event_fields
+    assert GraphExecution.trigger_fields == GraphExecution.event_fields
 
 
 def test_a_row_for_an_event_needs_no_further_question(

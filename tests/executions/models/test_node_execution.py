@@ -7,7 +7,7 @@ from django.db import IntegrityError, transaction
 
 from executions.events import NodeExecutionDeleted, NodeExecutionEvent
 from executions.models import GraphExecution, NodeExecution
-from tests.executions.conftest import Heard
+from tests.executions.conftest import Received
 
 pytestmark = pytest.mark.django_db
 MOMENT = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
@@ -47,14 +47,14 @@ def test_an_event_says_every_field(execution: GraphExecution) -> None:
     )
 
 
-def test_a_new_row_has_the_times_of_its_status(execution: GraphExecution, heard: Heard) -> None:
+def test_a_new_row_has_the_times_of_its_status(execution: GraphExecution, received: Received) -> None:
     queued = NodeExecution.objects.create(graph_execution=execution, node_id="split")
     running = NodeExecution.objects.create(graph_execution=execution, node_id="split", status="RUNNING")
     assert queued.add_time
     assert queued.queue_time
     assert (queued.start_time, running.queue_time, running.end_time) == (None, None, None)
     assert running.start_time
-    assert heard.events == [queued.to_event(), running.to_event()]
+    assert received.events == [queued.to_event(), running.to_event()]
 
 
 def test_rows_for_events_need_no_further_question(

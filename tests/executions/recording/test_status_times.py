@@ -42,7 +42,7 @@ def test_a_time_that_is_set_stays() -> None:
 def test_a_model_may_have_no_time_of_queueing() -> None:
     times = StatusTimes(running="started_at", ended="ended_at")
     assert times.columns == ("started_at", "ended_at")
-    assert times.touched_by(ExecutionStatus.QUEUED) == ("ended_at",)
+    assert times.columns_of(ExecutionStatus.QUEUED) == ("ended_at",)
 
 
 @pytest.mark.django_db

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from executions.models import Graph, GraphExecution, NodeExecution
 from executions.reporting import bulk_sql
-from tests.executions.conftest import Heard, Statements
+from tests.executions.conftest import Received, Statements
 
 pytestmark = pytest.mark.django_db
 
@@ -74,7 +74,7 @@ def test_only_the_named_fields_of_the_rows_are_written(graph: Graph, user: User)
 
 
 def test_however_many_rows_it_is_one_statement_and_no_signal(
-    execution: GraphExecution, heard: Heard, statements: Statements
+    execution: GraphExecution, received: Received, statements: Statements
 ) -> None:
     nodes = [NodeExecution(graph_execution=execution, node_id=str(number)) for number in range(2_000)]
     with statements:
@@ -84,7 +84,7 @@ def test_however_many_rows_it_is_one_statement_and_no_signal(
         bulk_sql.update(nodes, ["output_data"], "default")
     assert statements.verbs == ["INSERT", "UPDATE"]
     assert all(node.output_data == {"x": [node.node_id]} for node in NodeExecution.objects.all())
-    assert heard == []
+    assert received == []
 
 
 def test_no_rows_are_no_statement(statements: Statements) -> None:

@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from executions.models import Graph, GraphExecution, NodeExecution
-from executions.reporting.locks import key_of, lock_executions, lock_nodes
+from executions.reporting.locks import lock_executions, lock_nodes, pk_of
 from executions.reporting.reports import ExecutionReport, NodeOutputs, NodeReport, Report
 
 pytestmark = pytest.mark.django_db
@@ -42,7 +42,7 @@ def test_the_executions_are_locked_once_each_in_the_order_of_their_ids(graph: Gr
 
 
 def test_a_key_may_be_text(execution: GraphExecution) -> None:
-    assert key_of(GraphExecution(pk=str(execution.pk))) == key_of(execution) == execution.pk
+    assert pk_of(GraphExecution(pk=str(execution.pk))) == pk_of(execution) == execution.pk
 
 
 def test_a_node_that_is_named_is_the_latest_of_the_present_attempt(graph: Graph, user: User) -> None:

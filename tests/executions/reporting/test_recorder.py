@@ -30,7 +30,7 @@ from executions.services import append_node_outputs, finish_execution, report_al
 from executions.statuses import ENDED, ExecutionStatus, IllegalTransition, check_transition
 from executions.storable import UnstorableValue
 from realtime.models import StreamEvent
-from tests.executions.conftest import CannotHearError, Heard, InThread, until_one_waits
+from tests.executions.conftest import InThread, Received, ReceiverError, wait_for_blocked_transaction
 
 pytestmark = pytest.mark.django_db
 
@@ -165,8 +165,8 @@ def random_reports(choose: random.Random, count: int) -> list[tuple[Any, ...]]:
 class World:
     """Two executions, and what has been told of them; ids and times that differ from world to world are named alike."""
 
-    def __init__(self, graph: Graph, heard: Heard) -> None:
-        self._heard = heard
+    def __init__(self, graph: Graph, received: Received) -> None:
+        self._heard = received
         self._executions = [
             GraphExecution.objects.create(graph=graph, user=graph.owner, status=status, stats={"cost": 1})
             for status in ("RUNNING", "QUEUED")
@@ -179,7 +179,7 @@ class World:
             NodeExecution.objects.create(
                 graph_execution=self._executions[0], node_id="a", attempt=attempt, status=status
             )
-        heard.clear()
+        received.clear()
 
     def reports(self, said: list[tuple[Any, ...]]) -> list[Report]:
         reports = []
@@ -216,11 +216,11 @@ class World:
 
 
 @pytest.mark.parametrize("seed", range(25))
-def test_a_batch_does_what_its_reports_do_one_by_one(graph: Graph, heard: Heard, seed: int) -> None:
+def test_a_batch_does_what_its_reports_do_one_by_one(graph: Graph, received: Received, seed: int) -> None:
     choose = random.Random(seed)
-    first, second, third = World(graph, heard), World(graph, heard), World(graph, heard)
+    first, second, third = World(graph, received), World(graph, received), World(graph, received)
     legal, wrong = [], []
-    heard.clear()
+    received.clear()
     for each in random_reports(choose, 60):
         try:
             with transaction.atomic():
@@ -230,19 +230,19 @@ def test_a_batch_does_what_its_reports_do_one_by_one(graph: Graph, heard: Heard,
             wrong.append((len(legal), each, type(error)))
     assert len(legal) > 5
     by_saves_after = first.after()
-    heard.clear()
+    received.clear()
     by_verbs(second.reports(legal))
     assert second.after() == by_saves_after
-    heard.clear()
+    received.clear()
     before = rows()
     for index, each, kind in wrong:
         with pytest.raises(ReportRefused) as caught:
             report_all(third.reports([*legal[:index], each, *legal[index:]]))
         assert (caught.value.index, type(caught.value.error)) == (index, kind)
-    assert heard == []
+    assert received == []
     assert rows() == before
     report_all(third.reports(legal))
-    heard[:] = [sent for sent in heard if sent.name != "reports_recorded"]
+    received[:] = [sent for sent in received if sent.name != "reports_recorded"]
     assert third.after() == by_saves_after
 
 
@@ -276,16 +276,16 @@ def test_a_row_that_a_batch_has_made_can_be_saved_and_reported_on(run: GraphExec
     assert NodeExecution.objects.get().output_data == {"x": [1]}
 
 
-def test_no_reports_are_nothing(heard: Heard) -> None:
+def test_no_reports_are_nothing(received: Received) -> None:
     assert report_all([]) == []
-    assert heard == []
+    assert received == []
 
 
 # Signals
 
 
-def test_every_step_is_told_in_the_order_of_the_reports(run: GraphExecution, heard: Heard) -> None:
-    heard.clear()
+def test_every_step_is_told_in_the_order_of_the_reports(run: GraphExecution, received: Received) -> None:
+    received.clear()
     report_all(
         [
             NodeReport(run, node_id="a", status="QUEUED"),
@@ -296,7 +296,7 @@ def test_every_step_is_told_in_the_order_of_the_reports(run: GraphExecution, hea
             ExecutionReport(run, status="COMPLETED"),
         ]
     )
-    all_of_them, *by_model = heard
+    all_of_them, *by_model = received
     assert (all_of_them.name, all_of_them.sender) == ("reports_recorded", None)
     assert [event.status for event in all_of_them.events] == [
         *("QUEUED", "RUNNING", "RUNNING", "COMPLETED", "RUNNING", "TERMINATED", "COMPLETED")
@@ -308,32 +308,32 @@ def test_every_step_is_told_in_the_order_of_the_reports(run: GraphExecution, hea
         (GraphExecution, False, 1),
     ]
     assert [event for sent in by_model for event in sent.events] == all_of_them.events
-    assert all(sent.is_inside_transaction for sent in heard)
+    assert all(sent.is_inside_transaction for sent in received)
 
 
-def test_a_report_that_changes_nothing_of_an_execution_tells_nothing(run: GraphExecution, heard: Heard) -> None:
-    heard.clear()
+def test_a_report_that_changes_nothing_of_an_execution_tells_nothing(run: GraphExecution, received: Received) -> None:
+    received.clear()
     report_all([ExecutionReport(run, status="RUNNING")])
-    assert heard == []
+    assert received == []
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_commit_comes_next_after_a_report_of_one_change(run: GraphExecution, heard: Heard) -> None:
-    heard.clear()
+def test_the_commit_comes_next_after_a_report_of_one_change(run: GraphExecution, received: Received) -> None:
+    received.clear()
     report_node(run, node_id="a", status="RUNNING")
     append_node_outputs(run, node_id="a", outputs={"x": [1]})
-    assert [sent.commits_next for sent in heard] == [True, True]
-    heard.clear()
+    assert [sent.is_last_before_commit for sent in received] == [True, True]
+    received.clear()
     with transaction.atomic():
         report_node(run, node_id="b", status="RUNNING")
     report_execution(run, status="COMPLETED")  # with both nodes
-    assert [sent.commits_next for sent in heard] == [False, False, False]
+    assert [sent.is_last_before_commit for sent in received] == [False, False, False]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_receiver_that_raises_makes_the_batch_fail(run: GraphExecution, deaf: None) -> None:
+def test_a_receiver_that_raises_makes_the_batch_fail(run: GraphExecution, failing_receivers: None) -> None:
     before = rows()
-    with pytest.raises(CannotHearError):
+    with pytest.raises(ReceiverError):
         report_all([NodeReport(run, node_id="a", status="RUNNING"), ExecutionReport(run, status="COMPLETED")])
     assert rows() == before
 
@@ -409,9 +409,9 @@ WRONG: dict[str, tuple[Callable[[GraphExecution], Report], type[Exception], str]
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_wrong_report_is_named_and_nothing_is_changed(run: GraphExecution, heard: Heard, name: str) -> None:
+def test_a_wrong_report_is_named_and_nothing_is_changed(run: GraphExecution, received: Received, name: str) -> None:
     wrong, kind, message = WRONG[name]
-    heard.clear()
+    received.clear()
     before = rows()
     with transaction.atomic():
         with pytest.raises(ReportRefused, match=f"(?s)Report 2: .*{message}") as caught:
@@ -425,7 +425,7 @@ def test_a_wrong_report_is_named_and_nothing_is_changed(run: GraphExecution, hea
             )
         assert isinstance(caught.value.error, kind)
         assert rows() == before, "and the transaction around it goes on"
-    assert heard == []
+    assert received == []
 
 
 def test_what_ends_in_the_batch_has_ended_for_the_rest_of_it(run: GraphExecution) -> None:
@@ -535,7 +535,7 @@ def test_of_two_batches_at_once_the_second_sees_what_the_first_has_done(
     holding = in_thread(first)
     assert is_written.wait(30)
     waiting = in_thread(batch(two, one))
-    until_one_waits()
+    wait_for_blocked_transaction()
     may_commit.set()
     for each in (holding, waiting):
         each.result(30)
