@@ -9,7 +9,15 @@ from django.contrib.auth.models import User
 from django.db import close_old_connections, transaction
 from django.utils import timezone
 
-from executions.leases import OWNER_IS_GONE, claim_next, fail_expired, give_back, is_own, lock_own, renew
+from executions.leases import (
+    OWNER_IS_GONE,
+    claim_next,
+    fail_expired,
+    is_claimed_by,
+    lock_claim,
+    release_claim,
+    renew_claims,
+)
 from executions.models import Graph, GraphExecution
 from executions.services import (
     finish_execution,
@@ -83,7 +91,7 @@ def test_other_engines_executions_are_never_touched(start: Start) -> None:
     assert claim_next() is None
     assert fail_expired() == 0
     assert list(GraphExecution.objects.order_by("pk").values()) == before
-    assert not lock_own(theirs, "celery")
+    assert not lock_claim(theirs, "celery")
 
 
 def test_only_queued_executions_are_claimed(start: Start) -> None:
@@ -123,13 +131,13 @@ def test_only_the_owner_holds_a_run_and_only_while_it_runs(start: Start) -> None
     start()
     execution = claim()
     with transaction.atomic():
-        assert lock_own(execution, execution.runner)
-        assert is_own(execution, execution.runner)
-        assert not lock_own(execution, "embedded:somebody-else")
+        assert lock_claim(execution, execution.runner)
+        assert is_claimed_by(execution, execution.runner)
+        assert not lock_claim(execution, "embedded:somebody-else")
     terminate_execution(execution)
     with transaction.atomic():
-        assert not lock_own(execution, execution.runner)
-        assert not is_own(execution, execution.runner)
+        assert not lock_claim(execution, execution.runner)
+        assert not is_claimed_by(execution, execution.runner)
 
 
 def test_an_expired_lease_ends_the_run_with_a_reason(start: Start) -> None:
@@ -154,7 +162,7 @@ def test_a_renewed_lease_does_not_expire(start: Start) -> None:
     execution = claim()
     let_the_lease_expire(execution)
 
-    renew([execution.runner])
+    renew_claims([execution.runner])
 
     assert fail_expired() == 0
     execution.refresh_from_db()
@@ -169,8 +177,8 @@ def test_only_own_leases_are_renewed(start: Start) -> None:
     let_the_lease_expire(mine)
     let_the_lease_expire(other)
 
-    renew([mine.runner])
-    renew([])
+    renew_claims([mine.runner])
+    renew_claims([])
 
     assert fail_expired() == 1
     other.refresh_from_db()
@@ -182,7 +190,7 @@ def test_a_run_that_is_given_back_begins_anew(start: Start) -> None:
     execution = claim()
     report_node(execution, node_id="a", status=ExecutionStatus.RUNNING)
 
-    give_back(execution)
+    release_claim(execution)
 
     execution.refresh_from_db()
     assert (execution.status, execution.runner, execution.attempt) == (ExecutionStatus.QUEUED, "embedded", 2)
