@@ -1,5 +1,8 @@
-"""Django's admin for graphs, executions and notifications. An edit here is an ORM write like any other: it is checked,
-it signals, and what may not be is an error of the form."""
+"""Django's admin for graphs, executions and notifications.
+
+An edit is an ORM write like any other: it is checked and sends a signal. A value that is not allowed is an error of the
+form.
+"""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -31,19 +34,19 @@ else:
         UserAdmin,
     )
 
-_NEWEST_NODES = 100  # of an execution, on its page: a form may not have more than 1,000 fields
-_HEAVY = ("definition", "inputs", "credential_inputs", "nodes_input_masks", "outputs", "stats")
+_NEWEST_NODES = 100  # on the page of an execution: Django accepts at most 1,000 form fields
+_LARGE_FIELDS = ("definition", "inputs", "credential_inputs", "nodes_input_masks", "outputs", "stats")
 
 
 class StatusForm(_ModelForm):
-    """Writes only what was edited, since workers write the same rows, and refuses a status that may not follow."""
+    """Writes only the edited fields, because workers write the same rows. Refuses a status that may not follow."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "status" in self.fields:
-            # Edited means: other than what the page showed, however the row has changed since.
+            # A field counts as edited if it differs from what the page showed, even if the row has changed since.
             self.fields["status"].show_hidden_initial = True
-        # Of a page with a hundred nodes, only the edited ones are looked at.
+        # Only the edited nodes of a page with a hundred nodes are validated.
         self.empty_permitted = not self.instance._state.adding
 
     def clean(self) -> dict[str, Any] | None:
@@ -64,7 +67,7 @@ class StatusForm(_ModelForm):
 
 
 class StatusAdmin(_ModelAdmin):
-    """Of a model with a status: while a change is posted, its row is locked, so that what was checked stays true."""
+    """The admin of a model with a status. While a change is saved its row is locked, so the check stays valid."""
 
     form = StatusForm
     show_full_result_count = False
@@ -108,12 +111,12 @@ class NodeExecutionInline(_TabularInline):
     verbose_name_plural = f"node executions (the newest {_NEWEST_NODES})"
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False  # the engine makes them
+        return False  # the engine creates them
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[NodeExecution]:
         rows = super().get_queryset(request)
         if request.method == "POST":
-            # The posted ones, which may no longer be the newest; locked like their execution.
+            # The posted nodes, which may no longer be the newest. They are locked like their execution.
             return rows.order_by("pk").select_for_update(no_key=True)
         match = request.resolver_match
         of_execution = rows.filter(graph_execution=match.kwargs.get("object_id")) if match else rows.none()
@@ -138,7 +141,7 @@ class GraphExecutionAdmin(NotifyUsers, StatusAdmin):
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[GraphExecution]:
         rows = super().get_queryset(request)
         if _is_list(request):
-            return rows.filter(OF_ALL_BY_AGE).defer(*_HEAVY, "graph__nodes", "graph__links")
+            return rows.filter(OF_ALL_BY_AGE).defer(*_LARGE_FIELDS, "graph__nodes", "graph__links")
         return rows
 
     def get_fields(self, request: HttpRequest, obj: GraphExecution | None = None) -> tuple[str, ...]:
@@ -160,23 +163,23 @@ class GraphExecutionAdmin(NotifyUsers, StatusAdmin):
 
     @admin.action(description="Terminate selected graph executions", permissions=["change"])
     def terminate_selected(self, request: HttpRequest, queryset: models.QuerySet[GraphExecution]) -> None:
-        self._do(request, queryset, services.terminate_execution, "terminated")
+        self._apply(request, queryset, services.terminate_execution, "terminated")
 
     @admin.action(description="Queue selected graph executions again", permissions=["change"])
     def requeue_selected(self, request: HttpRequest, queryset: models.QuerySet[GraphExecution]) -> None:
-        self._do(request, queryset, services.requeue_execution, "queued again")
+        self._apply(request, queryset, services.requeue_execution, "queued again")
 
     def users_to_notify(self, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
         return User.objects.filter(pk__in=queryset.order_by().values("user"))
 
-    def _do(
+    def _apply(
         self,
         request: HttpRequest,
         queryset: models.QuerySet[GraphExecution],
         verb: Callable[[GraphExecution], GraphExecution],
         done: str,
     ) -> None:
-        """Each in a transaction of its own: one that is refused does not hold up the others."""
+        """Calls `verb` for each execution in its own transaction. A refused one does not stop the others."""
         refused: list[str] = []
         executions = list(queryset)
         for execution in executions:
@@ -206,7 +209,7 @@ class NodeExecutionAdmin(StatusAdmin):
     readonly_fields = tuple(name for name in fields if name != "status")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return False  # the engine makes them
+        return False  # the engine creates them
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[NodeExecution]:
         rows = super().get_queryset(request)
@@ -234,7 +237,7 @@ class NotifyingUserAdmin(NotifyUsers, _UserAdmin):
         return queryset
 
 
-if admin.site.is_registered(User):  # a project with users of its own adds NotifyUsers to its admin of them
+if admin.site.is_registered(User):  # a project with a custom user model adds NotifyUsers to its own admin
     admin.site.unregister(User)
     admin.site.register(User, NotifyingUserAdmin)
 

@@ -1,4 +1,4 @@
-"""What can be run."""
+"""A graph: nodes and links that can be run."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -47,9 +47,9 @@ class GraphQuerySet(models.QuerySet[Any]):
 
 
 class Graph(StorableModel):
-    """Nodes and links that can be run; `save()` raises ValidationError for others, with the path of each error.
+    """Nodes and links that can be run. `save()` raises ValidationError for others, with the path of each error.
 
-    `version` is 1 at first and rises by one with each save that changes nodes or links; it is not for callers to set.
+    `version` starts at 1. Each save that changes nodes or links increments it. Callers must not set it.
     """
 
     deleted_signal = signals.graph_deleted
@@ -110,26 +110,27 @@ class Graph(StorableModel):
             raise
 
     def _prepare_definition(self, using: str | None, names: set[str]) -> bool:
-        """Checks and counts the definition that the row will have; whether it is written at all."""
+        """Checks the new definition and sets the version. Returns whether the save writes nodes or links."""
         if not names.intersection(_DEFINITION):
             return False
         try:
             self.prepare_to_write(names)
-            present = None if self._state.adding else self._lock_definition(using)
-            row = present or {"nodes": self.nodes, "links": self.links, "version": self.version}
-            future = {name: getattr(self, name) if name in names else row[name] for name in _DEFINITION}
-            _check(**future)
+            stored = None if self._state.adding else self._lock_definition(using)
+            row = stored or {"nodes": self.nodes, "links": self.links, "version": self.version}
+            new = {name: getattr(self, name) if name in names else row[name] for name in _DEFINITION}
+            _check(**new)
         except (ValueError, ValidationError) as error:
             raise RefusedBeforeWrite(error) from None
-        is_changed = any(future[name] != row[name] for name in _DEFINITION)
+        is_changed = any(new[name] != row[name] for name in _DEFINITION)
         self.version = row["version"] + is_changed
         return True
 
     def _lock_definition(self, using: str | None) -> dict[str, Any] | None:
-        """The definition in the database, locked as the save will lock it anyway; None if there is no such row."""
+        """Reads and locks the row, which the save locks anyway. Returns version, nodes and links; None if it does not
+        exist."""
         rows = type(self)._base_manager.using(using).filter(pk=self.pk).select_for_update(no_key=True)
-        present: dict[str, Any] | None = rows.values("version", *_DEFINITION).first()
-        return present
+        stored: dict[str, Any] | None = rows.values("version", *_DEFINITION).first()
+        return stored
 
 
 def _check(nodes: Any, links: Any) -> None:

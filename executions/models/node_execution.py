@@ -1,4 +1,4 @@
-"""One step of a run."""
+"""One run of a node."""
 
 from collections.abc import Collection
 from typing import Self
@@ -16,7 +16,7 @@ from executions.recording.status_times import StatusTimes
 
 
 class NodeExecution(StatusModel):
-    """One step of a run: a node's block with its input. An engine may run a node more than once in one run."""
+    """One run of the block of a node, with its input. An engine may run a node more than once in an execution."""
 
     event_fields = trigger_fields = frozenset(
         {
@@ -28,7 +28,7 @@ class NodeExecution(StatusModel):
     created_signal = changed_signal = signals.node_execution_changed
     deleted_signal = signals.node_execution_deleted
 
-    # An index below begins with it.
+    # No own index: an index below starts with this column.
     graph_execution = models.ForeignKey(GraphExecution, models.CASCADE, related_name="node_executions", db_index=False)
     node_id = CharField(max_length=255)
     block_id = CharField(max_length=255, blank=True, default="")
@@ -51,7 +51,7 @@ class NodeExecution(StatusModel):
         return f"{self.node_id} ({self.pk})"
 
     def to_event(self) -> NodeExecutionEvent:
-        """Needs the execution: who asks for many, selects it with `select_related("graph_execution")`."""
+        """Reads the execution. For many rows, load it with `select_related("graph_execution")`."""
         execution = self.graph_execution
         return NodeExecutionEvent.model_validate(
             {
@@ -81,12 +81,12 @@ class NodeExecution(StatusModel):
 
     @classmethod
     def rows_with_events(cls, using: str | None) -> models.QuerySet[Self]:
-        of_execution = ("user", "graph", "graph_version")
+        execution_fields = ("user", "graph", "graph_version")
         return (
             super()
             .rows_with_events(using)
             .select_related("graph_execution")
-            .only(*cls.event_fields, *(f"graph_execution__{name}" for name in of_execution))
+            .only(*cls.event_fields, *(f"graph_execution__{name}" for name in execution_fields))
         )
 
     def _equals_row(self, names: Collection[str]) -> bool:

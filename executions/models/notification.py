@@ -1,4 +1,4 @@
-"""What a person is told."""
+"""A notification for one user."""
 
 from collections.abc import Collection
 from typing import Any
@@ -15,8 +15,8 @@ from executions.recording.signalling_model import SignallingModel
 
 
 class Notification(SignallingModel):
-    """What one user is told, once. Its creation signals, and each change between read and unread; a change of its text
-    does not, since what was said was said."""
+    """A message to one user. Its creation sends a signal, and so does each change between read and unread. A change of
+    its text sends none, because the user has already received the old text."""
 
     event_fields = frozenset({"user", "type", "event", "extra", "read_at"})
     trigger_fields = frozenset({"read_at"})
@@ -25,7 +25,7 @@ class Notification(SignallingModel):
     changed_signal = signals.notification_read
     deleted_signal = signals.notification_deleted
 
-    # An index below begins with it.
+    # No own index: an index below starts with this column.
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="notifications", db_index=False)
     type = CharField(max_length=100)
     event = TextField()

@@ -39,7 +39,9 @@ class EmbeddedRunner:
 
     def __init__(self) -> None:
         self._workers = ProcessPool(
-            limits.WORKERS, block_modules=tuple(limits.BLOCK_MODULES), start_timeout=limits.WORKER_START_TIMEOUT
+            limits.BLOCK_PROCESSES,
+            block_modules=tuple(limits.BLOCK_MODULES),
+            start_timeout=limits.BLOCK_PROCESS_START_TIMEOUT,
         )
         self._threads = ThreadPoolExecutor(limits.RUNS, thread_name_prefix="executions-run")
         self._loop = threading.Thread(target=self._look_after, name="executions-runner", daemon=True)

@@ -30,4 +30,4 @@ def test_a_lease_survives_two_heartbeats_that_fail() -> None:
 
 
 def test_two_branches_can_run_side_by_side_on_any_machine() -> None:
-    assert DEFAULTS.WORKERS >= 2
+    assert DEFAULTS.BLOCK_PROCESSES >= 2
