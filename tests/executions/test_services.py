@@ -1,6 +1,5 @@
-"""The verbs, and that whoever listens knows the state without asking for it."""
+"""What each function does to rows, which signals it sends, and what it refuses."""
 
-import threading
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
@@ -10,8 +9,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from pydantic import ValidationError as PydanticError
 
-from executions import services
-from executions.events import GraphExecutionEvent, NodeExecutionEvent, NotificationEvent, NotificationRead
+from executions.events import GraphExecutionEvent
 from executions.models import Graph, GraphExecution, NodeExecution, Notification
 from executions.services import (
     ExecutionHasEnded,
@@ -25,7 +23,7 @@ from executions.services import (
     terminate_execution,
 )
 from executions.statuses import ExecutionStatus, IllegalTransition
-from tests.executions.conftest import LINKS, NODES, InThread, Received, wait_for_blocked_transaction
+from tests.executions.conftest import LINKS, NODES, Received
 
 pytestmark = pytest.mark.django_db
 
@@ -306,162 +304,6 @@ def test_however_many_are_unread_all_are_marked(user: User, settings: Any) -> No
     for number in range(5):
         notify_user(user, type="info", event=str(number))
     assert mark_read(user) == 5
-
-
-# Old state + events = new state
-
-VERBS: dict[str, Callable[[GraphExecution], Any]] = {
-    "start": lambda execution: start_execution(execution.graph, user=execution.user, inputs={"n": 1}),
-    "report a new node": lambda execution: report_node(execution, node_id="new", status="RUNNING", input_data={"a": 1}),
-    "report a node": lambda execution: report_node(execution, node_id="a", status="COMPLETED", output_data={"o": [1]}),
-    "report": lambda execution: report_execution(execution, status="REVIEW", outputs={"a": [1]}, stats={"cost": 1}),
-    "finish": lambda execution: finish_execution(execution, outputs={"report": ["x"]}, stats={"duration": 1.5}),
-    "fail": lambda execution: finish_execution(execution, status="FAILED", error="It broke."),
-    "terminate": terminate_execution,
-    "requeue": lambda execution: requeue_execution(terminate_execution(execution)),
-    "resume": lambda execution: requeue_execution(report_execution(execution, status="REVIEW")),
-    "notify": lambda execution: notify_user(execution.user, type="info", event="x", run=str(execution.pk)),
-    "read": lambda execution: mark_read(execution.user),
-}
-
-
-def database() -> dict[str, Any]:
-    """What a client could know: each row as its event, and whether a notification is read."""
-    known: dict[str, Any] = {}
-    for model in (GraphExecution, NodeExecution):
-        known |= {str(row.pk): row.to_event() for row in model.objects.all()}
-    for row in Notification.objects.all():
-        known[str(row.pk)] = (row.to_event(), row.read_at is not None)
-    return known
-
-
-def apply(known: dict[str, Any], event: Any) -> None:
-    """What a client does with an event."""
-    match event:
-        case GraphExecutionEvent():
-            known[event.id] = event
-        case NodeExecutionEvent():
-            known[event.node_exec_id] = event
-        case NotificationEvent():
-            known[event.id] = (event, False)
-        case NotificationRead():
-            known[event.id] = (known[event.id][0], event.read)
-        case _:
-            pytest.fail(f"A client would not know what to do with {event!r}.")
-
-
-@pytest.mark.parametrize("verb", VERBS)
-def test_the_old_state_and_the_events_are_the_new_state(running: GraphExecution, received: Received, verb: str) -> None:
-    for number, status in enumerate(["QUEUED", "RUNNING", "RUNNING", "REVIEW"]):
-        NodeExecution.objects.create(graph_execution=running, node_id="abcd"[number], status=status)
-    NodeExecution.objects.filter(node_id="a").update(status="RUNNING")
-    for text in ("x", "y"):
-        notify_user(running.user, type="info", event=text)
-    received.clear()
-    known = database()
-    VERBS[verb](running)
-    changed = database()
-    assert changed != known
-    for event in received.events:
-        apply(known, event)
-    assert known == changed
-
-
-def test_every_verb_is_applied_above() -> None:
-    verbs = {name for name, each in vars(services).items() if callable(each) and each.__module__ == services.__name__}
-    public = {name for name in verbs if name[0].islower()}
-    words = {"start", "report", "append", "finish", "terminate", "requeue", "notify", "mark"}
-    assert {name.split("_")[0] for name in public} == words
-
-
-# At once
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_node_that_two_workers_report_at_once_is_one_node_in_one_state(
-    running: GraphExecution, received: Received, in_thread: InThread
-) -> None:
-    is_written, may_commit = threading.Event(), threading.Event()
-
-    def report_first() -> None:
-        with transaction.atomic():
-            report_node(running, node_id="split", status="RUNNING", output_data={"by": ["first"]})
-            is_written.set()
-            may_commit.wait(30)
-
-    def report_second() -> None:
-        report_node(running, node_id="split", status="RUNNING", output_data={"by": ["second"]})
-
-    first = in_thread(report_first)
-    assert is_written.wait(30)
-    second = in_thread(report_second)
-    wait_for_blocked_transaction()
-    may_commit.set()
-    first.result(30)
-    second.result(30)
-    assert NodeExecution.objects.get().output_data == {"by": ["second"]}
-    assert [event.output_data for event in received.events] == [{"by": ["first"]}, {"by": ["second"]}]
-
-
-@pytest.mark.django_db(transaction=True)
-def test_of_two_ends_at_once_one_is_refused_and_the_nodes_are_told_once(
-    running: GraphExecution, received: Received, in_thread: InThread
-) -> None:
-    for number in range(3):
-        report_node(running, node_id=str(number), status="RUNNING")
-    received.clear()
-    start = threading.Barrier(2)
-
-    def end(verb: Callable[[GraphExecution], GraphExecution]) -> str:
-        start.wait(30)
-        try:
-            return verb(running).status
-        except IllegalTransition:
-            return "refused"
-
-    ends = [in_thread(lambda verb=verb: end(verb)) for verb in (finish_execution, terminate_execution)]
-    results = sorted(each.result(30) for each in ends)
-    assert results in (["COMPLETED", "refused"], ["TERMINATED", "refused"])
-    assert GraphExecution.objects.get().status == results[0]
-    assert len(received.events) == 4
-
-
-@pytest.mark.django_db(transaction=True)
-def test_many_workers_report_many_nodes_and_the_last_event_of_each_is_its_state(
-    running: GraphExecution, received: Received, in_thread: InThread
-) -> None:
-    told: dict[str, NodeExecutionEvent] = {}
-    lock = threading.Lock()
-
-    def work(worker: int) -> None:
-        for step in range(12):
-            with transaction.atomic():
-                node = report_node(
-                    running, node_id=f"node-{step % 3}", status="RUNNING", output_data={"by": [worker, step]}
-                )
-                # Who holds the row's lock is alone here; so this is the order of the commits.
-                with lock:
-                    told[str(node.pk)] = node.to_event()
-
-    for each in [in_thread(lambda worker=worker: work(worker)) for worker in range(4)]:
-        each.result(120)
-    assert {str(node.pk): node.to_event() for node in NodeExecution.objects.all()} == told
-    assert len(told) == 3
-    assert len(received.events) == 48
-
-
-@pytest.mark.postgres
-@pytest.mark.django_db(transaction=True)
-def test_a_plain_save_of_a_node_waits_for_no_report_of_another_node(
-    running: GraphExecution, in_thread: InThread
-) -> None:
-    """Only the services lock the execution's row; what refers to it is written beside them."""
-    node = report_node(running, node_id="split", status="RUNNING")
-    with transaction.atomic():
-        report_node(running, node_id="rank", status="RUNNING")
-        in_thread(node.save).result(30)
-        in_thread(lambda: NodeExecution.objects.create(graph_execution=running, node_id="third")).result(30)
-    assert statuses(running) == dict.fromkeys(["split", "rank"], "RUNNING") | {"third": "QUEUED"}
 
 
 def test_a_status_that_a_verb_sets_is_one_of_the_enum(running: GraphExecution) -> None:

@@ -11,7 +11,14 @@ from django.db import IntegrityError, transaction
 
 from executions.models import Graph
 from executions.storable import UnstorableValue
-from tests.executions.conftest import LINKS, NODES, InThread, Received, Statements, wait_for_blocked_transaction
+from tests.executions.conftest import (
+    LINKS,
+    NODES,
+    InThread,
+    Received,
+    Statements,
+    wait_for_blocked_transaction,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -148,3 +155,24 @@ def test_two_changes_at_once_are_two_versions(graph: Graph, in_thread: InThread)
     writing.result(30)
     waiting.result(30)
     assert (first.version, second.version, Graph.objects.get().version) == (2, 3, 3)
+
+
+def test_nodes_and_links_are_only_changed_by_save(graph: Graph, received: Received) -> None:
+    for name in ("nodes", "links"):
+        with pytest.raises(ValueError, match=rf"{name}: only save\(\) changes them"):
+            Graph.objects.update(**{name: []})
+        with pytest.raises(ValueError, match=rf"{name}: only save\(\) changes them"):
+            Graph.objects.bulk_update([graph], ["name", name])
+    graph.name = "Renamed"
+    Graph.objects.bulk_update([graph], ["name"])
+    assert Graph.objects.filter(name="Renamed").update(name="Again") == 1
+    assert Graph.objects.get().version == 1
+
+
+def test_graphs_that_are_made_in_bulk_are_checked(user: User) -> None:
+    good = Graph(owner=user, name="good", nodes=NODES)
+    with pytest.raises(ValidationError, match=r"nodes\[0\].block_id"):
+        Graph.objects.bulk_create([good, Graph(owner=user, name="bad", nodes=[{"id": "x"}])])
+    assert not Graph.objects.exists()
+    Graph.objects.bulk_create([good])
+    assert Graph.objects.get().nodes == NODES

@@ -94,3 +94,23 @@ def test_of_two_that_read_it_at_once_one_is_told(
 
 def test_a_notification_is_called_by_what_it_says(notification: Notification) -> None:
     assert str(notification) == "info: Your run has finished"
+
+
+def test_bulk_writes_of_notifications(user: User, received: Received) -> None:
+    texts = [Notification(user=user, type="info", event=str(number)) for number in range(3)]
+    Notification.objects.bulk_create(texts)
+    assert [(sent.name, sent.is_bulk, len(sent.events)) for sent in received] == [("notification_created", True, 3)]
+    received.clear()
+    Notification.objects.update(event="other words")
+    assert received == []
+    Notification.objects.filter(pk=texts[0].pk).update(read_at=timezone.now())
+    assert [(sent.name, sent.is_bulk) for sent in received] == [("notification_read", True)]
+    received.clear()
+    for text in texts:
+        text.read_at = timezone.now()
+    Notification.objects.bulk_update(texts, ["read_at"])  # one of them was read before
+    assert {event.id for event in received.events} == {str(text.pk) for text in texts[1:]}
+    assert all(event.read for event in received.events)
+    received.clear()
+    Notification.objects.update(read_at=None)
+    assert [event.read for event in received.events] == [False] * 3
