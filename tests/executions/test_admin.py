@@ -1,4 +1,4 @@
-"""The admin: edits are writes like any other, what may not be is an error of the form, and lists ask few questions."""
+"""The admin: edits are checked and send signals, invalid values are errors of the form, lists need few queries."""
 
 import threading
 from typing import Any
@@ -27,7 +27,7 @@ def admin(client: Client) -> Client:
 
 @pytest.fixture
 def staff(client: Client, other_user: User) -> Client:
-    """Allowed to look at everything, and to change nothing."""
+    """A user who may view everything and change nothing."""
     other_user.is_staff = True
     other_user.save()
     other_user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
@@ -44,7 +44,7 @@ def change_url(row: Any) -> str:
 
 
 def form_of(admin: Client, row: Any) -> dict[str, Any]:
-    """What a browser would post of a row's page, unedited."""
+    """What a browser posts from the unedited page of a row."""
     response = admin.get(change_url(row))
     assert response.status_code == 200
     data: dict[str, Any] = {}
@@ -79,7 +79,9 @@ def act(admin: Client, action: str, rows: list[Any], **data: Any) -> Any:
 # Edits
 
 
-def test_a_status_can_be_edited_and_is_told(admin: Client, execution: GraphExecution, received: Received) -> None:
+def test_an_edited_status_is_saved_and_sends_a_signal(
+    admin: Client, execution: GraphExecution, received: Received
+) -> None:
     response = admin.post(change_url(execution), {**form_of(admin, execution), "status": "RUNNING"})
     assert response.status_code == 302
     execution.refresh_from_db()
@@ -99,7 +101,7 @@ def test_an_illegal_status_is_an_error_of_the_form(
     assert "DONE is not one of the available choices" in errors_of(response)
 
 
-def test_an_old_page_writes_only_what_was_edited_on_it(
+def test_a_stale_page_writes_only_the_edited_fields(
     admin: Client, execution: GraphExecution, received: Received
 ) -> None:
     old_page = form_of(admin, execution)
@@ -111,14 +113,12 @@ def test_an_old_page_writes_only_what_was_edited_on_it(
     assert received.event == execution.to_event()
 
 
-def test_a_page_that_is_saved_unedited_is_not_told(
-    admin: Client, execution: GraphExecution, received: Received
-) -> None:
+def test_an_unedited_page_sends_no_signal(admin: Client, execution: GraphExecution, received: Received) -> None:
     assert admin.post(change_url(execution), form_of(admin, execution)).status_code == 302
     assert received == []
 
 
-def test_nodes_are_edited_on_their_executions_page(
+def test_nodes_are_edited_on_the_page_of_their_execution(
     admin: Client, execution: GraphExecution, received: Received
 ) -> None:
     first = report_node(execution, node_id="split", status="RUNNING")
@@ -132,7 +132,7 @@ def test_nodes_are_edited_on_their_executions_page(
     assert received.event == second.to_event()
     first.refresh_from_db()
     assert first.status == "RUNNING"
-    # An illegal one is an error, and nothing of the page is saved.
+    # An illegal status is an error, and nothing of the page is saved.
     received.clear()
     data = form_of(admin, execution)
     response = admin.post(change_url(execution), {**data, "status": "RUNNING", f"{at}-status": "RUNNING"})
@@ -142,20 +142,22 @@ def test_nodes_are_edited_on_their_executions_page(
     assert received == []
 
 
-def test_a_node_can_be_deleted_on_its_executions_page(admin: Client, node: NodeExecution, received: Received) -> None:
+def test_a_node_can_be_deleted_on_the_page_of_its_execution(
+    admin: Client, node: NodeExecution, received: Received
+) -> None:
     data = {**form_of(admin, node.graph_execution), "node_executions-0-DELETE": "on"}
     assert admin.post(change_url(node.graph_execution), data).status_code == 302
     assert received.names == ["node_execution_deleted"]
 
 
-def test_a_node_has_a_page_of_its_own(admin: Client, node: NodeExecution, received: Received) -> None:
+def test_a_node_has_its_own_page(admin: Client, node: NodeExecution, received: Received) -> None:
     assert admin.post(change_url(node), {**form_of(admin, node), "status": "RUNNING"}).status_code == 302
     assert received.event.status == "RUNNING"
     response = admin.post(change_url(node), {**form_of(admin, node), "status": "QUEUED"})
     assert "QUEUED may not follow RUNNING" in errors_of(response)
 
 
-def test_an_execution_that_is_added_is_queued_with_the_graphs_definition(
+def test_an_added_execution_is_queued_with_the_definition_of_its_graph(
     admin: Client, graph: Graph, user: User, received: Received
 ) -> None:
     graph.links = []
@@ -170,7 +172,7 @@ def test_an_execution_that_is_added_is_queued_with_the_graphs_definition(
 
 
 @pytest.mark.parametrize("inputs", ['["no names"]', '{"a": NaN}', '{"a": "\\u0000"}', "no json"])
-def test_inputs_that_cannot_be_are_an_error_of_the_form(
+def test_invalid_inputs_are_an_error_of_the_form(
     admin: Client, graph: Graph, user: User, received: Received, inputs: str
 ) -> None:
     data = {"user": user.pk, "graph": graph.pk, "preset_id": "", "inputs": inputs}
@@ -190,7 +192,7 @@ def test_a_graph_is_checked_and_counted(admin: Client, graph: Graph) -> None:
     assert Graph.objects.get(name="New").nodes == NODES
 
 
-def test_a_notification_is_told_when_it_is_added_and_when_it_is_read(
+def test_adding_and_reading_a_notification_in_the_admin_sends_signals(
     admin: Client, user: User, received: Received
 ) -> None:
     data = {"user": user.pk, "type": "info", "event": "hey", "extra": "{}", "read_at_0": "", "read_at_1": ""}
@@ -206,10 +208,10 @@ def test_a_notification_is_told_when_it_is_added_and_when_it_is_read(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_row_that_is_being_posted_is_locked_so_that_the_check_holds(
+def test_a_row_is_locked_while_its_page_is_saved(
     admin: Client, execution: GraphExecution, received: Received, in_thread: InThread
 ) -> None:
-    """A worker ends the run while a page with another status is on its way: it is refused, and does not fail."""
+    """A worker ends the run while a page with another status is saved. The page shows an error and does not crash."""
     report_execution(execution, status="RUNNING")
     page = {**form_of(admin, execution), "status": "REVIEW"}
     is_written, may_commit = threading.Event(), threading.Event()
@@ -232,7 +234,7 @@ def test_a_row_that_is_being_posted_is_locked_so_that_the_check_holds(
 # Deletion
 
 
-def test_deletion_of_a_row_and_of_a_selection_is_told(
+def test_the_deletion_of_a_row_and_of_a_selection_sends_signals(
     admin: Client, execution: GraphExecution, node: NodeExecution, received: Received
 ) -> None:
     other = GraphExecution.objects.create(graph=execution.graph, user=execution.user)
@@ -249,7 +251,7 @@ def test_deletion_of_a_row_and_of_a_selection_is_told(
 # Actions
 
 
-def test_terminate_counts_what_was_done_and_what_was_refused(
+def test_the_action_counts_terminated_and_refused_executions(
     admin: Client, execution: GraphExecution, received: Received
 ) -> None:
     row = {"graph": execution.graph, "user": execution.user}
@@ -271,7 +273,9 @@ def test_terminate_counts_what_was_done_and_what_was_refused(
     assert LogEntry.objects.filter(change_message="Terminated.").count() == 2
 
 
-def test_requeue_queues_what_was_terminated(admin: Client, execution: GraphExecution, received: Received) -> None:
+def test_the_action_requeues_terminated_executions(
+    admin: Client, execution: GraphExecution, received: Received
+) -> None:
     act(admin, "terminate_selected", [execution])
     assert messages_of(act(admin, "requeue_selected", [execution]))[-1] == "1 graph execution was queued again."
     execution.refresh_from_db()
@@ -281,7 +285,9 @@ def test_requeue_queues_what_was_terminated(admin: Client, execution: GraphExecu
     assert refused.startswith(f"1 graph execution was not queued again. {execution.pk}: QUEUED may not follow RUNNING.")
 
 
-def test_who_may_only_look_can_do_nothing(staff: Client, execution: GraphExecution, received: Received) -> None:
+def test_staff_with_the_view_permission_cannot_change_anything(
+    staff: Client, execution: GraphExecution, received: Received
+) -> None:
     response = staff.get(url("graphexecution_changelist"))
     assert response.status_code == 200
     assert not response.context["action_form"]
@@ -310,7 +316,7 @@ def many(execution: GraphExecution) -> None:
 
 
 @pytest.mark.parametrize("name", ["graph", "graphexecution", "nodeexecution", "notification"])
-def test_a_list_asks_few_questions_however_long_it_is(
+def test_the_number_of_queries_of_a_list_does_not_depend_on_its_length(
     admin: Client, many: None, django_assert_max_num_queries: Any, name: str
 ) -> None:
     with django_assert_max_num_queries(8):  # session, user, count, date hierarchy, filters, rows
@@ -335,17 +341,17 @@ def test_lists_are_searched_and_filtered(admin: Client, many: None, name: str, q
     assert len(admin.get(url(f"{name}_changelist"), {**query, "q": "nobody"}).context["cl"].result_list) == 0
 
 
-def test_a_page_with_many_nodes_asks_few_questions_and_can_be_posted(
+def test_a_page_with_many_nodes_needs_few_queries_and_can_be_saved(
     admin: Client, execution: GraphExecution, many: None, django_assert_max_num_queries: Any, received: Received
 ) -> None:
     with django_assert_max_num_queries(8):
         response = admin.get(change_url(execution))
     assert len(response.context["inline_admin_formsets"][0].formset.forms) == 100  # the newest
     data = form_of(admin, execution)
-    assert len(data) < 1_000  # what Django takes
+    assert len(data) < 1_000  # the limit of Django
     last = NodeExecution.objects.order_by("-add_time", "-pk").first()
     at = next(key for key, value in data.items() if key.endswith("-id") and value == last.pk).removesuffix("-id")
-    # Meanwhile more nodes come, and the posted ones are no longer all of the newest.
+    # More nodes are created meanwhile, so the posted nodes are no longer the newest ones.
     NodeExecution.objects.bulk_create([NodeExecution(graph_execution=execution, node_id="x") for _ in range(50)])
     received.clear()
     with django_assert_max_num_queries(25):

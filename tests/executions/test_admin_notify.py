@@ -1,4 +1,4 @@
-"""The admin's action that notifies users."""
+"""The admin action that notifies users."""
 
 from typing import Any
 
@@ -28,9 +28,7 @@ def notify(client: Client, page: str, rows: list[Any], **data: Any) -> Any:
     return client.post(reverse(page), {**selected, **data})
 
 
-def test_a_page_in_between_asks_for_type_and_text(
-    admin: Client, user: User, other_user: User, received: Received
-) -> None:
+def test_a_page_between_asks_for_type_and_text(admin: Client, user: User, other_user: User, received: Received) -> None:
     response = notify(admin, USERS, [user, other_user])
     page = response.content.decode()
     assert response.status_code == 200
@@ -71,14 +69,14 @@ def test_all_users_of_a_list_can_be_selected_across_pages(admin: Client, user: U
 @pytest.mark.parametrize(
     "data", [{"type": "", "event": "x"}, {"type": "info", "event": ""}, {"type": "info", "event": "\x00"}]
 )
-def test_what_cannot_be_said_is_an_error_of_the_form(admin: Client, user: User, received: Received, data: Any) -> None:
+def test_an_invalid_text_is_an_error_of_the_form(admin: Client, user: User, received: Received, data: Any) -> None:
     response = notify(admin, USERS, [user], notify="Notify", **data)
     assert response.status_code == 200
     assert response.context["form"].errors
     assert received == []
 
 
-def test_many_users_are_a_number(admin: Client) -> None:
+def test_the_page_shows_the_number_of_many_users(admin: Client) -> None:
     users = User.objects.bulk_create([User(username=f"user-{number}") for number in range(25)])
     assert "and 5 more" in notify(admin, USERS, users).content.decode()
 
@@ -88,7 +86,7 @@ def test_hostile_names_stay_text(admin: Client) -> None:
     assert "&lt;script&gt;alert(1)" in page
 
 
-def test_it_takes_the_permission_to_add_notifications(client: Client, user: User, other_user: User) -> None:
+def test_the_action_needs_the_permission_to_add_notifications(client: Client, user: User, other_user: User) -> None:
     other_user.is_staff = True
     other_user.save()
     other_user.user_permissions.set(Permission.objects.filter(codename="view_user"))
@@ -100,7 +98,7 @@ def test_it_takes_the_permission_to_add_notifications(client: Client, user: User
     assert Notification.objects.exists()
 
 
-def test_the_user_admin_keeps_its_own_ways(admin: Client, user: User) -> None:
+def test_the_user_admin_keeps_its_other_features(admin: Client, user: User) -> None:
     assert admin.get(reverse("admin:auth_user_change", args=[user.pk])).status_code == 200
     choices = dict(admin.get(reverse(USERS)).context["action_form"].fields["action"].choices)
     assert {"delete_selected", "notify_selected"} <= set(choices)

@@ -40,7 +40,7 @@ def statuses(execution: GraphExecution) -> dict[str, str]:
 # start_execution
 
 
-def test_a_start_is_queued_with_the_graph_as_it_is_saved(graph: Graph, other_user: User, received: Received) -> None:
+def test_a_started_execution_is_queued_with_the_saved_graph(graph: Graph, other_user: User, received: Received) -> None:
     graph.nodes = []  # not saved
     execution = start_execution(
         graph, user=other_user, inputs={"text": "x"}, preset_id="p1", is_dry_run=True, runner="r1"
@@ -55,7 +55,7 @@ def test_a_start_is_queued_with_the_graph_as_it_is_saved(graph: Graph, other_use
     assert not execution.node_executions.exists()
 
 
-def test_a_start_keeps_the_definition_when_the_graph_changes(graph: Graph, user: User) -> None:
+def test_an_execution_keeps_its_definition_when_the_graph_changes(graph: Graph, user: User) -> None:
     execution = start_execution(graph, user=user)
     graph.nodes, graph.links = [], []
     graph.save()
@@ -64,7 +64,7 @@ def test_a_start_keeps_the_definition_when_the_graph_changes(graph: Graph, user:
     assert (execution.graph_version, execution.graph.version) == (1, 2)
 
 
-def test_a_graph_that_is_gone_cannot_be_started(graph: Graph, user: User) -> None:
+def test_a_deleted_graph_cannot_be_started(graph: Graph, user: User) -> None:
     Graph.objects.all().delete()
     with pytest.raises(Graph.DoesNotExist):
         start_execution(graph, user=user)
@@ -73,7 +73,7 @@ def test_a_graph_that_is_gone_cannot_be_started(graph: Graph, user: User) -> Non
 # report_node
 
 
-def test_the_first_report_makes_the_node_and_the_next_ones_change_it(
+def test_the_first_report_creates_the_node_and_the_next_ones_change_it(
     running: GraphExecution, received: Received
 ) -> None:
     made = report_node(running, node_id="split", block_id="b1", status="QUEUED", input_data={"text": "x"})
@@ -87,20 +87,20 @@ def test_the_first_report_makes_the_node_and_the_next_ones_change_it(
     assert received.events[-1] == NodeExecution.objects.get().to_event()
 
 
-def test_data_that_is_given_replaces_what_was_there(running: GraphExecution) -> None:
+def test_given_data_replaces_the_old_data(running: GraphExecution) -> None:
     report_node(running, node_id="split", status="RUNNING", output_data={"a": [1], "b": [2]})
     report_node(running, node_id="split", status="RUNNING", output_data={"a": [1, 2]})
     assert report_node(running, node_id="split", status="RUNNING").output_data == {"a": [1, 2]}
     assert report_node(running, node_id="split", status="RUNNING", output_data={}).output_data == {}
 
 
-def test_an_engine_may_run_a_node_several_times_by_ids_of_its_own(running: GraphExecution) -> None:
+def test_an_engine_may_run_a_node_several_times_with_its_own_ids(running: GraphExecution) -> None:
     first, second = uuid4(), uuid4()
     for node_exec_id in (first, str(second)):
         report_node(running, node_id="split", status="RUNNING", node_exec_id=node_exec_id)
     report_node(running, node_id="split", status="COMPLETED", node_exec_id=str(first).upper())
     assert dict(running.node_executions.values_list("pk", "status")) == {first: "COMPLETED", second: "RUNNING"}
-    # Without an id it is about the latest.
+    # A report without an id is about the latest node execution.
     assert report_node(running, node_id="split", status="FAILED").pk == second
 
 
@@ -128,7 +128,9 @@ def test_a_stale_report_is_refused_and_changes_nothing(running: GraphExecution, 
 
 
 @pytest.mark.parametrize("status", ["COMPLETED", "FAILED", "TERMINATED"])
-def test_after_the_end_no_node_can_be_reported(running: GraphExecution, received: Received, status: str) -> None:
+def test_nodes_of_an_ended_execution_cannot_be_reported(
+    running: GraphExecution, received: Received, status: str
+) -> None:
     report_node(running, node_id="split", status="RUNNING")
     report_execution(running, status=status)
     received.clear()
@@ -150,11 +152,11 @@ def test_outputs_of_the_wrong_shape_are_refused(running: GraphExecution, receive
     assert received == []
 
 
-def test_an_execution_that_is_gone_cannot_be_reported_on(running: GraphExecution) -> None:
+def test_a_deleted_execution_cannot_be_reported_on(running: GraphExecution) -> None:
     GraphExecution.objects.all().delete()
-    for verb in (terminate_execution, requeue_execution, finish_execution):
+    for call in (terminate_execution, requeue_execution, finish_execution):
         with pytest.raises(GraphExecution.DoesNotExist):
-            verb(running)
+            call(running)
     with pytest.raises(GraphExecution.DoesNotExist):
         report_node(running, node_id="split", status="RUNNING")
 
@@ -162,7 +164,9 @@ def test_an_execution_that_is_gone_cannot_be_reported_on(running: GraphExecution
 # The execution as a whole
 
 
-def test_a_report_tells_the_row_and_not_the_callers_instance(execution: GraphExecution, received: Received) -> None:
+def test_the_event_of_a_report_holds_the_row_and_not_the_stale_instance(
+    execution: GraphExecution, received: Received
+) -> None:
     stale = GraphExecution.objects.get(pk=execution.pk)
     report_execution(execution, status="RUNNING", outputs={"a": [1]})
     after = report_execution(stale, status="REVIEW", stats=GraphExecutionEvent.Stats(cost=3))
@@ -171,21 +175,21 @@ def test_a_report_tells_the_row_and_not_the_callers_instance(execution: GraphExe
     assert received.events[-1].stats.cost == 3
 
 
-def test_a_finish_ends_it_with_outputs_and_stats(running: GraphExecution, received: Received) -> None:
+def test_finish_execution_writes_outputs_and_stats(running: GraphExecution, received: Received) -> None:
     done = finish_execution(running, outputs={"report": ["# x"]}, stats={"cost": 2, "node_exec_count": 2})
     assert (done.status, done.outputs) == ("COMPLETED", {"report": ["# x"]})
     assert done.ended_at
     assert received.event.stats.node_exec_count == 2
 
 
-def test_an_error_becomes_part_of_the_stats(running: GraphExecution, received: Received) -> None:
+def test_an_error_is_added_to_the_stats(running: GraphExecution, received: Received) -> None:
     report_execution(running, status="RUNNING", stats={"cost": 2})
     finish_execution(running, status="FAILED", error="The block raised.")
     assert (received.events[-1].stats.cost, received.events[-1].stats.error) == (2, "The block raised.")
 
 
 @pytest.mark.parametrize("status", ["RUNNING", "TERMINATED", "QUEUED"])
-def test_a_finish_is_an_end_that_a_run_comes_to_by_itself(running: GraphExecution, status: str) -> None:
+def test_finish_execution_takes_only_completed_and_failed(running: GraphExecution, status: str) -> None:
     with pytest.raises(ValueError, match=f"finishes as COMPLETED or FAILED, not as {status}"):
         finish_execution(running, status=status)
 
@@ -198,7 +202,7 @@ def test_a_finish_is_an_end_that_a_run_comes_to_by_itself(running: GraphExecutio
         (terminate_execution, "TERMINATED"),
     ],
 )
-def test_at_the_end_nothing_is_left_unfinished(
+def test_the_end_of_an_execution_terminates_its_unfinished_nodes(
     running: GraphExecution, received: Received, end: Callable[[GraphExecution], GraphExecution], status: str
 ) -> None:
     for node_id, last in (("a", "QUEUED"), ("b", "RUNNING"), ("c", "REVIEW"), ("d", "INCOMPLETE"), ("e", "COMPLETED")):
@@ -206,15 +210,15 @@ def test_at_the_end_nothing_is_left_unfinished(
     received.clear()
     end(running)
     assert statuses(running) == {**dict.fromkeys("abcd", "TERMINATED"), "e": "COMPLETED"}
-    # In the order of their primary keys, and before the end of the execution is told.
+    # The events of the nodes are in the order of the primary keys, before the event of the execution.
     assert received.names == ["node_execution_changed", "graph_execution_changed"]
-    told = [event.node_exec_id for event in received[0].events]
-    assert told == sorted(told)
-    assert len(told) == 4
+    ids = [event.node_exec_id for event in received[0].events]
+    assert ids == sorted(ids)
+    assert len(ids) == 4
     assert received.events[-1].status == status
 
 
-def test_however_many_nodes_are_unfinished_all_are_terminated(running: GraphExecution, settings: Any) -> None:
+def test_any_number_of_unfinished_nodes_is_terminated(running: GraphExecution, settings: Any) -> None:
     settings.EXECUTIONS = {"MAX_BULK_EVENTS": 2}
     for number in range(5):
         report_node(running, node_id=str(number), status="RUNNING")
@@ -222,21 +226,21 @@ def test_however_many_nodes_are_unfinished_all_are_terminated(running: GraphExec
     assert set(statuses(running).values()) == {"TERMINATED"}
 
 
-def test_what_is_terminated_stays_as_it_is(running: GraphExecution, received: Received) -> None:
+def test_a_terminated_execution_stays_as_it_is(running: GraphExecution, received: Received) -> None:
     ended_at = terminate_execution(running).ended_at
     received.clear()
     assert terminate_execution(running).ended_at == ended_at
     assert received == []
 
 
-def test_what_is_final_cannot_be_ended_otherwise(running: GraphExecution, received: Received) -> None:
+def test_a_completed_execution_cannot_end_again(running: GraphExecution, received: Received) -> None:
     node = report_node(running, node_id="split", status="RUNNING")
     finish_execution(running)
     NodeExecution.objects.filter(pk=node.pk).update(status="RUNNING")
     received.clear()
-    for verb in (terminate_execution, requeue_execution, lambda each: finish_execution(each, status="FAILED")):
+    for call in (terminate_execution, requeue_execution, lambda each: finish_execution(each, status="FAILED")):
         with pytest.raises(IllegalTransition):
-            verb(running)
+            call(running)
     assert statuses(running) == {"split": "RUNNING"}
     assert received == []
 
@@ -244,7 +248,7 @@ def test_what_is_final_cannot_be_ended_otherwise(running: GraphExecution, receiv
 # requeue_execution
 
 
-def test_a_terminated_run_begins_anew(running: GraphExecution, received: Received) -> None:
+def test_a_requeued_terminated_run_starts_a_new_attempt(running: GraphExecution, received: Received) -> None:
     GraphExecution.objects.update(runner="engine-7")
     report_execution(running, status="RUNNING", outputs={"a": [1]}, stats={"cost": 3})
     done = report_node(running, node_id="split", status="RUNNING")
@@ -255,9 +259,9 @@ def test_a_terminated_run_begins_anew(running: GraphExecution, received: Receive
     assert (again.status, again.attempt, again.outputs, again.stats) == ("QUEUED", 2, {}, None)
     assert (again.started_at, again.ended_at, again.lease_expires_at) == (None, None, None)
     assert again.inputs == {"text": "One. Two."}
-    assert again.runner == "engine-7"  # still meant for that engine
+    assert again.runner == "engine-7"  # still of this engine
     assert received.events[-1] == GraphExecution.objects.get().to_event()
-    # The nodes of the former attempt stay as they ended; new reports are about new ones.
+    # The nodes of the old attempt stay as they are. New reports are about new nodes.
     report_execution(again, status="RUNNING")
     new = report_node(again, node_id="split", status="RUNNING")
     assert new.pk not in (done.pk, stopped.pk)
@@ -269,7 +273,7 @@ def test_a_terminated_run_begins_anew(running: GraphExecution, received: Receive
     }
 
 
-def test_a_run_that_waits_for_a_person_goes_on_from_there(running: GraphExecution, received: Received) -> None:
+def test_a_requeued_run_in_review_keeps_its_attempt_and_outputs(running: GraphExecution, received: Received) -> None:
     report_execution(running, status="REVIEW", outputs={"a": [1]})
     again = requeue_execution(running)
     assert (again.status, again.attempt, again.outputs) == ("QUEUED", 1, {"a": [1]})
@@ -299,12 +303,12 @@ def test_unread_notifications_are_marked_read_once(user: User, other_user: User,
     assert Notification.objects.get(read_at=None) == foreign
 
 
-def test_however_many_are_unread_all_are_marked(user: User, settings: Any) -> None:
+def test_any_number_of_notifications_can_be_marked_read(user: User, settings: Any) -> None:
     settings.EXECUTIONS = {"MAX_BULK_EVENTS": 2}
     for number in range(5):
         notify_user(user, type="info", event=str(number))
     assert mark_read(user) == 5
 
 
-def test_a_status_that_a_verb_sets_is_one_of_the_enum(running: GraphExecution) -> None:
+def test_a_returned_row_holds_its_status_as_an_enum(running: GraphExecution) -> None:
     assert isinstance(finish_execution(running).status, ExecutionStatus)

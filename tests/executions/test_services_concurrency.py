@@ -30,7 +30,7 @@ def statuses(execution: GraphExecution) -> dict[str, str]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_node_that_two_workers_report_at_once_is_one_node_in_one_state(
+def test_two_concurrent_reports_of_one_node_give_one_node_execution(
     running: GraphExecution, received: Received, in_thread: InThread
 ) -> None:
     is_written, may_commit = threading.Event(), threading.Event()
@@ -56,7 +56,7 @@ def test_a_node_that_two_workers_report_at_once_is_one_node_in_one_state(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_ends_at_once_one_is_refused_and_the_nodes_are_told_once(
+def test_one_of_two_concurrent_ends_is_refused_and_each_node_has_one_event(
     running: GraphExecution, received: Received, in_thread: InThread
 ) -> None:
     for number in range(3):
@@ -64,14 +64,14 @@ def test_of_two_ends_at_once_one_is_refused_and_the_nodes_are_told_once(
     received.clear()
     start = threading.Barrier(2)
 
-    def end(verb: Callable[[GraphExecution], GraphExecution]) -> str:
+    def end(call: Callable[[GraphExecution], GraphExecution]) -> str:
         start.wait(30)
         try:
-            return verb(running).status
+            return call(running).status
         except IllegalTransition:
             return "refused"
 
-    ends = [in_thread(lambda verb=verb: end(verb)) for verb in (finish_execution, terminate_execution)]
+    ends = [in_thread(lambda call=call: end(call)) for call in (finish_execution, terminate_execution)]
     results = sorted(each.result(30) for each in ends)
     assert results in (["COMPLETED", "refused"], ["TERMINATED", "refused"])
     assert GraphExecution.objects.get().status == results[0]
@@ -79,10 +79,10 @@ def test_of_two_ends_at_once_one_is_refused_and_the_nodes_are_told_once(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_many_workers_report_many_nodes_and_the_last_event_of_each_is_its_state(
+def test_the_last_event_of_each_node_is_its_state_after_many_concurrent_reports(
     running: GraphExecution, received: Received, in_thread: InThread
 ) -> None:
-    told: dict[str, NodeExecutionEvent] = {}
+    last_events: dict[str, NodeExecutionEvent] = {}
     lock = threading.Lock()
 
     def work(worker: int) -> None:
@@ -91,23 +91,23 @@ def test_many_workers_report_many_nodes_and_the_last_event_of_each_is_its_state(
                 node = report_node(
                     running, node_id=f"node-{step % 3}", status="RUNNING", output_data={"by": [worker, step]}
                 )
-                # Who holds the row's lock is alone here; so this is the order of the commits.
+                # The row is locked here, so this is the order of the commits.
                 with lock:
-                    told[str(node.pk)] = node.to_event()
+                    last_events[str(node.pk)] = node.to_event()
 
     for each in [in_thread(lambda worker=worker: work(worker)) for worker in range(4)]:
         each.result(120)
-    assert {str(node.pk): node.to_event() for node in NodeExecution.objects.all()} == told
-    assert len(told) == 3
+    assert {str(node.pk): node.to_event() for node in NodeExecution.objects.all()} == last_events
+    assert len(last_events) == 3
     assert len(received.events) == 48
 
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
-def test_a_plain_save_of_a_node_waits_for_no_report_of_another_node(
+def test_a_save_of_a_node_does_not_wait_for_a_report_of_another_node(
     running: GraphExecution, in_thread: InThread
 ) -> None:
-    """Only the services lock the execution's row; what refers to it is written beside them."""
+    """Only services lock the row of the execution. Rows that refer to it can be written concurrently."""
     node = report_node(running, node_id="split", status="RUNNING")
     with transaction.atomic():
         report_node(running, node_id="rank", status="RUNNING")

@@ -28,7 +28,7 @@ def running(execution: GraphExecution) -> GraphExecution:
     return report_execution(execution, status="RUNNING")
 
 
-VERBS: dict[str, Callable[[GraphExecution], Any]] = {
+CALLS: dict[str, Callable[[GraphExecution], Any]] = {
     "start": lambda execution: start_execution(execution.graph, user=execution.user, inputs={"n": 1}),
     "report a new node": lambda execution: report_node(execution, node_id="new", status="RUNNING", input_data={"a": 1}),
     "report a node": lambda execution: report_node(execution, node_id="a", status="COMPLETED", output_data={"o": [1]}),
@@ -44,7 +44,7 @@ VERBS: dict[str, Callable[[GraphExecution], Any]] = {
 
 
 def database() -> dict[str, Any]:
-    """What a client could know: each row as its event, and whether a notification is read."""
+    """What a client can know: each row as its event, and whether a notification is read."""
     known: dict[str, Any] = {}
     for model in (GraphExecution, NodeExecution):
         known |= {str(row.pk): row.to_event() for row in model.objects.all()}
@@ -54,7 +54,7 @@ def database() -> dict[str, Any]:
 
 
 def apply(known: dict[str, Any], event: Any) -> None:
-    """What a client does with an event."""
+    """Applies an event as a client does."""
     match event:
         case GraphExecutionEvent():
             known[event.id] = event
@@ -68,8 +68,8 @@ def apply(known: dict[str, Any], event: Any) -> None:
             pytest.fail(f"A client would not know what to do with {event!r}.")
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_the_old_state_and_the_events_are_the_new_state(running: GraphExecution, received: Received, verb: str) -> None:
+@pytest.mark.parametrize("call", CALLS)
+def test_the_old_state_and_the_events_are_the_new_state(running: GraphExecution, received: Received, call: str) -> None:
     for number, status in enumerate(["QUEUED", "RUNNING", "RUNNING", "REVIEW"]):
         NodeExecution.objects.create(graph_execution=running, node_id="abcd"[number], status=status)
     NodeExecution.objects.filter(node_id="a").update(status="RUNNING")
@@ -77,7 +77,7 @@ def test_the_old_state_and_the_events_are_the_new_state(running: GraphExecution,
         notify_user(running.user, type="info", event=text)
     received.clear()
     known = database()
-    VERBS[verb](running)
+    CALLS[call](running)
     changed = database()
     assert changed != known
     for event in received.events:
@@ -85,8 +85,10 @@ def test_the_old_state_and_the_events_are_the_new_state(running: GraphExecution,
     assert known == changed
 
 
-def test_every_verb_is_applied_above() -> None:
-    verbs = {name for name, each in vars(services).items() if callable(each) and each.__module__ == services.__name__}
-    public = {name for name in verbs if name[0].islower()}
+def test_every_function_is_called_above() -> None:
+    functions = {
+        name for name, each in vars(services).items() if callable(each) and each.__module__ == services.__name__
+    }
+    public = {name for name in functions if name[0].islower()}
     words = {"start", "report", "append", "finish", "terminate", "requeue", "notify", "mark"}
     assert {name.split("_")[0] for name in public} == words

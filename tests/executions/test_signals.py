@@ -1,4 +1,4 @@
-"""The signals as a whole: nothing that can be written escapes them."""
+"""Every kind of write sends its signal."""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,7 +25,7 @@ def new_node() -> NodeExecution:
     return NodeExecution(graph_execution=EXECUTIONS.get(), node_id="rank")
 
 
-# What is written, and the signal that it sends. The rows are those of the fixture `rows`.
+# Name of the write → the write, and the signal that it sends. The fixture `rows` creates the rows.
 WRITES: dict[str, tuple[Callable[[], Any], str]] = {
     "save": (lambda: saved(EXECUTIONS.get(), status="RUNNING"), "graph_execution_changed"),
     "report_all": (
@@ -91,8 +91,8 @@ def test_every_signal_is_sent_by_some_write() -> None:
     assert {signal for _, signal in WRITES.values()} == set(SIGNALS)
 
 
-def test_no_relation_onto_executions_could_be_changed_behind_their_back() -> None:
-    """SET_NULL and its like would write rows without a signal of ours."""
+def test_no_relation_changes_rows_without_a_signal() -> None:
+    """SET_NULL and similar options would write rows without a signal."""
     for model in (Graph, GraphExecution, NodeExecution, Notification):
         for field in model._meta.concrete_fields:
             if field.remote_field:

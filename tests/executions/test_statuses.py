@@ -14,7 +14,7 @@ from executions.statuses import (
 
 S = ExecutionStatus
 EVERY = [(old, new) for old in S for new in S]
-# Old → new, written out a second time on purpose.
+# Old → new statuses. A second copy of the table on purpose.
 LEGAL = {
     S.INCOMPLETE: {S.QUEUED, S.RUNNING, S.FAILED, S.TERMINATED},
     S.QUEUED: {S.RUNNING, S.FAILED, S.TERMINATED},
@@ -46,7 +46,7 @@ def test_completed_and_failed_are_final_and_terminated_is_not() -> None:
     assert {S.COMPLETED, S.FAILED, S.TERMINATED} == ENDED
 
 
-def test_an_illegal_change_says_from_to_and_what_may_follow() -> None:
+def test_the_error_of_an_illegal_change_names_old_new_and_allowed_statuses() -> None:
     with pytest.raises(IllegalTransition) as caught:
         check_transition("QUEUED", "COMPLETED")
     error = caught.value
@@ -55,11 +55,11 @@ def test_an_illegal_change_says_from_to_and_what_may_follow() -> None:
     assert str(error) == "COMPLETED may not follow QUEUED. What may follow QUEUED: RUNNING, TERMINATED, FAILED."
 
 
-def test_an_illegal_change_of_a_final_status_says_that_it_is_final() -> None:
+def test_the_error_of_a_change_of_a_final_status_says_that_it_is_final() -> None:
     with pytest.raises(IllegalTransition, match="What may follow FAILED: nothing: it is final"):
         check_transition("FAILED", "RUNNING")
 
 
-def test_what_is_no_status_is_an_error() -> None:
+def test_an_unknown_status_is_an_error() -> None:
     with pytest.raises(ValueError, match="'DONE' is not a valid ExecutionStatus"):
         check_transition("DONE", "RUNNING")

@@ -1,4 +1,4 @@
-"""Notifications: told when they are made, when they are read, and not otherwise."""
+"""Notifications send a signal when they are created, marked as read or marked as unread, and at no other change."""
 
 import threading
 from typing import Any
@@ -21,7 +21,7 @@ def notification(user: User) -> Notification:
     return Notification.objects.create(user=user, type="info", event="Your run has finished", extra={"run": "e1"})
 
 
-def test_a_new_one_is_told_with_its_payload(user: User, received: Received) -> None:
+def test_a_new_notification_sends_a_signal_with_its_payload(user: User, received: Received) -> None:
     made = Notification.objects.create(user=user, type="info", event="hey", extra={"run": "e1", "type": "other"})
     assert received.names == ["notification_created"]
     payload = NotificationPayload(type="info", event="hey", run="e1")
@@ -29,7 +29,7 @@ def test_a_new_one_is_told_with_its_payload(user: User, received: Received) -> N
 
 
 @pytest.mark.parametrize("fields", [None, ["read_at"]])
-def test_reading_it_is_told_once_and_unreading_it_too(
+def test_marking_as_read_or_unread_sends_one_signal(
     notification: Notification, received: Received, fields: Any
 ) -> None:
     for read_at in (timezone.now(), timezone.now(), None, None):
@@ -42,19 +42,21 @@ def test_reading_it_is_told_once_and_unreading_it_too(
     ]
 
 
-def test_what_was_said_is_not_said_again_when_its_text_changes(notification: Notification, received: Received) -> None:
+def test_a_change_of_the_text_sends_no_signal(notification: Notification, received: Received) -> None:
     notification.event = "other words"
     notification.save()
     notification.save(update_fields=["event", "extra", "type"])
     assert received == []
 
 
-def test_the_row_counts_and_not_a_stale_instance(notification: Notification, received: Received) -> None:
+def test_a_stale_save_is_compared_with_the_read_state_in_the_database(
+    notification: Notification, received: Received
+) -> None:
     stale = Notification.objects.get()
     notification.read_at = timezone.now()
     notification.save()
     stale.event = "other words"
-    stale.save()  # a full save: unread again
+    stale.save()  # a full save marks it as unread again
     assert [event.read for event in received.events] == [True, False]
 
 
@@ -69,7 +71,7 @@ def test_extra_is_a_dictionary(user: User, received: Received) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_that_read_it_at_once_one_is_told(
+def test_two_concurrent_reads_of_a_notification_send_one_signal(
     notification: Notification, received: Received, in_thread: InThread
 ) -> None:
     first, second = Notification.objects.get(), Notification.objects.get()
@@ -92,7 +94,7 @@ def test_of_two_that_read_it_at_once_one_is_told(
     assert received.names == ["notification_read"]
 
 
-def test_a_notification_is_called_by_what_it_says(notification: Notification) -> None:
+def test_the_name_of_a_notification_is_its_type_and_text(notification: Notification) -> None:
     assert str(notification) == "info: Your run has finished"
 
 

@@ -12,7 +12,7 @@ ALL = GraphExecution.objects
 
 @pytest.fixture
 def executions(graph: Graph, user: User) -> list[GraphExecution]:
-    """Six, in the order of their primary keys, which is not the one in which they were made."""
+    """Six executions in the order of their primary keys, which differs from the order of their creation."""
     made = [ALL.create(graph=graph, user=user, preset_id=str(number)) for number in range(6)]
     return sorted(made, key=lambda each: each.pk)
 

@@ -15,13 +15,13 @@ from tests.executions.recording.conftest import ALL, statuses
 pytestmark = pytest.mark.django_db
 
 
-def test_too_many_rows_are_an_error_that_names_the_cure(
+def test_too_many_rows_are_an_error_that_names_the_setting(
     executions: list[GraphExecution], received: Received, settings: Any
 ) -> None:
     settings.EXECUTIONS = {"MAX_BULK_EVENTS": 5}
     more = [GraphExecution(graph_id=row.graph_id, user_id=row.user_id) for row in executions]
     with transaction.atomic():
-        for verb, write in BULK_WRITES(executions, more).items():
+        for verb, write in bulk_writes(executions, more).items():
             with pytest.raises(TooManyEvents) as caught:
                 write()
             assert str(caught.value) == (
@@ -31,15 +31,13 @@ def test_too_many_rows_are_an_error_that_names_the_cure(
         assert statuses() == {"QUEUED"}
     assert ALL.count() == 6
     assert received == []
-    assert ALL.update(runner="r1") == 6  # nothing to tell, so no limit
+    assert ALL.update(runner="r1") == 6  # no events, so no limit
     settings.EXECUTIONS = {"MAX_BULK_EVENTS": 6}
-    for write in BULK_WRITES(executions, more).values():
+    for write in bulk_writes(executions, more).values():
         write()
 
 
-def BULK_WRITES(  # noqa: N802 - a table
-    rows: list[GraphExecution], new: list[GraphExecution]
-) -> dict[str, Callable[[], Any]]:
+def bulk_writes(rows: list[GraphExecution], new: list[GraphExecution]) -> dict[str, Callable[[], Any]]:
     return {
         "update": lambda: ALL.filter(pk__in=[row.pk for row in rows]).update(is_shared=True),
         "bulk_update": lambda: ALL.bulk_update(rows, ["status"]),
@@ -50,7 +48,7 @@ def BULK_WRITES(  # noqa: N802 - a table
 @pytest.mark.django_db(transaction=True)
 def test_bulk_signals_are_sent_inside_the_transaction(executions: list[GraphExecution], received: Received) -> None:
     more = [GraphExecution(graph_id=row.graph_id, user_id=row.user_id) for row in executions]
-    for write in BULK_WRITES(executions, more).values():
+    for write in bulk_writes(executions, more).values():
         write()
     assert [(sent.is_bulk, sent.is_inside_transaction) for sent in received] == [(True, True)] * 3
     assert not connection.in_atomic_block
@@ -64,13 +62,13 @@ def test_a_receiver_that_raises_makes_a_bulk_write_fail(
         row.status = "FAILED"
     more = [GraphExecution(graph_id=row.graph_id, user_id=row.user_id) for row in executions]
     with pytest.raises(ReceiverError), transaction.atomic():
-        BULK_WRITES(executions, more)[verb]()
+        bulk_writes(executions, more)[verb]()
     assert statuses() == {"QUEUED"}
     assert ALL.count() == 6
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_the_async_twins_tell_the_same(executions: list[GraphExecution], received: Received) -> None:
+async def test_async_bulk_writes_send_the_same_signals(executions: list[GraphExecution], received: Received) -> None:
     assert await ALL.aupdate(status="RUNNING") == 6
     for row in executions:
         row.status = "COMPLETED"
@@ -84,10 +82,10 @@ async def test_the_async_twins_tell_the_same(executions: list[GraphExecution], r
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_row_that_no_longer_matches_when_its_lock_is_had_is_left_alone(
+def test_a_row_that_no_longer_matches_once_it_is_locked_is_not_changed(
     executions: list[GraphExecution], received: Received, in_thread: InThread
 ) -> None:
-    """Two that claim what is queued never claim the same."""
+    """Two concurrent claims of queued rows never claim the same row."""
     row = ALL.filter(pk=executions[0].pk)
     is_claimed, may_commit = threading.Event(), threading.Event()
 
@@ -109,7 +107,7 @@ def test_a_row_that_no_longer_matches_when_its_lock_is_had_is_left_alone(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_updates_of_the_same_rows_in_other_orders_do_not_deadlock(
+def test_concurrent_updates_of_the_same_rows_in_different_orders_do_not_deadlock(
     executions: list[GraphExecution], in_thread: InThread
 ) -> None:
     orders = ["pk", "-pk", "preset_id", "-preset_id"]

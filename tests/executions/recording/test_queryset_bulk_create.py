@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
-def test_bulk_create_tells_each_row(graph: Graph, user: User, received: Received) -> None:
+def test_bulk_create_sends_one_signal_with_an_event_for_each_row(graph: Graph, user: User, received: Received) -> None:
     made = ALL.bulk_create(
         [
             GraphExecution(id=str(uuid4()), graph=graph, user=user, inputs={"at": LONG_AGO}),
@@ -33,7 +33,7 @@ def test_bulk_create_tells_each_row(graph: Graph, user: User, received: Received
     assert made[2].ended_at
 
 
-def test_bulk_create_of_nodes_asks_for_their_executions_once(
+def test_bulk_create_of_nodes_reads_their_executions_in_one_query(
     executions: list[GraphExecution], statements: Statements, received: Received
 ) -> None:
     with statements:
@@ -45,7 +45,7 @@ def test_bulk_create_of_nodes_asks_for_their_executions_once(
 
 
 @pytest.mark.parametrize("options", [{"ignore_conflicts": True}, {"update_conflicts": True}])
-def test_bulk_create_refuses_to_hide_what_it_wrote(
+def test_bulk_create_refuses_the_options_for_conflicts(
     graph: Graph, user: User, received: Received, options: dict[str, Any]
 ) -> None:
     with pytest.raises(NotSupportedError, match="cannot ignore or update conflicts"):
@@ -63,6 +63,6 @@ def test_bulk_create_is_all_or_none(executions: list[GraphExecution], received: 
     assert received == []
 
 
-def test_bulk_create_of_nothing_is_nothing(received: Received) -> None:
+def test_bulk_create_of_no_rows_sends_no_signal(received: Received) -> None:
     assert ALL.bulk_create([]) == []
     assert received == []

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
-def test_bulk_update_tells_each_row_once_and_each_may_have_a_status_of_its_own(
+def test_bulk_update_sends_one_event_a_row_and_each_row_may_have_its_own_status(
     executions: list[GraphExecution], received: Received
 ) -> None:
     new = ["RUNNING", "FAILED", "TERMINATED", "QUEUED", "RUNNING", "FAILED"]
@@ -28,7 +28,7 @@ def test_bulk_update_tells_each_row_once_and_each_may_have_a_status_of_its_own(
     assert [sent.is_bulk for sent in received] == [True]
     assert [event.status for event in received.events] == new
     assert received.events == events_of(executions)
-    # Times follow, in the rows and on the objects.
+    # The times follow the status in the rows and on the objects.
     for row in executions:
         row_again = ALL.get(pk=row.pk)
         assert (row.started_at, row.ended_at) == (row_again.started_at, row_again.ended_at)
@@ -45,7 +45,7 @@ def test_bulk_update_with_stale_objects_keeps_the_times_of_the_rows(executions: 
     assert ALL.get(pk=second.pk).started_at is None
 
 
-def test_bulk_update_takes_times_that_are_given(executions: list[GraphExecution]) -> None:
+def test_bulk_update_keeps_given_times(executions: list[GraphExecution]) -> None:
     first, second = executions[:2]
     first.status, first.started_at = "RUNNING", LONG_AGO
     second.status = "RUNNING"
@@ -71,7 +71,7 @@ def test_bulk_update_with_one_illegal_status_changes_nothing(
         ALL.bulk_update(executions, ["status"])
 
 
-def test_bulk_update_takes_the_first_of_objects_that_are_one_row_and_skips_rows_that_are_gone(
+def test_bulk_update_takes_the_first_object_of_a_row_and_skips_deleted_rows(
     executions: list[GraphExecution], received: Received
 ) -> None:
     row = executions[0]
@@ -82,7 +82,7 @@ def test_bulk_update_takes_the_first_of_objects_that_are_one_row_and_skips_rows_
     assert received.event.status == "RUNNING"
 
 
-def test_bulk_update_of_a_filtered_queryset_writes_only_what_it_holds(
+def test_bulk_update_of_a_filtered_queryset_writes_only_matching_rows(
     executions: list[GraphExecution], received: Received
 ) -> None:
     for row in executions:
@@ -91,9 +91,7 @@ def test_bulk_update_of_a_filtered_queryset_writes_only_what_it_holds(
     assert sorted(event.preset_id for event in received.events) == ["1", "2"]
 
 
-def test_bulk_update_that_touches_no_field_of_an_event_is_not_told(
-    executions: list[GraphExecution], received: Received
-) -> None:
+def test_bulk_update_of_other_fields_sends_no_signal(executions: list[GraphExecution], received: Received) -> None:
     for row in executions:
         row.runner = "r1"
     assert ALL.bulk_update(executions, ["runner"]) == 6
@@ -112,7 +110,9 @@ def test_bulk_update_writes_json_null_and_expressions_as_django_does(
     assert ALL.filter(stats__isnull=True).count() == 5
 
 
-def test_bulk_update_refuses_what_django_and_json_refuse(executions: list[GraphExecution], received: Received) -> None:
+def test_bulk_update_refuses_values_that_django_or_json_refuses(
+    executions: list[GraphExecution], received: Received
+) -> None:
     executions[0].outputs = {"result": [float("inf")]}
     with pytest.raises(UnstorableValue, match="holds Infinity"), transaction.atomic():
         ALL.bulk_update(executions, ["outputs"])

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
-def test_update_tells_each_row_once_in_one_signal(executions: list[GraphExecution], received: Received) -> None:
+def test_an_update_sends_one_signal_with_one_event_a_row(executions: list[GraphExecution], received: Received) -> None:
     assert ALL.filter(status="QUEUED").update(status="RUNNING", outputs={"a": [1]}) == 6
     assert [(sent.name, sent.sender, sent.is_bulk) for sent in received] == [
         ("graph_execution_changed", GraphExecution, True)
@@ -34,7 +34,7 @@ def test_update_tells_each_row_once_in_one_signal(executions: list[GraphExecutio
 
 
 @pytest.mark.parametrize("rows", [ALL.order_by("pk").reverse(), ALL.reverse(), ALL.order_by("-pk", "preset_id")])
-def test_the_order_is_that_of_the_primary_keys_whatever_the_querysets_own(
+def test_the_events_are_in_the_order_of_the_primary_keys_and_not_of_the_queryset(
     executions: list[GraphExecution], received: Received, monkeypatch: pytest.MonkeyPatch, rows: Any
 ) -> None:
     monkeypatch.setattr("executions.recording.queryset._CHUNK", 2)
@@ -42,13 +42,13 @@ def test_the_order_is_that_of_the_primary_keys_whatever_the_querysets_own(
     assert [event.id for event in received.events] == [str(row.pk) for row in executions]
 
 
-def test_update_of_no_rows_is_not_told(executions: list[GraphExecution], received: Received) -> None:
+def test_an_update_of_no_rows_sends_no_signal(executions: list[GraphExecution], received: Received) -> None:
     assert ALL.filter(status="REVIEW").update(status="RUNNING") == 0
     assert ALL.none().update(status="RUNNING") == 0
     assert received == []
 
 
-def test_an_update_that_touches_no_field_of_an_event_is_not_told(
+def test_an_update_of_other_fields_sends_no_signal(
     executions: list[GraphExecution], received: Received, statements: Statements
 ) -> None:
     with statements:
@@ -58,7 +58,7 @@ def test_an_update_that_touches_no_field_of_an_event_is_not_told(
 
 
 @pytest.mark.parametrize("name", ["user", "user_id"])
-def test_a_change_of_owner_is_told_by_either_name(
+def test_a_change_of_owner_sends_a_signal_by_field_name_and_by_column_name(
     executions: list[GraphExecution], other_user: User, received: Received, name: str
 ) -> None:
     ALL.update(**{name: other_user.pk})
@@ -66,19 +66,19 @@ def test_a_change_of_owner_is_told_by_either_name(
     assert len(received.events) == 6
 
 
-def test_if_one_row_may_not_change_none_does(executions: list[GraphExecution], received: Received) -> None:
+def test_if_one_row_may_not_change_no_row_changes(executions: list[GraphExecution], received: Received) -> None:
     ALL.exclude(pk=executions[3].pk).update(status="RUNNING")
     received.clear()
     with transaction.atomic():
         with pytest.raises(IllegalTransition, match="COMPLETED may not follow QUEUED") as caught:
             ALL.update(status="COMPLETED")
-        assert statuses() == {"RUNNING", "QUEUED"}  # and the transaction around it goes on
+        assert statuses() == {"RUNNING", "QUEUED"}  # the surrounding transaction continues
     assert caught.value.__notes__ == [f"Of the row {executions[3].pk}."]
     assert received == []
 
 
 @pytest.mark.parametrize("status", [F("runner"), Value("RUNNING"), Case(When(pk=None, then=Value("FAILED")))])
-def test_the_status_of_an_update_is_a_constant(
+def test_an_update_refuses_an_expression_as_status(
     executions: list[GraphExecution], received: Received, status: Any
 ) -> None:
     with pytest.raises(ValueError, match="status can only be written as a constant"):
@@ -107,7 +107,7 @@ def test_times_follow_the_status_of_an_update(executions: list[GraphExecution], 
     assert received.events[-6:] == events_of(executions)
 
 
-def test_nodes_have_times_of_their_own(execution: GraphExecution, received: Received) -> None:
+def test_nodes_have_their_own_times(execution: GraphExecution, received: Received) -> None:
     nodes = NodeExecution.objects
     nodes.create(graph_execution=execution, node_id="split", status="INCOMPLETE")
     for status in ("QUEUED", "RUNNING", "COMPLETED"):
@@ -143,7 +143,7 @@ def test_expressions_annotations_and_joins_work_as_in_django(
     assert [event.status for event in received.events[7:]] == ["RUNNING"] * 3
 
 
-def test_what_django_refuses_is_refused(executions: list[GraphExecution], received: Received) -> None:
+def test_an_update_refuses_what_django_refuses(executions: list[GraphExecution], received: Received) -> None:
     with pytest.raises(TypeError, match="slice"):
         ALL.order_by("pk")[:2].update(status="RUNNING")
     with pytest.raises(NotSupportedError):
@@ -158,7 +158,7 @@ def test_an_id_cannot_change(executions: list[GraphExecution]) -> None:
         ALL.filter(pk=executions[0].pk).update(id=uuid4())
 
 
-def test_an_update_refuses_what_cannot_be_kept(executions: list[GraphExecution], received: Received) -> None:
+def test_an_update_refuses_values_that_cannot_be_stored(executions: list[GraphExecution], received: Received) -> None:
     with pytest.raises(UnstorableValue, match=r"outputs\.result\[0\] holds NaN"), transaction.atomic():
         ALL.update(outputs={"result": [float("nan")]})
     with pytest.raises(UnstorableValue, match=r"preset_id holds the character U\+0000"), transaction.atomic():
@@ -166,7 +166,7 @@ def test_an_update_refuses_what_cannot_be_kept(executions: list[GraphExecution],
     assert received == []
 
 
-def test_an_update_asks_a_few_statements_however_many_rows(
+def test_an_update_of_any_number_of_rows_is_three_statements(
     executions: list[GraphExecution], statements: Statements
 ) -> None:
     with statements:

@@ -22,7 +22,7 @@ def stored(execution: GraphExecution) -> GraphExecution:
     return GraphExecution.objects.get(pk=execution.pk)
 
 
-def test_save_of_a_new_row_tells_what_it_is(graph: Graph, user: User, received: Received) -> None:
+def test_the_save_of_a_new_row_sends_its_state(graph: Graph, user: User, received: Received) -> None:
     execution = GraphExecution(graph=graph, user=user, inputs={"text": "x"})
     execution.save()
     assert received.names == ["graph_execution_changed"]
@@ -33,31 +33,31 @@ def test_save_of_a_new_row_tells_what_it_is(graph: Graph, user: User, received: 
     assert received.event.inputs == {"text": "x"}
 
 
-def test_save_of_a_row_that_exists_tells_it_once(execution: GraphExecution, received: Received) -> None:
+def test_the_save_of_an_existing_row_sends_one_event(execution: GraphExecution, received: Received) -> None:
     execution.status = "RUNNING"
     execution.save()
     assert received.event == stored(execution).to_event()
     assert received.event.status == "RUNNING"
 
 
-def test_create_is_told(graph: Graph, user: User, received: Received) -> None:
+def test_create_sends_a_signal(graph: Graph, user: User, received: Received) -> None:
     execution = GraphExecution.objects.create(graph=graph, user=user)
     assert received.event == execution.to_event()
 
 
-def test_get_or_create_is_told_if_it_creates(execution: GraphExecution, received: Received) -> None:
+def test_get_or_create_sends_a_signal_if_it_creates(execution: GraphExecution, received: Received) -> None:
     for _ in range(2):
         NodeExecution.objects.get_or_create(graph_execution=execution, node_id="split")
     assert received.names == ["node_execution_changed"]
 
 
-def test_update_or_create_is_told_both_times(execution: GraphExecution, received: Received) -> None:
+def test_update_or_create_sends_a_signal_for_each_write(execution: GraphExecution, received: Received) -> None:
     for status in ("QUEUED", "RUNNING"):
         NodeExecution.objects.update_or_create(graph_execution=execution, node_id="split", defaults={"status": status})
     assert [event.status for event in received.events] == ["QUEUED", "RUNNING"]
 
 
-def test_a_related_manager_is_told(execution: GraphExecution, received: Received) -> None:
+def test_a_write_by_a_related_manager_sends_a_signal(execution: GraphExecution, received: Received) -> None:
     node = execution.node_executions.create(node_id="split")
     assert received.event == node.to_event()
     other = GraphExecution.objects.create(graph=execution.graph, user=execution.user)
@@ -67,7 +67,7 @@ def test_a_related_manager_is_told(execution: GraphExecution, received: Received
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_the_async_twins_are_told(execution: GraphExecution, received: Received) -> None:
+async def test_async_writes_send_the_same_signals(execution: GraphExecution, received: Received) -> None:
     node = await NodeExecution.objects.acreate(graph_execution=execution, node_id="split")
     node.status = "RUNNING"
     await node.asave()
@@ -85,8 +85,10 @@ async def test_the_async_twins_are_told(execution: GraphExecution, received: Rec
     assert received.names[-1] == "node_execution_deleted"
 
 
-def test_a_save_before_another_apps_post_save_is_told_before_it(execution: GraphExecution, received: Received) -> None:
-    """So the last event is the last state, also where a receiver writes the row again."""
+def test_the_signal_of_a_save_comes_before_the_post_save_of_other_apps(
+    execution: GraphExecution, received: Received
+) -> None:
+    """So the last event is the last state, even if a receiver of `post_save` writes the row again."""
 
     def write_again(instance: GraphExecution, **kwargs: Any) -> None:
         if instance.status == "RUNNING":
@@ -101,7 +103,7 @@ def test_a_save_before_another_apps_post_save_is_told_before_it(execution: Graph
     assert [event.outputs for event in received.events] == [{}, {"a": [1]}]
 
 
-def test_a_partial_save_by_a_stale_instance_tells_the_row_and_not_the_instance(
+def test_the_event_of_a_partial_save_holds_the_row_and_not_the_stale_instance(
     execution: GraphExecution, received: Received
 ) -> None:
     stale = stored(execution)
@@ -113,7 +115,7 @@ def test_a_partial_save_by_a_stale_instance_tells_the_row_and_not_the_instance(
     assert received.events[-1].outputs == {"report": ["done"]}
 
 
-def test_a_deferred_instance_tells_the_whole_row(execution: GraphExecution, received: Received) -> None:
+def test_the_event_of_a_deferred_instance_holds_the_whole_row(execution: GraphExecution, received: Received) -> None:
     part = GraphExecution.objects.only("status").get(pk=execution.pk)
     part.status = "RUNNING"
     part.save()
@@ -121,20 +123,20 @@ def test_a_deferred_instance_tells_the_whole_row(execution: GraphExecution, rece
     assert received.event.inputs == {"text": "One. Two."}
 
 
-def test_an_expression_is_told_as_its_value(execution: GraphExecution, received: Received) -> None:
+def test_the_event_of_an_expression_holds_its_value(execution: GraphExecution, received: Received) -> None:
     execution.graph_version = F("graph_version") + 4
     execution.save()
     assert received.event.graph_version == 5
 
 
-def test_a_save_that_touches_no_field_of_the_event_is_not_told(execution: GraphExecution, received: Received) -> None:
+def test_a_save_of_other_fields_sends_no_signal(execution: GraphExecution, received: Received) -> None:
     execution.runner, execution.lease_expires_at = "r1", timezone.now()
     execution.save(update_fields=["runner", "lease_expires_at"])
     assert received == []
     assert stored(execution).runner == "r1"
 
 
-def test_a_save_of_no_field_is_nothing(execution: GraphExecution, received: Received) -> None:
+def test_a_save_of_no_field_sends_no_signal(execution: GraphExecution, received: Received) -> None:
     execution.status = "COMPLETED"
     execution.save(update_fields=[])
     assert received == []
@@ -153,7 +155,7 @@ def test_a_full_save_costs_one_statement_and_a_partial_one_two(
     node = NodeExecution.objects.get(pk=node.pk)
     with statements:
         node.save()
-    assert statements.verbs == ["UPDATE", "SELECT"]  # the event needs the execution, which this instance has not read
+    assert statements.verbs == ["UPDATE", "SELECT"]  # the event needs the execution, which was not read yet
     node.graph_execution = execution
     with statements:
         node.save()
@@ -193,7 +195,7 @@ def test_the_signal_is_sent_inside_the_transaction_of_the_write(execution: Graph
     ("field", "value"),
     [("outputs", {"report": "no list"}), ("inputs", ["no", "names"]), ("stats", {"cost": "much"})],
 )
-def test_what_an_event_could_not_say_is_not_saved_and_is_an_error_of_forms(
+def test_a_value_that_an_event_cannot_hold_is_not_saved_and_is_an_error_of_forms(
     execution: GraphExecution, received: Received, field: str, value: Any
 ) -> None:
     setattr(execution, field, value)

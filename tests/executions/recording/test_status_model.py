@@ -26,7 +26,7 @@ def stored(execution: GraphExecution) -> GraphExecution:
 
 
 @pytest.mark.parametrize("fields", [None, ["status"]])
-def test_an_illegal_status_changes_nothing_and_is_not_told(
+def test_an_illegal_status_changes_nothing_and_sends_no_signal(
     execution: GraphExecution, received: Received, fields: list[str] | None
 ) -> None:
     execution.status = ExecutionStatus.COMPLETED
@@ -39,7 +39,7 @@ def test_an_illegal_status_changes_nothing_and_is_not_told(
     assert received == []
 
 
-def test_after_an_illegal_status_the_transaction_around_it_goes_on(
+def test_after_an_illegal_status_the_surrounding_transaction_continues(
     execution: GraphExecution, received: Received
 ) -> None:
     with transaction.atomic():
@@ -51,7 +51,7 @@ def test_after_an_illegal_status_the_transaction_around_it_goes_on(
     assert stored(execution).status == "RUNNING"
 
 
-def test_the_status_in_the_database_counts_and_not_the_one_that_was_loaded(
+def test_the_status_in_the_database_counts_and_not_the_loaded_one(
     execution: GraphExecution, received: Received
 ) -> None:
     stale = stored(execution)
@@ -59,13 +59,13 @@ def test_the_status_in_the_database_counts_and_not_the_one_that_was_loaded(
         execution.status = status
         execution.save()
     received.clear()
-    stale.status = "RUNNING"  # may follow QUEUED, which it was
+    stale.status = "RUNNING"  # may follow QUEUED, which the instance was read with
     with pytest.raises(IllegalTransition, match="RUNNING may not follow COMPLETED"):
         stale.save()
     assert received == []
 
 
-def test_keeping_a_status_is_legal_also_when_it_is_final(execution: GraphExecution, received: Received) -> None:
+def test_a_status_may_be_kept_even_if_it_is_final(execution: GraphExecution, received: Received) -> None:
     execution.status = "FAILED"
     execution.save()
     execution.save()
@@ -78,7 +78,7 @@ def test_a_new_row_may_have_any_status(graph: Graph, user: User) -> None:
 
 
 @pytest.mark.parametrize("status", ["DONE", "", None, "running"])
-def test_what_is_no_status_is_a_value_error(execution: GraphExecution, received: Received, status: Any) -> None:
+def test_an_unknown_status_is_a_value_error(execution: GraphExecution, received: Received, status: Any) -> None:
     execution.status = status
     with pytest.raises(ValueError, match="not a valid ExecutionStatus"):
         execution.save()
@@ -87,13 +87,13 @@ def test_what_is_no_status_is_a_value_error(execution: GraphExecution, received:
 
 
 @pytest.mark.parametrize("status", [F("runner"), Value("RUNNING")])
-def test_a_status_is_a_constant(execution: GraphExecution, status: Any) -> None:
+def test_an_expression_as_status_is_an_error(execution: GraphExecution, status: Any) -> None:
     execution.status = status
     with pytest.raises(ValueError, match="status can only be written as a constant"):
         execution.save()
 
 
-def test_the_database_holds_the_enum_too(execution: GraphExecution) -> None:
+def test_the_database_accepts_only_values_of_the_enum(execution: GraphExecution) -> None:
     execution.status = "DONE"
     with pytest.raises(IntegrityError), transaction.atomic():
         execution.save_base(raw=True)
@@ -126,7 +126,7 @@ def test_times_follow_the_status_in_a_partial_save_and_reach_the_instance(
     assert stored(execution).started_at == execution.started_at == received.event.started_at
 
 
-def test_a_stale_instance_does_not_start_a_run_again(execution: GraphExecution) -> None:
+def test_a_stale_instance_does_not_change_the_start_time(execution: GraphExecution) -> None:
     stale = stored(execution)
     GraphExecution.objects.filter(pk=execution.pk).update(status="RUNNING", started_at=LONG_AGO)
     stale.status = "RUNNING"
@@ -134,7 +134,7 @@ def test_a_stale_instance_does_not_start_a_run_again(execution: GraphExecution) 
     assert stored(execution).started_at == stale.started_at == LONG_AGO
 
 
-def test_times_that_are_given_are_kept(execution: GraphExecution) -> None:
+def test_given_times_are_kept(execution: GraphExecution) -> None:
     execution.status, execution.started_at = "RUNNING", LONG_AGO
     execution.save(update_fields=["status", "started_at"])
     execution.status, execution.ended_at = "COMPLETED", LONG_AGO + timedelta(hours=1)
@@ -143,7 +143,7 @@ def test_times_that_are_given_are_kept(execution: GraphExecution) -> None:
     assert stored(execution).ended_at == LONG_AGO + timedelta(hours=1)
 
 
-def test_a_fixture_is_neither_checked_nor_told(
+def test_a_fixture_is_not_checked_and_sends_no_signal(
     execution: GraphExecution, node: NodeExecution, received: Received
 ) -> None:
     execution.status, node.status = "COMPLETED", "COMPLETED"
@@ -155,7 +155,7 @@ def test_a_fixture_is_neither_checked_nor_told(
     assert stored(execution).ended_at is None
 
 
-def test_an_instance_that_was_loaded_as_a_fixture_is_checked_when_it_is_saved_later(execution: GraphExecution) -> None:
+def test_an_instance_from_a_fixture_is_checked_when_it_is_saved_later(execution: GraphExecution) -> None:
     execution.save_base(raw=True)
     execution.status = "COMPLETED"
     with pytest.raises(IllegalTransition):
@@ -163,10 +163,10 @@ def test_an_instance_that_was_loaded_as_a_fixture_is_checked_when_it_is_saved_la
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_writers_at_once_the_second_sees_what_the_first_wrote(
+def test_the_second_of_two_concurrent_writers_sees_what_the_first_one_wrote(
     execution: GraphExecution, received: Received, in_thread: InThread
 ) -> None:
-    """Both may follow what was there when they began; only one may follow the other."""
+    """Both new statuses may follow the first one, but FAILED may not follow COMPLETED."""
     execution.status = "RUNNING"
     execution.save()
     first, second = stored(execution), stored(execution)

@@ -24,10 +24,8 @@ def stored(execution: GraphExecution) -> GraphExecution:
     return GraphExecution.objects.get(pk=execution.pk)
 
 
-def test_what_the_row_keeps_otherwise_than_it_was_written_is_told_as_it_is_kept(
-    graph: Graph, user: User, received: Received
-) -> None:
-    """Ids as text, numbers as text, a time that is not quite a time: a read gives each in its own type."""
+def test_the_event_holds_values_as_the_row_stores_them(graph: Graph, user: User, received: Received) -> None:
+    """Ids, numbers and times may be given as text. The event holds them in the types that a read returns."""
     execution = GraphExecution(
         graph_id=str(graph.pk),
         user_id=str(user.pk),
@@ -44,7 +42,7 @@ def test_what_the_row_keeps_otherwise_than_it_was_written_is_told_as_it_is_kept(
     assert (received.event.preset_id, received.event.graph_version) == ("7", 3)
 
 
-def test_a_row_that_is_gone_is_inserted_again_as_django_does(execution: GraphExecution, received: Received) -> None:
+def test_a_save_of_a_deleted_row_inserts_it_again_as_in_django(execution: GraphExecution, received: Received) -> None:
     lost = stored(execution)
     execution.delete()
     received.clear()
@@ -53,7 +51,7 @@ def test_a_row_that_is_gone_is_inserted_again_as_django_does(execution: GraphExe
     assert received.event.status == "COMPLETED"
 
 
-def test_a_partial_save_of_a_row_that_is_gone_is_an_error(execution: GraphExecution, received: Received) -> None:
+def test_a_partial_save_of_a_deleted_row_is_an_error(execution: GraphExecution, received: Received) -> None:
     lost = stored(execution)
     execution.delete()
     received.clear()
@@ -63,7 +61,7 @@ def test_a_partial_save_of_a_row_that_is_gone_is_an_error(execution: GraphExecut
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_signal_says_that_the_commit_comes_next_only_where_it_does(
+def test_is_last_before_commit_is_true_only_right_before_the_commit(
     execution: GraphExecution, received: Received
 ) -> None:
     execution.save()
@@ -78,18 +76,18 @@ def test_a_signal_says_that_the_commit_comes_next_only_where_it_does(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_commit_does_not_come_next_where_another_app_hears_of_the_save(
+def test_a_save_is_not_last_before_the_commit_if_another_app_receives_post_save(
     execution: GraphExecution, received: Received
 ) -> None:
-    def hear(**kwargs: Any) -> None:
+    def receive(**kwargs: Any) -> None:
         pass
 
-    post_save.connect(hear, sender=GraphExecution)
+    post_save.connect(receive, sender=GraphExecution)
     try:
         execution.save()
         NodeExecution.objects.create(graph_execution=execution, node_id="split")
     finally:
-        post_save.disconnect(hear, sender=GraphExecution)
+        post_save.disconnect(receive, sender=GraphExecution)
     execution.save()
     assert [sent.is_last_before_commit for sent in received] == [False, True, True]
 
@@ -104,7 +102,7 @@ def test_the_commit_does_not_come_next_where_another_app_hears_of_the_save(
         ("runner", "x" * 256, "runner holds 256 characters; 255 are the most"),
     ],
 )
-def test_what_cannot_be_kept_is_refused_before_the_database_is_asked(
+def test_a_value_that_cannot_be_stored_is_refused_before_the_database_is_asked(
     execution: GraphExecution, received: Received, statements: Statements, field: str, value: Any, message: str
 ) -> None:
     setattr(execution, field, value)
@@ -115,7 +113,7 @@ def test_what_cannot_be_kept_is_refused_before_the_database_is_asked(
     assert received == []
 
 
-def test_a_form_refuses_what_cannot_be_kept(execution: GraphExecution) -> None:
+def test_a_form_refuses_values_that_cannot_be_stored(execution: GraphExecution) -> None:
     execution.outputs = {"report": [float("inf")]}
     with pytest.raises(ValidationError, match=r"outputs.report\[0\] holds Infinity"):
         execution.full_clean()

@@ -45,9 +45,9 @@ def rows() -> list[dict[str, Any]]:
     ]
 
 
-def test_what_is_returned_is_what_is_stored(run: GraphExecution) -> None:
+def test_the_returned_rows_equal_the_stored_rows(run: GraphExecution) -> None:
     id = uuid4()
-    told = report_all(
+    recorded = report_all(
         [
             NodeReport(run, node_id="a", status="QUEUED", input_data={"when": run.created_at}),
             NodeReport(run, node_id="b", status="RUNNING", block_id="é", node_exec_id=str(id).upper()),
@@ -56,7 +56,7 @@ def test_what_is_returned_is_what_is_stored(run: GraphExecution) -> None:
             ExecutionReport(run, status="RUNNING", outputs={"x": [True]}),
         ]
     )
-    a, b, same_b, same_a, execution = told
+    a, b, same_b, same_a, execution = recorded
     assert (same_a is a, same_b is b) == (True, True)
     for row in (a, b, execution):
         stored = type(row)._base_manager.get(pk=row.pk)
@@ -66,7 +66,7 @@ def test_what_is_returned_is_what_is_stored(run: GraphExecution) -> None:
     assert b.pk == id
 
 
-def test_a_row_that_a_batch_has_made_can_be_saved_and_reported_on(run: GraphExecution) -> None:
+def test_a_row_that_report_all_created_can_be_saved_and_reported_on(run: GraphExecution) -> None:
     (node,) = report_all([NodeReport(run, node_id="a", status="RUNNING")])
     assert isinstance(node, NodeExecution)
     node.output_data = {"x": [1]}
@@ -75,7 +75,7 @@ def test_a_row_that_a_batch_has_made_can_be_saved_and_reported_on(run: GraphExec
     assert NodeExecution.objects.get().output_data == {"x": [1]}
 
 
-def test_no_reports_are_nothing(received: Received) -> None:
+def test_no_reports_send_no_signal(received: Received) -> None:
     assert report_all([]) == []
     assert received == []
 
@@ -83,7 +83,7 @@ def test_no_reports_are_nothing(received: Received) -> None:
 # Signals
 
 
-def test_every_step_is_told_in_the_order_of_the_reports(run: GraphExecution, received: Received) -> None:
+def test_every_change_is_an_event_in_the_order_of_the_reports(run: GraphExecution, received: Received) -> None:
     received.clear()
     report_all(
         [
@@ -110,14 +110,14 @@ def test_every_step_is_told_in_the_order_of_the_reports(run: GraphExecution, rec
     assert all(sent.is_inside_transaction for sent in received)
 
 
-def test_a_report_that_changes_nothing_of_an_execution_tells_nothing(run: GraphExecution, received: Received) -> None:
+def test_a_report_that_changes_nothing_sends_no_signal(run: GraphExecution, received: Received) -> None:
     received.clear()
     report_all([ExecutionReport(run, status="RUNNING")])
     assert received == []
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_commit_comes_next_after_a_report_of_one_change(run: GraphExecution, received: Received) -> None:
+def test_a_report_of_one_change_is_last_before_the_commit(run: GraphExecution, received: Received) -> None:
     received.clear()
     report_node(run, node_id="a", status="RUNNING")
     append_node_outputs(run, node_id="a", outputs={"x": [1]})
@@ -125,12 +125,12 @@ def test_the_commit_comes_next_after_a_report_of_one_change(run: GraphExecution,
     received.clear()
     with transaction.atomic():
         report_node(run, node_id="b", status="RUNNING")
-    report_execution(run, status="COMPLETED")  # with both nodes
+    report_execution(run, status="COMPLETED")  # terminates both nodes too
     assert [sent.is_last_before_commit for sent in received] == [False, False, False]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_receiver_that_raises_makes_the_batch_fail(run: GraphExecution, failing_receivers: None) -> None:
+def test_a_receiver_that_raises_makes_all_reports_fail(run: GraphExecution, failing_receivers: None) -> None:
     before = rows()
     with pytest.raises(ReceiverError):
         report_all([NodeReport(run, node_id="a", status="RUNNING"), ExecutionReport(run, status="COMPLETED")])
@@ -138,7 +138,7 @@ def test_a_receiver_that_raises_makes_the_batch_fail(run: GraphExecution, failin
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_streams_have_every_step_in_order(run: GraphExecution) -> None:
+def test_the_streams_hold_every_change_in_order(run: GraphExecution) -> None:
     report_all(
         [
             NodeReport(run, node_id="a", status="QUEUED"),
@@ -152,8 +152,8 @@ def test_the_streams_have_every_step_in_order(run: GraphExecution) -> None:
     stream = StreamEvent.objects.filter(stream__key__endswith=f"graph_exec#{run.pk}").order_by("seq")
     seqs, texts = zip(*stream.values_list("seq", "data"), strict=True)
     assert [later - sooner for sooner, later in pairwise(seqs)] == [1] * 7
-    _, *told = [json.loads(text) for text in texts]
-    assert [(each["event_type"][:4], each["status"], each.get("output_data", {}).get("x")) for each in told] == [
+    _, *recorded = [json.loads(text) for text in texts]
+    assert [(each["event_type"][:4], each["status"], each.get("output_data", {}).get("x")) for each in recorded] == [
         ("node", "QUEUED", None),
         ("grap", "RUNNING", None),
         ("node", "RUNNING", None),
@@ -209,7 +209,7 @@ WRONG: dict[str, tuple[Callable[[GraphExecution], Report], type[Exception], str]
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_wrong_report_is_named_and_nothing_is_changed(run: GraphExecution, received: Received, name: str) -> None:
+def test_a_wrong_report_is_named_and_nothing_changes(run: GraphExecution, received: Received, name: str) -> None:
     wrong, kind, message = WRONG[name]
     received.clear()
     before = rows()
@@ -228,7 +228,7 @@ def test_a_wrong_report_is_named_and_nothing_is_changed(run: GraphExecution, rec
     assert received == []
 
 
-def test_what_ends_in_the_batch_has_ended_for_the_rest_of_it(run: GraphExecution) -> None:
+def test_an_execution_that_ends_refuses_the_next_reports_of_the_same_call(run: GraphExecution) -> None:
     node, end = NodeReport(run, node_id="a", status="RUNNING"), ExecutionReport(run, status="FAILED", error="x")
     with pytest.raises(ReportRefused) as caught:
         report_all([node, end, node])
@@ -239,14 +239,14 @@ def test_what_ends_in_the_batch_has_ended_for_the_rest_of_it(run: GraphExecution
     assert (caught.value.index, type(caught.value.error)) == (1, NodeHasEnded)
 
 
-def test_an_id_that_another_execution_has_is_refused(run: GraphExecution, graph: Graph, user: User) -> None:
+def test_an_id_of_another_execution_is_refused(run: GraphExecution, graph: Graph, user: User) -> None:
     other = GraphExecution.objects.create(graph=graph, user=user, status="RUNNING")
     theirs = report_node(other, node_id="a", status="RUNNING")
     for id in (theirs.pk, str(theirs.pk)):
         with pytest.raises(ReportRefused) as caught:
             report_all([NodeReport(run, node_id="a", status="RUNNING", node_exec_id=id)])
         assert type(caught.value.error) is NodeMismatch
-    # Also where the batch itself has made it.
+    # The same holds if this call has created it.
     id = uuid4()
     reports = [NodeReport(each, node_id="a", status="RUNNING", node_exec_id=id) for each in (run, other)]
     with pytest.raises(ReportRefused) as caught:
@@ -254,7 +254,7 @@ def test_an_id_that_another_execution_has_is_refused(run: GraphExecution, graph:
     assert (caught.value.index, type(caught.value.error)) == (1, NodeMismatch)
 
 
-def test_more_reports_than_one_transaction_may_have_are_refused(run: GraphExecution, settings: Any) -> None:
+def test_more_reports_than_the_limit_are_refused(run: GraphExecution, settings: Any) -> None:
     settings.EXECUTIONS = {"MAX_BULK_EVENTS": 2}
     with pytest.raises(TooManyEvents, match="MAX_BULK_EVENTS"):
         report_all([NodeReport(run, node_id="a", status="RUNNING")] * 3)

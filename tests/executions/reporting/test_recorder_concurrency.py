@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_batches_at_once_the_second_sees_what_the_first_has_done(
+def test_the_second_of_two_concurrent_calls_sees_what_the_first_one_wrote(
     graph: Graph, user: User, in_thread: InThread
 ) -> None:
     one, two = (GraphExecution.objects.create(graph=graph, user=user, status="RUNNING") for _ in range(2))

@@ -25,7 +25,7 @@ def run(graph: Graph, user: User) -> GraphExecution:
 
 
 def mixed(run: GraphExecution, count: int) -> list[Report]:
-    """New nodes and old ones, with an id and without, appended to, between reports of the execution."""
+    """Reports of new and old nodes, with and without ids, outputs, and reports of the execution in between."""
     reports: list[Report] = []
     while len(reports) < count:
         number = len(reports)
@@ -40,11 +40,11 @@ def mixed(run: GraphExecution, count: int) -> list[Report]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_ten_times_the_reports_are_the_same_statements(run: GraphExecution) -> None:
+def test_eight_times_the_reports_need_the_same_statements(run: GraphExecution) -> None:
     report_all([NodeReport(run, node_id="old", status="RUNNING")])
-    report_all(mixed(run, 5))  # the streams exist
+    report_all(mixed(run, 5))  # creates the streams
     statements = []
-    for count in (10, 80):  # a hundred events are one INSERT into the log, which needs two of them here
+    for count in (10, 80):  # 80 reports make 96 rows of the log, and one INSERT takes 100
         with CaptureQueriesContext(connection) as queries:
             report_all(mixed(run, count))
         statements.append([each["sql"].split("(")[0].split(" SET ")[0].strip() for each in queries])
@@ -53,12 +53,12 @@ def test_ten_times_the_reports_are_the_same_statements(run: GraphExecution) -> N
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_thousand_reports_of_many_executions_are_a_few_statements(graph: Graph, user: User) -> None:
+def test_a_thousand_reports_of_many_executions_need_three_statements(graph: Graph, user: User) -> None:
     runs = [GraphExecution(graph=graph, user=user, status="RUNNING") for _ in range(50)]
     GraphExecution.objects.bulk_create(runs)
     reports = [NodeReport(each, node_id=f"n{number}", status="QUEUED") for each in runs for number in range(20)]
     with CaptureQueriesContext(connection) as queries:
         report_all(reports)
     ours = [each["sql"] for each in queries if '"executions_' in each["sql"]]
-    assert len(ours) == 3  # the executions, the nodes that are there, the nodes that are made
+    assert len(ours) == 3  # reads the executions, reads the nodes, inserts the nodes
     assert NodeExecution.objects.count() == 1_000

@@ -38,7 +38,7 @@ def rows() -> list[dict[str, Any]]:
     ]
 
 
-def by_verbs(reports: list[Report]) -> None:
+def record_by_services(reports: list[Report]) -> None:
     for report in reports:
         match report:
             case ExecutionReport(error=None):
@@ -70,8 +70,8 @@ def by_verbs(reports: list[Report]) -> None:
                 )
 
 
-def by_saves(reports: list[Report]) -> None:
-    """What the reports mean, in plain saves."""
+def record_by_saves(reports: list[Report]) -> None:
+    """Does what the reports say, by plain saves."""
     for report in reports:
         execution = GraphExecution.objects.get(pk=report.execution.pk)
         if isinstance(report, ExecutionReport):
@@ -121,10 +121,11 @@ def by_saves(reports: list[Report]) -> None:
 
 
 def random_reports(choose: random.Random, count: int) -> list[tuple[Any, ...]]:
-    """What reports say, with numbers for executions and ids, so that they can be said of different rows."""
+    """Random reports as (class, number of the execution, arguments), with numbers instead of ids. So the same reports
+    can be made for different rows."""
     nodes: list[Any] = [("a", None), ("b", None), ("a", 0), ("a", 1), ("b", 2)]
     statuses = ["QUEUED", "RUNNING", "RUNNING", "RUNNING", "REVIEW", "COMPLETED", "FAILED", "INCOMPLETE", "TERMINATED"]
-    said: list[tuple[Any, ...]] = []
+    specs: list[tuple[Any, ...]] = []
     for number in range(count):
         of, outputs = choose.randrange(2), {choose.choice("xy"): [number, {"é": None}]}
         node_id, id = choose.choice(nodes)
@@ -134,30 +135,32 @@ def random_reports(choose: random.Random, count: int) -> list[tuple[Any, ...]]:
                 status = choose.choice(["RUNNING"] * 6 + ["REVIEW", "QUEUED", "COMPLETED", "FAILED", "TERMINATED"])
                 if status == "FAILED":
                     error = f"It broke at {number}."
-                said.append(
+                specs.append(
                     (ExecutionReport, of, {"status": status, "outputs": outputs, "stats": stats, "error": error})
                 )
             case 1:
-                said.append((ExecutionReport, of, {"status": "RUNNING"}))
+                specs.append((ExecutionReport, of, {"status": "RUNNING"}))
             case 2 | 3 | 4:
-                said.append((NodeOutputs, of, {"node_id": node_id, "id": id, "outputs": outputs}))
+                specs.append((NodeOutputs, of, {"node_id": node_id, "id": id, "outputs": outputs}))
             case _:
                 data = choose.choice([{}, {"input_data": {"n": number}}, {"output_data": outputs}, {"block_id": "b"}])
-                said.append((NodeReport, of, {"node_id": node_id, "id": id, "status": choose.choice(statuses), **data}))
-    return said
+                specs.append(
+                    (NodeReport, of, {"node_id": node_id, "id": id, "status": choose.choice(statuses), **data})
+                )
+    return specs
 
 
-class World:
-    """Two executions, and what has been told of them; ids and times that differ from world to world are named alike."""
+class Runs:
+    """Two executions and their events. `after()` replaces ids and times, so that its results can be compared."""
 
     def __init__(self, graph: Graph, received: Received) -> None:
-        self._heard = received
+        self._received = received
         self._executions = [
             GraphExecution.objects.create(graph=graph, user=graph.owner, status=status, stats={"cost": 1})
             for status in ("RUNNING", "QUEUED")
         ]
         self._ids = [uuid4() for _ in range(3)]
-        # Of the former attempt, of this one, and one that ended.
+        # One of the old attempt and two of the current attempt.
         self._executions[0].attempt = 2
         self._executions[0].save()
         for attempt, status in ((1, "TERMINATED"), (2, "RUNNING"), (2, "QUEUED")):
@@ -166,9 +169,9 @@ class World:
             )
         received.clear()
 
-    def reports(self, said: list[tuple[Any, ...]]) -> list[Report]:
+    def reports(self, specs: list[tuple[Any, ...]]) -> list[Report]:
         reports = []
-        for kind, of, values in said:
+        for kind, of, values in specs:
             values = dict(values)
             if (id := values.pop("id", None)) is not None:
                 values["node_exec_id"] = self._ids[id]
@@ -176,20 +179,20 @@ class World:
         return reports
 
     def after(self) -> tuple[Any, Any]:
-        """Its events and its rows."""
+        """The events and the rows."""
         pks = [each.pk for each in self._executions]
         stored = [
             *GraphExecution.objects.filter(pk__in=pks).order_by("created_at").values(),
             *NodeExecution.objects.filter(graph_execution__in=pks).order_by("add_time").values(),
         ]
         names = {str(row["id"]): f"#{number}" for number, row in enumerate(stored)}
-        told: list[Any] = []
-        # At an end the nodes are told in the order of their ids, which differs from world to world.
-        by_end = groupby(self._heard.events, lambda event: event.status == "TERMINATED")
+        events_after: list[Any] = []
+        # At the end of an execution the events of nodes are in the order of their ids, which differ between instances.
+        by_end = groupby(self._received.events, lambda event: event.status == "TERMINATED")
         for is_end, events in by_end:
             plain = [self._plain(event.model_dump(mode="json"), names) for event in events]
-            told += sorted(plain, key=str) if is_end else plain
-        return told, [self._plain(row, names) for row in stored]
+            events_after += sorted(plain, key=str) if is_end else plain
+        return events_after, [self._plain(row, names) for row in stored]
 
     @staticmethod
     def _plain(row: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
@@ -201,23 +204,23 @@ class World:
 
 
 @pytest.mark.parametrize("seed", range(25))
-def test_a_batch_does_what_its_reports_do_one_by_one(graph: Graph, received: Received, seed: int) -> None:
+def test_report_all_gives_the_rows_and_events_of_single_calls(graph: Graph, received: Received, seed: int) -> None:
     choose = random.Random(seed)
-    first, second, third = World(graph, received), World(graph, received), World(graph, received)
+    first, second, third = Runs(graph, received), Runs(graph, received), Runs(graph, received)
     legal, wrong = [], []
     received.clear()
     for each in random_reports(choose, 60):
         try:
             with transaction.atomic():
-                by_saves(first.reports([each]))
+                record_by_saves(first.reports([each]))
             legal.append(each)
         except ValueError as error:
             wrong.append((len(legal), each, type(error)))
     assert len(legal) > 5
-    by_saves_after = first.after()
+    expected = first.after()
     received.clear()
-    by_verbs(second.reports(legal))
-    assert second.after() == by_saves_after
+    record_by_services(second.reports(legal))
+    assert second.after() == expected
     received.clear()
     before = rows()
     for index, each, kind in wrong:
@@ -228,4 +231,4 @@ def test_a_batch_does_what_its_reports_do_one_by_one(graph: Graph, received: Rec
     assert rows() == before
     report_all(third.reports(legal))
     received[:] = [sent for sent in received if sent.name != "reports_recorded"]
-    assert third.after() == by_saves_after
+    assert third.after() == expected
