@@ -26,7 +26,7 @@ Title = Annotated[str, StringConstraints(max_length=MAX_TITLE_LENGTH)]
 
 
 class Node(BaseModel):
-    """One step. `input_default` holds the inputs of its block that neither a link nor an input of the run provides."""
+    """One step. `input_default` holds default inputs of its block. A link or an input of the run overrides them."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -2,14 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from executions.events import GraphExecutionEvent
+from executions.models import GraphExecution
 from executions.statuses import ExecutionStatus
-
-if TYPE_CHECKING:
-    from executions.models import GraphExecution
 
 Stats = GraphExecutionEvent.Stats | Mapping[str, Any]
 
@@ -19,7 +17,7 @@ class ExecutionReport:
     """The state of the execution as a whole: see `services.report_execution()`. `error` is added to the stats. It is
     allowed only with COMPLETED and FAILED."""
 
-    execution: "GraphExecution"
+    execution: GraphExecution
     _: KW_ONLY
     status: ExecutionStatus | str
     outputs: Mapping[str, list[Any]] | None = None
@@ -31,7 +29,7 @@ class ExecutionReport:
 class NodeReport:
     """The state of one node: see `services.report_node()`."""
 
-    execution: "GraphExecution"
+    execution: GraphExecution
     _: KW_ONLY
     node_id: str
     status: ExecutionStatus | str
@@ -45,7 +43,7 @@ class NodeReport:
 class NodeOutputs:
     """New output values of one node: see `services.append_node_outputs()`."""
 
-    execution: "GraphExecution"
+    execution: GraphExecution
     _: KW_ONLY
     node_id: str
     outputs: Mapping[str, list[Any]]
@@ -69,7 +67,7 @@ class ReportRefused(ValueError):  # noqa: N818 - the name is public API
 class ExecutionHasEnded(ValueError):  # noqa: N818 - the name is public API
     """A report on a node of an execution that has ended. Attribute: `status` of the execution."""
 
-    def __init__(self, execution: "GraphExecution") -> None:
+    def __init__(self, execution: GraphExecution) -> None:
         self.status = ExecutionStatus(execution.status)
         super().__init__(f"Execution {execution.pk} has ended ({self.status}): its nodes can no longer be reported.")
 

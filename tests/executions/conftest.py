@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.db import connection, connections
 from django.dispatch import Signal
+from django.test import Client
 
 from executions import signals
 from executions.models import Graph, GraphExecution, NodeExecution
@@ -114,6 +115,22 @@ def execution(graph: Graph, user: User) -> GraphExecution:
 @pytest.fixture
 def node(execution: GraphExecution) -> NodeExecution:
     return NodeExecution.objects.create(graph_execution=execution, node_id="split", block_id="text.sentences")
+
+
+@pytest.fixture
+def admin(client: Client) -> Client:
+    client.force_login(User.objects.create_superuser("admin"))
+    return client
+
+
+@pytest.fixture
+def staff(client: Client, other_user: User) -> Client:
+    """A user who may view everything and change nothing."""
+    other_user.is_staff = True
+    other_user.save()
+    other_user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
+    client.force_login(other_user)
+    return client
 
 
 InThread = Callable[[Callable[[], Any]], Future[Any]]

@@ -17,12 +17,6 @@ USERS = "admin:auth_user_changelist"
 EXECUTIONS = "admin:executions_graphexecution_changelist"
 
 
-@pytest.fixture
-def admin(client: Client) -> Client:
-    client.force_login(User.objects.create_superuser("admin"))
-    return client
-
-
 def notify(client: Client, page: str, rows: list[Any], **data: Any) -> Any:
     selected = {"action": "notify_selected", "_selected_action": [str(row.pk) for row in rows]}
     return client.post(reverse(page), {**selected, **data})
