@@ -26,7 +26,7 @@ def executions_visible_to(user: Any) -> QuerySet[GraphExecution]:
 def list_executions(user: Any, *, graph_id: Any = None, status: Any = None) -> QuerySet[GraphExecution]:
     """The executions that `user` may see, for a list ordered by age; `graph_id` and `status` narrow it.
 
-    PostgreSQL finds each page by an index that fits exactly (see `executions.models.graph_execution`).
+    PostgreSQL finds each page by an index that holds only these rows (see `executions.models.graph_execution`).
     """
     rows = executions_visible_to(user)
     filters = {name: value for name, value in {"graph": graph_id, "status": status}.items() if value is not None}

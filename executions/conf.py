@@ -19,6 +19,7 @@ class Limits:
 
     MAX_BULK_EVENTS: int = 10_000  # rows of one bulk write: each records an event in the same transaction
 
+    # The embedded runner
     BLOCK_MODULES: tuple[str, ...] = ()  # modules with blocks of the project, besides executions.blocks
 
     RUNS: int = 4  # executions that one process runs concurrently; the others stay QUEUED
@@ -29,6 +30,7 @@ class Limits:
     POLL_INTERVAL: float = 1.0  # the delay until a run that another process queued or stopped is noticed
     LEASE: float = 30.0  # a run whose owner did not renew for so long is ended as FAILED
     HEARTBEAT: float = 10.0  # the interval of renewals: a lease survives two that fail
+    STOP_TIMEOUT: float = 5.0  # the time that a stopping server gives its runs to release their claims
 
     # The HTTP API
     MAX_BODY_BYTES: int = 2 * 1024 * 1024  # less than Django's DATA_UPLOAD_MAX_MEMORY_SIZE; twice the largest event
@@ -37,8 +39,6 @@ class Limits:
     MAX_PAGE_SIZE: int = 200  # the largest number that a client may name
     IDEMPOTENCY_LIFETIME: float = 86_400.0  # a key that a worker sends again after a day belongs to a new request
     LEASE_SWEEP_INTERVAL: float = 5.0  # the interval in which a process that receives reports looks for silent workers
-
-    STOP_TIMEOUT: float = 5.0  # the time that a stopping server gives its runs to release their claims
 
 
 DEFAULTS = Limits()

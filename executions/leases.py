@@ -36,6 +36,8 @@ EMBEDDED = "embedded"
 
 OWNER_IS_GONE = "The process that ran this execution went away without a word, so it did not come to its end."
 
+_CANDIDATES = 100  # the oldest queued executions: one call of claim_next() tries no more
+
 _FOR_EMBEDDED = Q(runner=EMBEDDED) | Q(runner__startswith=f"{EMBEDDED}:")
 
 
@@ -45,7 +47,7 @@ def claim_next() -> GraphExecution | None:
     Only one of two concurrent callers gets an execution. If the start of an execution cannot be recorded, it stays
     queued, and the next one is claimed."""
     waiting = GraphExecution.objects.filter(_FOR_EMBEDDED, status=ExecutionStatus.QUEUED).order_by("created_at")
-    for pk in waiting.values_list("pk", flat=True)[:100]:
+    for pk in waiting.values_list("pk", flat=True)[:_CANDIDATES]:
         try:
             with transaction.atomic():
                 if waiting.filter(pk=pk).order_by().update(runner=f"{EMBEDDED}:{uuid4()}", lease_expires_at=_lease()):

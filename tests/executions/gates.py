@@ -1,6 +1,7 @@
-"""Where a block of `sample_blocks.py` waits for the test: a named pipe, which the block reads and the test writes.
+"""Gates: a block of `sample_blocks.py` waits at a gate until the test opens it.
 
-Opening one waits for the other side, so a test that has opened the gate knows that the block is there.
+A gate is a named pipe. The block reads it and the test writes to it. Opening a pipe waits for the other side. So a test
+that has opened the gate knows that the block is running.
 """
 
 import os
@@ -17,9 +18,10 @@ def new_gate(path: Path) -> Path:
 
 @contextmanager
 def until_killed(gate: Path) -> Iterator[None]:
-    """Begins when a block is at the gate; ends when its process is gone, so that the next one finds the gate free."""
+    """Starts when a block waits at the gate. Ends when the process of the block is gone, so that the next block can use
+    the gate."""
     with gate.open("wb") as opened:
         yield
         gone = select.poll()
-        gone.register(opened, 0)  # nothing but the error that there is no reader any more
+        gone.register(opened, 0)  # reports only the error that there is no reader any more
         assert gone.poll(60_000)

@@ -44,7 +44,7 @@ def test_invalid_inputs_are_an_error_of_the_form(
     assert received == []
 
 
-def test_a_graph_is_checked_and_counted(admin: Client, graph: Graph) -> None:
+def test_an_edited_graph_is_checked_and_gets_a_new_version(admin: Client, graph: Graph) -> None:
     assert admin.post(change_url(graph), {**form_of(admin, graph), "links": "[]"}).status_code == 302
     graph.refresh_from_db()
     assert (graph.links, graph.version) == ([], 2)
