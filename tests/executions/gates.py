@@ -1,7 +1,6 @@
-"""Gates: a block of `sample_blocks.py` waits at a gate until the test opens it.
+"""Where a block of `sample_blocks.py` waits for the test: a named pipe, which the block reads and the test writes.
 
-A gate is a named pipe. The block reads it and the test writes to it. Opening a pipe waits for the other side. So a test
-that has opened the gate knows that the block is running.
+Opening one waits for the other side, so a test that has opened the gate knows that the block is there.
 """
 
 import os
@@ -18,10 +17,9 @@ def new_gate(path: Path) -> Path:
 
 @contextmanager
 def until_killed(gate: Path) -> Iterator[None]:
-    """Starts when a block waits at the gate. Ends when the process of the block is gone, so that the next block can use
-    the gate."""
+    """Begins when a block is at the gate; ends when its process is gone, so that the next one finds the gate free."""
     with gate.open("wb") as opened:
         yield
         gone = select.poll()
-        gone.register(opened, 0)  # reports only the error that there is no reader any more
+        gone.register(opened, 0)  # nothing but the error that there is no reader any more
         assert gone.poll(60_000)
