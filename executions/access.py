@@ -1,6 +1,7 @@
-"""Who may see which execution and which graph; asked by HTTP, socket and admin alike.
+"""The rules of access to executions and graphs. HTTP, sockets and pages all use them.
 
-The owner may, and staff with the model's view permission. Nobody else learns whether it exists.
+The owner may see a row, and so may staff with the view permission of the model. For all other users the row does not
+exist.
 """
 
 from collections.abc import Sequence
@@ -16,69 +17,71 @@ M = TypeVar("M", bound=Model)
 
 
 def executions_visible_to(user: Any) -> QuerySet[GraphExecution]:
-    """Empty for who is not logged in or not active."""
+    """Empty for a user who is not logged in or not active."""
     if _sees_all(user, "executions.view_graphexecution"):
         return GraphExecution.objects.all()
-    return GraphExecution.objects.filter(user=user) if _is_person(user) else GraphExecution.objects.none()
+    return GraphExecution.objects.filter(user=user) if _is_active(user) else GraphExecution.objects.none()
 
 
 def list_executions(user: Any, *, graph_id: Any = None, status: Any = None) -> QuerySet[GraphExecution]:
-    """Those that `user` may see, of one graph or status where these are given, for a list in the order of their age:
-    PostgreSQL finds each page of it by an index that holds nothing else."""
+    """The executions that `user` may see, for a list ordered by age; `graph_id` and `status` narrow it.
+
+    PostgreSQL finds each page by an index that holds only these rows (see `executions.models.graph_execution`).
+    """
     rows = executions_visible_to(user)
-    wanted = {name: value for name, value in {"graph": graph_id, "status": status}.items() if value is not None}
-    if "graph" not in wanted and _sees_all(user, "executions.view_graphexecution"):
-        rows = rows.filter(OF_ALL_BY_STATUS if wanted else OF_ALL_BY_AGE)
-    return rows.filter(**wanted)
+    filters = {name: value for name, value in {"graph": graph_id, "status": status}.items() if value is not None}
+    if "graph" not in filters and _sees_all(user, "executions.view_graphexecution"):
+        rows = rows.filter(OF_ALL_BY_STATUS if filters else OF_ALL_BY_AGE)
+    return rows.filter(**filters)
 
 
 def graphs_visible_to(user: Any) -> QuerySet[Graph]:
-    """Empty for who is not logged in or not active."""
+    """Empty for a user who is not logged in or not active."""
     if _sees_all(user, "executions.view_graph"):
         return Graph.objects.all()
-    return Graph.objects.filter(owner=user) if _is_person(user) else Graph.objects.none()
+    return Graph.objects.filter(owner=user) if _is_active(user) else Graph.objects.none()
 
 
 def find_execution(user: Any, id: Any, *, only: Sequence[str] = ()) -> GraphExecution | None:
-    """The execution with this id, if `user` may see it; `id` may be anything. `only` names fields, where no others are
-    wanted."""
+    """The execution with this id if `user` may see it, else None. `id` may be any value. `only` names the fields to
+    read; empty: all."""
     pk = as_uuid(id)
-    return None if pk is None else _row(executions_visible_to(user).only(*only), pk)
+    return None if pk is None else _find(executions_visible_to(user).only(*only), pk)
 
 
 def find_graph(user: Any, id: Any, *, only: Sequence[str] = ()) -> Graph | None:
-    """The graph with this id, if `user` may see it; `id` may be anything. `only` names fields, where no others are
-    wanted."""
+    """The graph with this id if `user` may see it, else None. `id` may be any value. `only` names the fields to read;
+    empty: all."""
     pk = as_uuid(id)
-    return None if pk is None else _row(graphs_visible_to(user).only(*only), pk)
+    return None if pk is None else _find(graphs_visible_to(user).only(*only), pk)
 
 
 def may_change(user: Any, execution: GraphExecution, verb: str = "change") -> bool:
-    """The owner may, and staff with the model's permission of this verb ("change", "delete"); to see it is not
-    enough."""
+    """Whether `user` is the owner or has the permission of the model for this verb ("change" or "delete"). The right
+    to see a row does not include the right to change it."""
     return bool(execution.user_id == user.pk or user.has_perm(f"executions.{verb}_graphexecution"))
 
 
 def may_change_graph(user: Any, graph: Graph, verb: str = "change") -> bool:
-    """The same for graphs."""
+    """Like `may_change()`, for graphs."""
     return bool(graph.owner_id == user.pk or user.has_perm(f"executions.{verb}_graph"))
 
 
-def _row(rows: QuerySet[M], pk: UUID) -> M | None:
-    """Not by `first()`, which asks for an order and a limit, too: a fifth of what the query costs."""
+def _find(rows: QuerySet[M], pk: UUID) -> M | None:
+    """The row with this key. `first()` would add ORDER BY and LIMIT, which cost a fifth of the query."""
     return next(iter(rows.filter(pk=pk)), None)
 
 
-def _is_person(user: Any) -> bool:
+def _is_active(user: Any) -> bool:
     return bool(user is not None and user.is_authenticated and user.is_active)
 
 
 def _sees_all(user: Any, permission: str) -> bool:
-    return _is_person(user) and user.is_staff and user.has_perm(permission)
+    return _is_active(user) and user.is_staff and user.has_perm(permission)
 
 
 def as_uuid(id: Any) -> UUID | None:
-    """None for what is no UUID."""
+    """The UUID that this value is or spells, else None."""
     try:
         return UUID(str(id))
     except ValueError:

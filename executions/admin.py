@@ -1,10 +1,12 @@
-"""Django's admin for graphs, executions and notifications. An edit here is an ORM write like any other: it is checked,
-it signals, and what may not be is an error of the form."""
+"""Django's admin for graphs, executions and notifications.
+
+An edit is an ORM write like any other: it is checked and sends a signal. A value that is not allowed is an error of the
+form.
+"""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import User
@@ -14,69 +16,24 @@ from django.http import HttpRequest
 
 from executions import services
 from executions.admin_notify import NotifyUsers
+from executions.admin_status import StatusAdmin, StatusForm
 from executions.models import Graph, GraphExecution, NodeExecution, Notification
 from executions.models.graph_execution import OF_ALL_BY_AGE
-from executions.statuses import IllegalTransition, check_transition
+from executions.statuses import IllegalTransition
 
 if TYPE_CHECKING:
-    _ModelForm = forms.ModelForm[Any]
     _ModelAdmin = admin.ModelAdmin[Any]
     _TabularInline = admin.TabularInline[NodeExecution, GraphExecution]
     _UserAdmin = UserAdmin[User]
 else:
-    _ModelForm, _ModelAdmin, _TabularInline, _UserAdmin = (
-        forms.ModelForm,
+    _ModelAdmin, _TabularInline, _UserAdmin = (
         admin.ModelAdmin,
         admin.TabularInline,
         UserAdmin,
     )
 
-_NEWEST_NODES = 100  # of an execution, on its page: a form may not have more than 1,000 fields
-_HEAVY = ("definition", "inputs", "credential_inputs", "nodes_input_masks", "outputs", "stats")
-
-
-class StatusForm(_ModelForm):
-    """Writes only what was edited, since workers write the same rows, and refuses a status that may not follow."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if "status" in self.fields:
-            # Edited means: other than what the page showed, however the row has changed since.
-            self.fields["status"].show_hidden_initial = True
-        # Of a page with a hundred nodes, only the edited ones are looked at.
-        self.empty_permitted = not self.instance._state.adding
-
-    def clean(self) -> dict[str, Any] | None:
-        cleaned = super().clean()
-        if "status" in self.changed_data and "status" in self.cleaned_data and not self.instance._state.adding:
-            rows = type(self.instance)._base_manager.filter(pk=self.instance.pk)
-            try:
-                check_transition(rows.values_list("status", flat=True).get(), self.cleaned_data["status"])
-            except IllegalTransition as error:
-                self.add_error("status", str(error))
-        return cleaned
-
-    def save(self, commit: bool = True) -> Any:
-        if commit and not self.instance._state.adding and not self.errors:
-            self.instance.save(update_fields=self.changed_data)
-            return self.instance
-        return super().save(commit)
-
-
-class StatusAdmin(_ModelAdmin):
-    """Of a model with a status: while a change is posted, its row is locked, so that what was checked stays true."""
-
-    form = StatusForm
-    show_full_result_count = False
-
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        found = super().get_object(request, object_id, from_field)
-        if found and request.method == "POST":
-            return type(found)._base_manager.select_for_update(no_key=True).filter(pk=found.pk).first()
-        return found
-
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        obj.save(update_fields=form.changed_data) if change else obj.save()
+_NEWEST_NODES = 100  # on the page of an execution: Django accepts at most 1,000 form fields
+_LARGE_FIELDS = ("definition", "inputs", "credential_inputs", "nodes_input_masks", "outputs", "stats")
 
 
 @admin.register(Graph)
@@ -108,12 +65,12 @@ class NodeExecutionInline(_TabularInline):
     verbose_name_plural = f"node executions (the newest {_NEWEST_NODES})"
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False  # the engine makes them
+        return False  # the engine creates them
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[NodeExecution]:
         rows = super().get_queryset(request)
         if request.method == "POST":
-            # The posted ones, which may no longer be the newest; locked like their execution.
+            # The posted nodes, which may no longer be the newest. They are locked like their execution.
             return rows.order_by("pk").select_for_update(no_key=True)
         match = request.resolver_match
         of_execution = rows.filter(graph_execution=match.kwargs.get("object_id")) if match else rows.none()
@@ -138,7 +95,7 @@ class GraphExecutionAdmin(NotifyUsers, StatusAdmin):
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[GraphExecution]:
         rows = super().get_queryset(request)
         if _is_list(request):
-            return rows.filter(OF_ALL_BY_AGE).defer(*_HEAVY, "graph__nodes", "graph__links")
+            return rows.filter(OF_ALL_BY_AGE).defer(*_LARGE_FIELDS, "graph__nodes", "graph__links")
         return rows
 
     def get_fields(self, request: HttpRequest, obj: GraphExecution | None = None) -> tuple[str, ...]:
@@ -160,23 +117,23 @@ class GraphExecutionAdmin(NotifyUsers, StatusAdmin):
 
     @admin.action(description="Terminate selected graph executions", permissions=["change"])
     def terminate_selected(self, request: HttpRequest, queryset: models.QuerySet[GraphExecution]) -> None:
-        self._do(request, queryset, services.terminate_execution, "terminated")
+        self._apply(request, queryset, services.terminate_execution, "terminated")
 
     @admin.action(description="Queue selected graph executions again", permissions=["change"])
     def requeue_selected(self, request: HttpRequest, queryset: models.QuerySet[GraphExecution]) -> None:
-        self._do(request, queryset, services.requeue_execution, "queued again")
+        self._apply(request, queryset, services.requeue_execution, "queued again")
 
     def users_to_notify(self, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
         return User.objects.filter(pk__in=queryset.order_by().values("user"))
 
-    def _do(
+    def _apply(
         self,
         request: HttpRequest,
         queryset: models.QuerySet[GraphExecution],
         verb: Callable[[GraphExecution], GraphExecution],
         done: str,
     ) -> None:
-        """Each in a transaction of its own: one that is refused does not hold up the others."""
+        """Calls `verb` for each execution in its own transaction. A refused one does not stop the others."""
         refused: list[str] = []
         executions = list(queryset)
         for execution in executions:
@@ -206,7 +163,7 @@ class NodeExecutionAdmin(StatusAdmin):
     readonly_fields = tuple(name for name in fields if name != "status")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return False  # the engine makes them
+        return False  # the engine creates them
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[NodeExecution]:
         rows = super().get_queryset(request)
@@ -234,7 +191,7 @@ class NotifyingUserAdmin(NotifyUsers, _UserAdmin):
         return queryset
 
 
-if admin.site.is_registered(User):  # a project with users of its own adds NotifyUsers to its admin of them
+if admin.site.is_registered(User):  # a project with a custom user model adds NotifyUsers to its own admin
     admin.site.unregister(User)
     admin.site.register(User, NotifyingUserAdmin)
 

@@ -1,4 +1,4 @@
-"""The admin's action that notifies users: a page in between asks for type and text."""
+"""The admin action that notifies users. A page between asks for type and text."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ else:
     _ModelForm = forms.ModelForm
     _ModelAdmin = admin.ModelAdmin
 
-_SHOWN = 20  # names on the page; the rest is a number
+_SHOWN = 20  # names of users on the page; of the others it shows the number
 
 
 class NotificationForm(_ModelForm):
@@ -32,10 +32,11 @@ class NotificationForm(_ModelForm):
 
 
 class NotifyUsers(_ModelAdmin):
-    """Adds the action `notify_selected` to an admin; name it in `actions`. For who may add notifications."""
+    """Adds the action `notify_selected` to an admin, which must name it in `actions`. The action needs the permission
+    to add notifications."""
 
     def users_to_notify(self, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
-        """The users whom a selection stands for."""
+        """The users to notify for the selected rows."""
         raise NotImplementedError
 
     def has_notify_permission(self, request: HttpRequest) -> bool:
@@ -46,7 +47,7 @@ class NotifyUsers(_ModelAdmin):
         users = self.users_to_notify(queryset)
         form = NotificationForm(request.POST if "notify" in request.POST else None)
         if form.is_valid():
-            # All or none: whoever repeats it after an error tells nobody twice.
+            # All or none, so that a retry after an error notifies no user twice.
             with transaction.atomic():
                 count = 0
                 for user in users:

@@ -1,4 +1,4 @@
-"""Connects what signals deletions."""
+"""Connects the handlers that send the signals of deletions."""
 
 from django.apps import AppConfig
 

@@ -1,8 +1,9 @@
-"""The limits of bulk writes, of the HTTP API and of the embedded runner: their defaults and their reasons.
-`settings.EXECUTIONS` overrides by name.
+"""The limits of bulk writes, of the HTTP API and of the embedded runner, with their defaults and reasons.
+
+`settings.EXECUTIONS` overrides a default by its name.
 
     from executions.conf import limits
-    limits.NODE_TIMEOUT    # read when it is used, so that tests and `override_settings` work
+    limits.NODE_TIMEOUT    # looked up at each use, so tests can change settings
 """
 
 import os
@@ -14,36 +15,37 @@ from django.conf import settings
 
 @dataclass(frozen=True)
 class Limits:
-    """Defaults. Times are seconds."""
+    """The defaults. Times are in seconds."""
 
-    MAX_BULK_EVENTS: int = 10_000  # rows of one bulk write, each of which records an event in one transaction
+    MAX_BULK_EVENTS: int = 10_000  # rows of one bulk write: each records an event in the same transaction
 
-    BLOCK_MODULES: tuple[str, ...] = ()  # a project's own, besides those of executions.blocks
+    # The embedded runner
+    BLOCK_MODULES: tuple[str, ...] = ()  # modules with blocks of the project, besides executions.blocks
 
-    RUNS: int = 4  # executions that one process runs at once; the others stay QUEUED
-    WORKERS: int = max(2, (os.cpu_count() or 2) - 1)  # processes for blocks, behind the sockets in priority
-    NODE_TIMEOUT: float = 60.0  # one node; its worker is killed then, since nothing else stops a busy block
-    WORKER_START_TIMEOUT: float = 30.0  # Python, pydantic and the block modules on a machine that is busy
+    RUNS: int = 4  # executions that one process runs concurrently; the others stay QUEUED
+    BLOCK_PROCESSES: int = max(2, (os.cpu_count() or 2) - 1)  # they have a lower priority than the sockets
+    NODE_TIMEOUT: float = 60.0  # of one node; then its block process is killed: nothing else stops a busy block
+    BLOCK_PROCESS_START_TIMEOUT: float = 30.0  # time to import pydantic and the block modules on a busy machine
 
-    POLL_INTERVAL: float = 1.0  # how late a run that another process queued or stopped is noticed
-    LEASE: float = 30.0  # a run whose owner was silent for so long has lost it
-    HEARTBEAT: float = 10.0  # three chances to renew a lease
+    POLL_INTERVAL: float = 1.0  # the delay until a run that another process queued or stopped is noticed
+    LEASE: float = 30.0  # a run whose owner did not renew for so long is ended as FAILED
+    HEARTBEAT: float = 10.0  # the interval of renewals: a lease survives two that fail
+    STOP_TIMEOUT: float = 5.0  # the time that a stopping server gives its runs to release their claims
+
     # The HTTP API
-    MAX_BODY_BYTES: int = 2 * 1024 * 1024  # below Django's DATA_UPLOAD_MAX_MEMORY_SIZE; two of the largest events
-    MAX_REPORTS: int = 1_000  # of one batch, which holds the locks of its executions until all are done
-    PAGE_SIZE: int = 50  # rows of a list, where the client names no number
-    MAX_PAGE_SIZE: int = 200  # and the most that it may name
-    IDEMPOTENCY_LIFETIME: float = 86_400.0  # a worker that repeats itself after a day means something else
-    LEASE_SWEEP_INTERVAL: float = 5.0  # how often a process that gets reports looks for workers that went silent
-
-    STOP_TIMEOUT: float = 5.0  # how long a stopping server waits for its runs to be handed back
+    MAX_BODY_BYTES: int = 2 * 1024 * 1024  # less than Django's DATA_UPLOAD_MAX_MEMORY_SIZE; twice the largest event
+    MAX_REPORTS: int = 1_000  # of one request, which locks its executions until all are recorded
+    PAGE_SIZE: int = 50  # rows of a list if the client names no number
+    MAX_PAGE_SIZE: int = 200  # the largest number that a client may name
+    IDEMPOTENCY_LIFETIME: float = 86_400.0  # a key that a worker sends again after a day belongs to a new request
+    LEASE_SWEEP_INTERVAL: float = 5.0  # the interval in which a process that receives reports looks for silent workers
 
 
 DEFAULTS = Limits()
 
 
 class _Limits:
-    """Looks a limit up in `settings.EXECUTIONS`, else in the defaults."""
+    """Reads a limit from `settings.EXECUTIONS`, else from the defaults."""
 
     def __getattr__(self, name: str) -> Any:
         default = getattr(DEFAULTS, name)

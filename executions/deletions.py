@@ -1,7 +1,7 @@
-"""Deletions signal, too: each row's own, however it comes about (`delete()` of a row or a queryset, a cascade, admin).
+"""Sends the signals of deletions: `delete()` of a row or a queryset, a cascade, the admin.
 
-The event is made while the row is still there, and sent when it is gone. Django sends these for each row, within one
-transaction, and deletes nodes before their execution, executions before their graph.
+The event is built while the row still exists, and sent after the row is deleted. Django calls the handlers for each row
+in one transaction. It deletes nodes before their execution, and executions before their graph.
 """
 
 from typing import Any
@@ -14,12 +14,12 @@ from executions import signals
 from executions.events import UserDeleted
 from executions.models import Graph, GraphExecution, NodeExecution, Notification
 
-_RECORDED = (Graph, GraphExecution, NodeExecution, Notification)
+_SIGNALLING_MODELS = (Graph, GraphExecution, NodeExecution, Notification)
 
 
 def connect() -> None:
-    """Called once the models are loaded."""
-    for model in _RECORDED:
+    """Connects the handlers. Must be called after the models are loaded."""
+    for model in _SIGNALLING_MODELS:
         pre_delete.connect(on_pre_delete, sender=model, dispatch_uid="executions.pre_delete")
         post_delete.connect(on_post_delete, sender=model, dispatch_uid="executions.post_delete")
     user = get_user_model()
@@ -30,7 +30,7 @@ def on_pre_delete(instance: Any, using: str, origin: Any = None, **kwargs: Any) 
     if isinstance(instance, NodeExecution) and not NodeExecution.graph_execution.is_cached(instance):
         execution = _execution_of(instance, using, origin)
         if execution is None:
-            return  # it has taken the node with it, and that was told
+            return  # its deletion has deleted this node too, and has sent the signal
         instance.graph_execution = execution
     instance._deleted_event = instance.deleted_event()
 
@@ -45,10 +45,10 @@ def on_user_post_delete(sender: type[models.Model], instance: Any, **kwargs: Any
 
 
 def _execution_of(node: NodeExecution, using: str, origin: Any) -> GraphExecution | None:
-    """The node's execution, asked for once in a deletion; `origin` is the row or queryset that is being deleted."""
-    known: dict[Any, GraphExecution | None]
-    known = {} if origin is None else origin.__dict__.setdefault("_executions_of_deleted", {})
-    if node.graph_execution_id not in known:
+    """The execution of the node, read once in a deletion. `origin` is the row or queryset that is deleted."""
+    cache: dict[Any, GraphExecution | None]
+    cache = {} if origin is None else origin.__dict__.setdefault("_executions_of_deleted", {})
+    if node.graph_execution_id not in cache:
         rows = GraphExecution._base_manager.using(using).only("user")
-        known[node.graph_execution_id] = rows.filter(pk=node.graph_execution_id).first()
-    return known[node.graph_execution_id]
+        cache[node.graph_execution_id] = rows.filter(pk=node.graph_execution_id).first()
+    return cache[node.graph_execution_id]

@@ -1,11 +1,11 @@
-"""What an event says: the payloads that travel in the `data` of a frame.
+"""The payloads of events. They are sent in the `data` of a frame.
 
     {"event_type": "graph_execution_update", "id": "…", "status": "RUNNING", "stats": {"cost": 0, …}, …}
     {"event_type": "node_execution_update", "graph_exec_id": "…", "node_exec_id": "…", "status": "COMPLETED", …}
     {"type": "info", "event": "Your run has finished", …}
 
-The field names and their order are those of AutoGPT Platform's WebSocket server, so that its frontend works unchanged.
-Ids are strings of any form. Times are aware; a naive one is read as UTC. Durations are seconds, `cost` is cents.
+Field names and their order are those of the WebSocket server of AutoGPT Platform, so its frontend works unchanged.
+Ids are strings of any form. Times are aware; a naive time is read as UTC. Durations are in seconds, `cost` is in cents.
 """
 
 from datetime import UTC, datetime
@@ -28,7 +28,7 @@ class GraphExecutionEvent(BaseModel):
     """The state of a graph execution after a change."""
 
     class Stats(BaseModel):
-        """What a run cost and how long it took; an engine may add fields of its own."""
+        """Cost and duration of a run. An engine may add its own fields."""
 
         model_config = ConfigDict(extra="allow")
 
@@ -83,7 +83,7 @@ class NodeExecutionEvent(BaseModel):
 
 
 class NotificationPayload(BaseModel):
-    """What a notification says to a person: its `type`, its `event`, and whatever else the sender puts in."""
+    """What a notification says. `type` is its kind, `event` its text. The sender may add other fields."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -92,7 +92,7 @@ class NotificationPayload(BaseModel):
 
 
 class NotificationEvent(BaseModel):
-    """A notification for one user; only `payload` goes over the wire."""
+    """A notification for one user. Only `payload` is sent to the client."""
 
     id: str
     user_id: str
@@ -108,7 +108,7 @@ class NotificationRead(BaseModel):
 
 
 class GraphExecutionDeleted(BaseModel):
-    """An execution is gone, with its nodes."""
+    """An execution was deleted, with its nodes."""
 
     id: str
     user_id: str
@@ -116,7 +116,7 @@ class GraphExecutionDeleted(BaseModel):
 
 
 class NodeExecutionDeleted(BaseModel):
-    """One node of an execution is gone."""
+    """One node execution was deleted."""
 
     node_exec_id: str
     graph_exec_id: str
@@ -124,20 +124,20 @@ class NodeExecutionDeleted(BaseModel):
 
 
 class NotificationDeleted(BaseModel):
-    """A notification is gone."""
+    """A notification was deleted."""
 
     id: str
     user_id: str
 
 
 class UserDeleted(BaseModel):
-    """A person is gone; what was theirs was deleted before, each with an event of its own."""
+    """A user was deleted. Everything that belonged to the user was deleted before, each row with its own event."""
 
     id: str
 
 
 class GraphDeleted(BaseModel):
-    """A graph is gone; its executions were deleted before it, each with an event of its own."""
+    """A graph was deleted. Its executions were deleted before, each with its own event."""
 
     id: str
     user_id: str

@@ -1,7 +1,7 @@
-"""The columns of free content: each refuses, on every database alike, what one of them could not keep.
+"""Model fields for text and JSON. On every database they refuse values that one of the databases cannot store.
 
-Whoever writes (save, update, bulk) gets `executions.storable.UnstorableValue`, a ValueError, before the database is
-asked; a form gets a ValidationError. What is only compared with a column is not looked at.
+Every write (save, update, bulk) raises `executions.storable.UnstorableValue`, a ValueError, before the database is
+asked. A form raises ValidationError. A value that a query compares with a column is not checked.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ else:
 
 
 class _Checked(_Field):
-    """Looks at a value where it is validated and where it is written."""
+    """Checks a value when it is validated and when it is written."""
 
     def check_value(self, value: Any) -> None:
         raise NotImplementedError
@@ -39,7 +39,7 @@ class _Checked(_Field):
 
 
 class JSONField(_Checked, models.JSONField):
-    """JSON that every database and browser takes; what Django's JSON encoder knows may be put in."""
+    """JSON that every database and browser can read. A value may be anything that Django's JSON encoder can write."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"encoder": DjangoJSONEncoder, **kwargs})
@@ -50,7 +50,7 @@ class JSONField(_Checked, models.JSONField):
         return name, path, args, kwargs
 
     def plain(self, value: Any) -> Any:
-        """`value` as the column gives it back."""
+        """`value` as a read of the column returns it. Raises UnstorableValue."""
         return plain_json(self.name, value)
 
     def check_value(self, value: Any) -> None:
@@ -58,12 +58,12 @@ class JSONField(_Checked, models.JSONField):
 
 
 if TYPE_CHECKING:
-    # To a type checker they are Django's own, so that django-stubs knows what they hold.
+    # A type checker sees Django's own classes, so that django-stubs knows the types of their values.
     from django.db.models import CharField, TextField
 else:
 
     class CharField(_Checked, models.CharField):
-        """Text of limited length; the limit is held on SQLite, too."""
+        """Text of limited length. The limit holds on SQLite too."""
 
         def check_value(self, value: Any) -> None:
             if value is not None:

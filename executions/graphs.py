@@ -1,11 +1,11 @@
-"""What a graph is made of: nodes, each of which runs a block, and links that carry one's output to another's input.
+"""The definition of a graph: nodes run blocks, and links carry an output of one node to an input of another.
 
     {"nodes": [{"id": "split", "block_id": "text.sentences", "title": "Sentences", "input_default": {"text": "…"}},
                {"id": "rank", "block_id": "text.key_sentences"}],
      "links": [{"source_id": "split", "source_name": "sentences", "sink_id": "rank", "sink_name": "sentences"}]}
 
-A definition that validates can be run in topological order: ids are unique, links lead to nodes that exist, nothing
-waits for itself. Whether its blocks exist is for `executions.blocks.registry` to say. Pure: no Django, no I/O.
+A valid definition can be run in topological order: ids are unique, links lead to existing nodes, and there is no
+cycle. `executions.blocks.registry` knows whether the blocks exist. This module uses no Django and no I/O.
 """
 
 from graphlib import CycleError, TopologicalSorter
@@ -14,9 +14,9 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-MAX_NODES = 1_000  # a page draws them all, and a run keeps them all in memory
+MAX_NODES = 1_000  # a page draws all of them, and a run keeps all of them in memory
 MAX_LINKS = 5_000
-MAX_ID_LENGTH = 200  # what the columns of a node execution hold
+MAX_ID_LENGTH = 200  # fits into the columns of a node execution
 MAX_NAME_LENGTH = 200
 MAX_TITLE_LENGTH = 200
 
@@ -26,7 +26,7 @@ Title = Annotated[str, StringConstraints(max_length=MAX_TITLE_LENGTH)]
 
 
 class Node(BaseModel):
-    """One step. `input_default` is what its block gets where no link and no input of the run gives something else."""
+    """One step. `input_default` holds default inputs of its block. A link or an input of the run overrides them."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -37,7 +37,7 @@ class Node(BaseModel):
 
     @property
     def name(self) -> str:
-        """What a person reads."""
+        """The name that pages show."""
         return self.title or self.id
 
 
@@ -53,7 +53,7 @@ class Link(BaseModel):
 
 
 class GraphDefinition(BaseModel):
-    """Nodes and links that can be run. Errors carry the path, as in `links[2].sink_id`; `validation.sentences`
+    """Nodes and links that can be run. Errors carry their path, such as `links[2].sink_id`. `validation.sentences`
     makes sentences of them."""
 
     model_config = ConfigDict(extra="forbid")
@@ -63,17 +63,17 @@ class GraphDefinition(BaseModel):
 
     @model_validator(mode="after")
     def _can_be_run(self) -> Self:
-        # The counts are looked at here and not by pydantic, so that the sentences have one form.
-        errors = self._too_many() or self._duplicates() or self._loose_ends() or self._cycles()
+        # The counts are checked here and not by pydantic, so that all sentences have the same form.
+        errors = self._too_many() or self._duplicates() or self._dangling_links() or self._cycles()
         if errors:
             raise ValidationError.from_exception_data(type(self).__name__, errors)
         return self
 
     def _too_many(self) -> list[InitErrorDetails]:
         return [
-            _error((name,), f"there are {count} {name}; {most} are the most")
-            for name, count, most in (("nodes", len(self.nodes), MAX_NODES), ("links", len(self.links), MAX_LINKS))
-            if count > most
+            _error((name,), f"there are {count} {name}; {limit} are the most")
+            for name, count, limit in (("nodes", len(self.nodes), MAX_NODES), ("links", len(self.links), MAX_LINKS))
+            if count > limit
         ]
 
     def _duplicates(self) -> list[InitErrorDetails]:
@@ -91,7 +91,7 @@ class GraphDefinition(BaseModel):
                 errors.append(_error(("links", index), f"it is the same as links[{first}]"))
         return errors
 
-    def _loose_ends(self) -> list[InitErrorDetails]:
+    def _dangling_links(self) -> list[InitErrorDetails]:
         known = {node.id for node in self.nodes}
         return [
             _error(("links", index, end), f'there is no node "{node_id}"')
@@ -104,24 +104,24 @@ class GraphDefinition(BaseModel):
         try:
             TopologicalSorter(self.predecessors()).prepare()
         except CycleError as error:
-            cycle = error.args[1]  # in the direction of the links; the first and the last are the same
+            cycle = error.args[1]  # in the direction of the links; the first node is also the last
             return [_error(("links",), f"the nodes wait for each other: {' → '.join(cycle)}")]
         return []
 
     def predecessors(self) -> dict[str, set[str]]:
-        """Each node's id, in the order of the definition → the ids of the nodes whose output it takes."""
-        before: dict[str, set[str]] = {node.id: set() for node in self.nodes}
+        """Node id → the ids of the nodes whose output it takes. The nodes are in the order of the definition."""
+        sources: dict[str, set[str]] = {node.id: set() for node in self.nodes}
         for link in self.links:
-            before[link.sink_id].add(link.source_id)
-        return before
+            sources[link.sink_id].add(link.source_id)
+        return sources
 
 
 def parse_graph(nodes: Any, links: Any) -> GraphDefinition:
-    """The definition that these two lists are, as a model's fields hold them; raises pydantic's ValidationError."""
+    """The definition from the two lists that a `Graph` row holds. Raises pydantic's ValidationError."""
     return GraphDefinition.model_validate({"nodes": nodes, "links": links})
 
 
 def _error(location: tuple[int | str, ...], message: str) -> InitErrorDetails:
-    # A template, since what the message quotes may hold braces.
+    # The message is a parameter of the template, because it may quote text with braces.
     error = PydanticCustomError("graph", "{message}", {"message": message})
     return InitErrorDetails(type=error, loc=location, input=None)

@@ -1,14 +1,16 @@
-"""Who runs what: the embedded runner's claims on executions, held in the database, so that of any number of processes
-one runs each; and how long a worker may be silent.
+"""Claims and leases: which process runs an execution, and until when it must show that it is alive.
 
-    runner     "embedded"             for the embedded runner of whichever process comes first
-               "embedded:<uuid>"      claimed; every claim has an id of its own
-               "worker:<name>"        a worker's that reports over HTTP
-               anything else, or ""   another engine's, never touched
-    lease_expires_at                  renewed by the owner; once it is past, the owner is gone
-    lease_seconds                     what a worker has promised: each report renews its lease by so much
+The embedded runner claims executions in the database, so exactly one of any number of processes runs each of them. A
+worker that reports over HTTP may promise to report at least every `lease_seconds`.
 
-Times are the database's, so that the clocks of the processes need not agree.
+    runner     "embedded"             queued for the embedded runner of any process
+               "embedded:<uuid>"      claimed; each claim has its own UUID
+               "worker:<name>"        of a worker that reports over HTTP
+               anything else, or ""   of another engine; this module never changes it
+    lease_expires_at                  the owner renews it; after this time the owner counts as gone
+    lease_seconds                     each report of a worker extends its lease by this
+
+All times come from the database, so the clocks of the processes need not agree.
 """
 
 import logging
@@ -30,19 +32,22 @@ from executions.statuses import ExecutionStatus
 logger = logging.getLogger(__name__)
 
 EMBEDDED = "embedded"
-"""The `runner` of an execution that is meant for the embedded runner."""
+"""The `runner` of an execution that waits for the embedded runner."""
 
 OWNER_IS_GONE = "The process that ran this execution went away without a word, so it did not come to its end."
 
-_FOR_US = Q(runner=EMBEDDED) | Q(runner__startswith=f"{EMBEDDED}:")
+_CANDIDATES = 100  # the oldest queued executions: one call of claim_next() tries no more
+
+_FOR_EMBEDDED = Q(runner=EMBEDDED) | Q(runner__startswith=f"{EMBEDDED}:")
 
 
 def claim_next() -> GraphExecution | None:
-    """The oldest queued execution that is for the embedded runner, now RUNNING and the caller's; None if there is
-    none. Of two who claim the same at once, one gets it. One whose start cannot be recorded is left where it is, and
-    does not hold up the others."""
-    waiting = GraphExecution.objects.filter(_FOR_US, status=ExecutionStatus.QUEUED).order_by("created_at")
-    for pk in waiting.values_list("pk", flat=True)[:100]:
+    """Claims the oldest queued execution of the embedded runner. Returns it, RUNNING, or None if there is none.
+
+    Only one of two concurrent callers gets an execution. If the start of an execution cannot be recorded, it stays
+    queued, and the next one is claimed."""
+    waiting = GraphExecution.objects.filter(_FOR_EMBEDDED, status=ExecutionStatus.QUEUED).order_by("created_at")
+    for pk in waiting.values_list("pk", flat=True)[:_CANDIDATES]:
         try:
             with transaction.atomic():
                 if waiting.filter(pk=pk).order_by().update(runner=f"{EMBEDDED}:{uuid4()}", lease_expires_at=_lease()):
@@ -52,26 +57,28 @@ def claim_next() -> GraphExecution | None:
     return None
 
 
-def renew(owners: Collection[str]) -> None:
-    """The runs of these claims go on."""
+def renew_claims(owners: Collection[str]) -> None:
+    """Renews the leases of the runs with these claims (values of `runner`)."""
     if owners:
         _running().filter(runner__in=owners).update(lease_expires_at=_lease())
 
 
-def hold(executions: Collection[GraphExecution]) -> None:
-    """Their worker has just been heard of: those that have a lease get it anew."""
+def renew_worker_leases(executions: Collection[GraphExecution]) -> None:
+    """Renews the leases of executions whose worker has just reported. An execution without `lease_seconds` has none."""
     for seconds in {execution.lease_seconds for execution in executions if execution.lease_seconds}:
         pks = [execution.pk for execution in executions if execution.lease_seconds == seconds]
         GraphExecution.objects.filter(pk__in=pks).update(lease_expires_at=Now() + timedelta(seconds=seconds))
 
 
 def fail_expired() -> int:
-    """Ends the runs whose owner is gone, as FAILED. How many there were."""
-    return _fail(_running().filter(runner__startswith=f"{EMBEDDED}:", lease_expires_at__lt=Now())) + fail_silent()
+    """Ends the runs whose lease has expired as FAILED, those of silent workers too. Returns how many."""
+    return (
+        _fail(_running().filter(runner__startswith=f"{EMBEDDED}:", lease_expires_at__lt=Now())) + fail_silent_workers()
+    )
 
 
-def fail_silent() -> int:
-    """Ends the executions whose worker let its lease pass, as FAILED. How many there were."""
+def fail_silent_workers() -> int:
+    """Ends the executions whose worker let its lease expire as FAILED. Returns how many."""
     waiting = GraphExecution.objects.filter(status__in=(ExecutionStatus.QUEUED, ExecutionStatus.RUNNING))
     return _fail(waiting.filter(runner__startswith=WORKER, lease_expires_at__lt=Now()))
 
@@ -97,19 +104,19 @@ def _reason(execution: GraphExecution) -> str:
     return OWNER_IS_GONE
 
 
-def is_own(execution: GraphExecution, owner: str) -> bool:
-    """Whether the execution still runs by this claim, at this moment."""
+def is_claimed_by(execution: GraphExecution, owner: str) -> bool:
+    """Whether the execution runs under this claim at this moment."""
     return _running().filter(pk=execution.pk, runner=owner).exists()
 
 
-def lock_own(execution: GraphExecution, owner: str) -> bool:
-    """The same; if so, it stays so until the transaction ends."""
-    own = _running().filter(pk=execution.pk, runner=owner).select_for_update(no_key=True)
-    return own.values_list("pk").first() is not None
+def lock_claim(execution: GraphExecution, owner: str) -> bool:
+    """Locks the execution if it runs under this claim. Returns whether it does, until the transaction ends."""
+    claimed = _running().filter(pk=execution.pk, runner=owner).select_for_update(no_key=True)
+    return claimed.values_list("pk").first() is not None
 
 
-def give_back(execution: GraphExecution) -> None:
-    """Queues a run again that its owner cannot bring to an end; it begins anew."""
+def release_claim(execution: GraphExecution) -> None:
+    """Queues a run again that its owner cannot finish. The run starts from the beginning."""
     with transaction.atomic():
         terminate_execution(execution)
         requeue_execution(execution)

@@ -1,4 +1,4 @@
-"""What a new installation can run at once, and who can log in to do so. The embedded runner runs them, in this server.
+"""The sample graphs and demo accounts of a new installation. The embedded runner runs the graphs in the server.
 
 Text insight       ┌─► words ─────┬───────────────┐
          prose ────┤              ├─► key ────────┼─► report
@@ -13,8 +13,7 @@ CSV profile                  ┌─► statistics ───┐
          table ────► types ──┼─────────────────┼─► report
                              └─► correlations ─┘
 
-What stands above each other runs side by side. Each takes one input and gives the output `report`: a list of one
-Markdown text.
+Nodes above each other run concurrently. Each graph takes one input. Its output `report` is a list of one Markdown text.
 """
 
 from collections.abc import Callable
@@ -30,14 +29,14 @@ from executions.graphs import GraphDefinition, Link, Node
 from executions.models import Graph
 
 DEMO_ACCOUNTS = {"ada": "ada", "admin": "admin"}
-"""Name → password, of a person and an admin. They are made by `manage.py demo`, which needs DEBUG."""
+"""Name → password of a user and an admin. `manage.py demo` creates them, and needs DEBUG."""
 
 
 class Sample(NamedTuple):
     name: str
     description: str
-    blocks: str  # node id, block id and title, a line each
-    links: str  # source.output → sink.input, a line each
+    blocks: str  # one node a line: node id, block id, title
+    links: str  # one link a line: source.output → sink.input
 
     @property
     def definition(self) -> GraphDefinition:
@@ -141,7 +140,7 @@ _WITHOUT_README = (
 
 
 def default_text() -> str:
-    """This project's README, cut where it is longer than a text may be."""
+    """The README of this project, cut to MAX_TEXT_BYTES. A fixed text if there is no README."""
     try:
         text = (settings.BASE_DIR / "README.md").read_text(encoding="utf-8")
     except OSError:
@@ -153,16 +152,16 @@ _EXAMPLES: dict[str, Callable[[], str]] = {"text": default_text, "csv": lambda: 
 
 
 def example_of(field: Field) -> Any:
-    """What a form starts with, so that one click runs something worth looking at: the input's default, or an example
-    for the inputs of our samples."""
+    """The initial value of an input in a form, so that a run needs only one click: the default of the input, or an
+    example for a required input of a sample graph."""
     if field.is_required and field.name in _EXAMPLES:
         return _EXAMPLES[field.name]()
     return field.default
 
 
 def make_sample(sample: Sample, owner: User) -> tuple[Graph, bool]:
-    """The owner's graph of this sample, and whether it was made just now. One that the owner has changed stays as it
-    is."""
+    """Returns the owner's graph of this sample, and whether this call created it. A graph that the owner has changed
+    stays as it is."""
     graph = Graph.objects.filter(owner=owner, name=sample.name).order_by("created_at").first()
     if graph is not None:
         return graph, False

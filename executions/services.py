@@ -1,4 +1,4 @@
-"""The verbs: what workers, views and commands do to executions and notifications.
+"""What workers, views and commands do to executions and notifications.
 
     execution = start_execution(graph, user=user, inputs={"text": "…"})
     report_execution(execution, status="RUNNING")
@@ -7,7 +7,7 @@
     report_node(execution, node_id="split", status="COMPLETED", output_data={"sentences": [["…"]]})
     finish_execution(execution, status="COMPLETED", outputs={"report": ["…"]})
 
-Many reports at once cost a tenth of as many calls:
+`report_all()` records many reports at a tenth of the cost of single calls:
 
     report_all([
         NodeReport(execution, node_id="split", status="RUNNING"),
@@ -15,9 +15,9 @@ Many reports at once cost a tenth of as many calls:
         ExecutionReport(execution, status="COMPLETED"),
     ])
 
-Each is one short transaction. Those about an execution lock its row first, so that two workers come one after the
-other; the second sees what the first has done. They look at the database, not at the instance that they are given,
-which may be stale, and give back the row as it is afterwards. What may not follow raises, and changes nothing:
+Each call is one short transaction. A call about an execution locks its row first. So of two concurrent workers the
+second one waits, and then sees what the first one wrote. The call reads the row from the database, because the instance
+may be stale, and returns the row as it is afterwards. A report that is not allowed raises and changes nothing:
 IllegalTransition, or ExecutionHasEnded for a node of an execution that has ended.
 """
 
@@ -68,7 +68,7 @@ __all__ = [
     "terminate_execution",
 ]
 
-_PART = 1_000  # rows that one UPDATE changes
+_UPDATE_SIZE = 1_000  # rows that one UPDATE changes
 
 
 def start_execution(
@@ -80,7 +80,7 @@ def start_execution(
     is_dry_run: bool = False,
     runner: str = "",
 ) -> GraphExecution:
-    """A new execution, QUEUED, of the graph as it is saved at this moment."""
+    """Creates a QUEUED execution of the graph as it is in the database now. Raises Graph.DoesNotExist."""
     with transaction.atomic():
         saved = Graph.objects.get(pk=graph.pk)
         return GraphExecution.objects.create(
@@ -106,12 +106,13 @@ def report_node(
     output_data: Mapping[str, list[Any]] | None = None,
     node_exec_id: UUID | str | None = None,
 ) -> NodeExecution:
-    """What happened to a node: its execution is created or changed. Data that is given replaces what was there.
+    """Records the state of a node: creates or changes its node execution. Given data replaces the old data.
 
-    Without `node_exec_id` this is about the node's latest execution in the present attempt of the run, and creates one
-    if there is none; an engine that runs a node several times in a run gives each an id of its own, and the first
-    report with an id creates it. Raises ExecutionHasEnded, IllegalTransition, and NodeMismatch for an id that belongs
-    to another node or execution.
+    Without `node_exec_id` the report is about the latest execution of the node in the current attempt of the run, and
+    creates one if there is none. An engine that runs a node several times in a run gives each node execution its own
+    id. The first report with an id creates it.
+
+    Raises ExecutionHasEnded, IllegalTransition, and NodeMismatch for an id of another node or execution.
     """
     row: NodeExecution = recorder.record_one(
         NodeReport(
@@ -134,8 +135,8 @@ def append_node_outputs(
     outputs: Mapping[str, list[Any]],
     node_exec_id: UUID | str | None = None,
 ) -> NodeExecution:
-    """Adds values behind those that a node has put out already, by name; of two workers that do so at once, neither
-    loses anything. Without `node_exec_id` it is about the node's latest execution in the present attempt.
+    """Appends values to the outputs of a node: name → list of values. Concurrent calls lose no value. Without
+    `node_exec_id` the call is about the latest execution of the node in the current attempt of the run.
 
     Raises UnknownNode, NodeMismatch, NodeHasEnded and ExecutionHasEnded.
     """
@@ -152,9 +153,9 @@ def report_execution(
     outputs: Mapping[str, list[Any]] | None = None,
     stats: Stats | None = None,
 ) -> GraphExecution:
-    """What happened to the execution as a whole. Outputs and stats that are given replace what was there.
+    """Records the state of the execution as a whole. Given outputs and stats replace the old ones.
 
-    When it ends, whatever nodes are unfinished become TERMINATED before it: nothing more happens in it.
+    If the execution ends, its unfinished nodes become TERMINATED first. Raises IllegalTransition.
     """
     return _report(ExecutionReport(execution, status=status, outputs=outputs, stats=stats))
 
@@ -167,22 +168,23 @@ def finish_execution(
     stats: Stats | None = None,
     error: str | None = None,
 ) -> GraphExecution:
-    """The end that a run comes to by itself: COMPLETED or FAILED. `error` becomes part of the stats."""
+    """Ends a run that ended by itself, as COMPLETED or FAILED. `error` is added to the stats. Raises ValueError for
+    another status, and IllegalTransition."""
     recorder.check_finish(ExecutionStatus(status))
     return _report(ExecutionReport(execution, status=status, outputs=outputs, stats=stats, error=error))
 
 
 def terminate_execution(execution: GraphExecution) -> GraphExecution:
-    """Stops it, with its unfinished nodes. One that is terminated already stays as it is."""
+    """Stops the execution and its unfinished nodes. A terminated one stays as it is. Raises IllegalTransition."""
     return _report(ExecutionReport(execution, status=ExecutionStatus.TERMINATED))
 
 
 def report_all(reports: Sequence[Report]) -> list[GraphExecution | NodeExecution]:
-    """Many reports, of one execution or of several, in their order: all are recorded or none, as each of the verbs for
-    it would, but with a few statements for all of them. Every step that a row takes is told.
+    """Records the reports on one or more executions, in their order: all or none. The result and the events are those
+    of single calls, but the number of SQL statements does not depend on the number of reports.
 
-    Returns the row that each report is about, as it is after all of them. Raises ReportRefused, which says by its index
-    which report is wrong, and TooManyEvents beyond MAX_BULK_EVENTS reports.
+    Returns the row of each report, as it is after all reports. Raises ReportRefused, whose `index` names the refused
+    report, and TooManyEvents beyond MAX_BULK_EVENTS reports.
     """
     if len(reports) > (limit := limits.MAX_BULK_EVENTS):
         raise TooManyEvents("report_all", limit)
@@ -190,9 +192,12 @@ def report_all(reports: Sequence[Report]) -> list[GraphExecution | NodeExecution
 
 
 def requeue_execution(execution: GraphExecution) -> GraphExecution:
-    """Queues it again, for the engine that it is meant for. A terminated one begins anew: its outputs, stats and times
-    are taken away, and reports are about a new attempt, while the node executions of the former ones stay as they
-    ended. One that waits goes on from there. Raises IllegalTransition for one that runs or has come to its end."""
+    """Queues the execution again, for the same engine.
+
+    A TERMINATED execution starts a new attempt: its outputs, stats and times are cleared. The node executions of the
+    old attempts stay. An execution in REVIEW continues where it is. Raises IllegalTransition for a status that QUEUED
+    may not follow.
+    """
     with transaction.atomic():
         locked = _lock(execution)
         check_transition(locked.status, ExecutionStatus.QUEUED)
@@ -208,13 +213,14 @@ def requeue_execution(execution: GraphExecution) -> GraphExecution:
 
 
 def notify_user(user: Any, *, type: str, event: str, **extra: Any) -> Notification:
-    """Tells a user something, on all sockets that the user has; `extra` becomes part of the payload."""
+    """Creates a notification, which all sockets of the user receive. `extra` is added to the payload."""
     return Notification.objects.create(user=user, type=type, event=event, extra=extra)
 
 
 def mark_read(user: Any, ids: Iterable[UUID | str] | None = None) -> int:
-    """Marks the user's unread notifications as read: those with these ids, or all. How many there were; ids that are
-    none, or another user's, do not count."""
+    """Marks unread notifications of the user as read: the ones with these ids, or all. Returns how many.
+
+    Ids that are not UUIDs, and ids of other users' notifications, are ignored."""
     unread = Notification.objects.filter(user=user, read_at__isnull=True)
     if ids is not None:
         unread = unread.filter(pk__in={pk for pk in map(as_uuid, ids) if pk})
@@ -227,15 +233,15 @@ def _report(report: ExecutionReport) -> GraphExecution:
 
 
 def _lock(execution: GraphExecution) -> GraphExecution:
-    """The row, locked until the transaction ends; not against those who only refer to it."""
+    """Reads and locks the row until the transaction ends. Rows that only refer to it can still be written."""
     return GraphExecution.objects.select_for_update(no_key=True).get(pk=execution.pk)
 
 
 def _update_in_parts(rows: SignallingQuerySet[Any], **values: Any) -> int:
-    """Updates them all, however many. `values` must take a row out of the queryset."""
-    count, size = 0, min(_PART, limits.MAX_BULK_EVENTS)
+    """Updates any number of rows. Returns how many. An updated row must no longer match the queryset."""
+    count, size = 0, min(_UPDATE_SIZE, limits.MAX_BULK_EVENTS)
     with transaction.atomic():
         while pks := list(rows.order_by("pk").values_list("pk", flat=True)[:size]):
-            # The conditions are asked again: a row may have left the queryset by itself since.
+            # The conditions of the queryset are checked again: another transaction may have changed a row.
             count += rows.filter(pk__in=pks).update(**values)
     return count

@@ -1,24 +1,48 @@
-"""What other apps can listen to. Every signal is sent inside the transaction of the change, with `send`: a receiver
-that raises makes the change fail, and a rolled-back change leaves nothing behind.
+"""The signals of this app. Other apps connect receivers to them.
 
-Each takes `sender` (the model) and either `event` (one change) or `events` (those of one bulk write, in the order of
-the rows' primary keys, or of a batch of reports, in the order of the reports), of the class from `executions.events`
-named beside it. With `commits_next=True` nothing but the commit comes after the receivers.
+Every signal is sent with `send()`, inside the transaction of the change. A receiver that raises makes the change fail.
+A rolled-back change leaves nothing behind.
+
+The signals of single rows are sent with `sender` (the model class) and either
+    event     one event; or
+    events    the events of one bulk write in the order of the primary keys, or of one `report_all()` in the order of
+              the reports
+and may be sent with
+    is_last_before_commit=True    the commit comes right after the receivers
+    of_reports=True               the events were in `reports_recorded` already
 """
 
 from django.dispatch import Signal
 
-graph_execution_changed = Signal()  # GraphExecutionEvent: a graph execution was created or changed
-graph_execution_deleted = Signal()  # GraphExecutionDeleted
-node_execution_changed = Signal()  # NodeExecutionEvent: a node execution was created or changed
-node_execution_deleted = Signal()  # NodeExecutionDeleted; sent for the nodes of a deleted execution, too
-notification_created = Signal()  # NotificationEvent
-notification_read = Signal()  # NotificationRead: marked as read, or as unread again
-notification_deleted = Signal()  # NotificationDeleted
-graph_deleted = Signal()  # GraphDeleted
-user_deleted = Signal()  # UserDeleted; sent after those of all that the user had
+# A graph execution was created or changed. event: GraphExecutionEvent
+graph_execution_changed = Signal()
 
+# A graph execution was deleted. event: GraphExecutionDeleted
+graph_execution_deleted = Signal()
+
+# A node execution was created or changed. event: NodeExecutionEvent
+node_execution_changed = Signal()
+
+# A node execution was deleted, alone or with its graph execution. event: NodeExecutionDeleted
+node_execution_deleted = Signal()
+
+# A notification was created. event: NotificationEvent
+notification_created = Signal()
+
+# A notification was marked as read, or as unread again. event: NotificationRead
+notification_read = Signal()
+
+# A notification was deleted. event: NotificationDeleted
+notification_deleted = Signal()
+
+# A graph was deleted. Sent after the signals of its executions. event: GraphDeleted
+graph_deleted = Signal()
+
+# A user was deleted. Sent after the signals of everything that belonged to the user. event: UserDeleted
+user_deleted = Signal()
+
+# One `report_all()` was recorded. sender: None; events: GraphExecutionEvent and NodeExecutionEvent, in the order of the
+# reports; is_last_before_commit is not sent. For receivers that need the order of changes across both models. The
+# signals of the models follow, with `of_reports=True`: one for each run of consecutive events of the same model. A
+# receiver of `reports_recorded` skips these.
 reports_recorded = Signal()
-"""For who must keep the order of changes of both models: `events` are those of one `report_all()`, executions' and node
-executions', in the order of the reports. It comes first, without a sender. Then the signals of the models are sent, for
-each stretch of one model's events, with `of_reports=True`: who listens to this one passes over those."""

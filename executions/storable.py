@@ -1,11 +1,11 @@
-"""What can be kept: values that PostgreSQL, SQLite and browsers all take, and take alike.
+"""Checks that PostgreSQL, SQLite and browsers can all store or read a value, with the same result.
 
-PostgreSQL's jsonb and text refuse U+0000 and lone surrogates, browsers refuse NaN and the infinities, SQLite would keep
-all of them. So they are refused here, before any database, with the path of what is wrong:
+PostgreSQL's jsonb and text refuse U+0000 and lone surrogates. Browsers refuse NaN and the infinities. SQLite stores all
+of them. So these checks refuse them before the database is asked, and name the path:
 
     outputs.result[3] holds NaN, which JSON cannot say.
 
-Pure: nothing here asks a database.
+Nothing here asks a database.
 """
 
 import json
@@ -18,23 +18,23 @@ from django.core.serializers.json import DjangoJSONEncoder
 
 from executions.validation import path
 
-MAX_DEPTH = 200  # pydantic writes JSON no deeper than 255, and an event wraps a value a few times
+MAX_DEPTH = 200  # pydantic writes at most 255 levels of JSON, and an event adds a few levels around a value
 
 Location = tuple[int | str, ...]
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
-class UnstorableValue(ValueError):  # noqa: N818 - it is about the value
-    """A value that cannot be kept; the message begins with its path."""
+class UnstorableValue(ValueError):  # noqa: N818 - the name says what is wrong
+    """A value that cannot be stored. The message starts with the path of the value."""
 
 
 def is_text(text: str) -> bool:
-    """Whether every database takes it."""
+    """Whether every database can store this text."""
     return not _UNSTORABLE.search(text)
 
 
 def check_text(name: str, text: str, max_length: int | None = None) -> None:
-    """Raises UnstorableValue for a text that a column cannot hold."""
+    """Raises UnstorableValue for a text that a column of this name and length cannot hold."""
     if found := _UNSTORABLE.search(text):
         raise UnstorableValue(_character_message(name, found[0]))
     if max_length is not None and len(text) > max_length:
@@ -42,8 +42,8 @@ def check_text(name: str, text: str, max_length: int | None = None) -> None:
 
 
 def plain_json(name: str, value: Any) -> Any:
-    """`value` as it comes back from a JSON column: dictionaries with text as keys, lists, text, numbers, true, false
-    and null. What Django's JSON encoder knows (times, Decimal, UUID ...) becomes text. Raises UnstorableValue."""
+    """`value` as a JSON column returns it: dictionaries with text as keys, lists, text, numbers, True, False and None.
+    Other types that Django's JSON encoder can write (times, Decimal, UUID ...) become text. Raises UnstorableValue."""
     if value is None or value == {} or value == []:
         return value
     try:
@@ -52,7 +52,7 @@ def plain_json(name: str, value: Any) -> Any:
     except RecursionError:
         raise UnstorableValue(f"{name} nests too deep, or holds itself.") from None
     except (ValueError, TypeError) as error:
-        # These know what is wrong, and not where.
+        # The message of this error has no path.
         raise UnstorableValue(next(_faults(name, value), f"{name}: {error}.")) from None
     plain = json.loads(text)
     if "\\u0000" in text and (fault := next(_faults(name, plain), None)):
@@ -78,8 +78,8 @@ def _is_too_deep(plain: Any) -> bool:
 
 
 def _faults(name: str, value: Any) -> Iterator[str]:
-    """A sentence for each thing in `value` that cannot be kept, in the order of the value."""
-    # A stack of our own: what is searched may be as deep as Python can build it.
+    """One sentence for each part of `value` that cannot be stored, in the order of the value."""
+    # An explicit stack, because `value` may be deeper than the recursion limit.
     stack: list[tuple[Location, Any]] = [((name,), value)]
     seen: set[int] = set()
     while stack:
@@ -101,7 +101,7 @@ def _faults(name: str, value: Any) -> Iterator[str]:
             else:
                 children = [((*location, index), child) for index, child in enumerate(each)]
             stack.extend(reversed(children))
-        elif not _can_be_said(each):
+        elif not _is_serializable(each):
             yield f"{path(location)} holds a {type(each).__name__}, which JSON cannot say."
 
 
@@ -116,7 +116,7 @@ def _key_faults(location: Location, key: Any) -> Iterator[str]:
         yield f"{where} is a {type(key).__name__}; keys are text."
 
 
-def _can_be_said(value: Any) -> bool:
+def _is_serializable(value: Any) -> bool:
     try:
         json.dumps(value, cls=DjangoJSONEncoder)
     except (ValueError, TypeError):

@@ -1,4 +1,4 @@
-"""The pages, and the fragments of them that are fetched again when something has changed."""
+"""The routes of the pages, and of the fragments that a page loads again after a change."""
 
 from django.contrib.auth.views import LogoutView
 from django.urls import path

@@ -1,12 +1,12 @@
-"""Pydantic's errors as sentences that a person reads: `links[2].sink_id: there is no node "x"`. Pure."""
+"""Turns pydantic's errors into sentences for people: `links[2].sink_id: there is no node "x"`."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
-# What pydantic says of these speaks of schemas; the others it says well enough.
-_IN_PLAIN_WORDS = {
+# Pydantic's own messages for these types speak of schemas. Its other messages are used as they are.
+_PLAIN_MESSAGES = {
     "missing": "it is missing",
     "extra_forbidden": "there is no such field",
     "none_required": "it must be empty",
@@ -15,7 +15,7 @@ _IN_PLAIN_WORDS = {
 
 
 def sentences(error: ValidationError) -> list[str]:
-    """One sentence for each thing that is wrong, in the order of the fields, with the path first."""
+    """One sentence for each error, in the order of the fields. A sentence starts with the path."""
     return [
         _sentence(each["loc"], plain_message(each))
         for each in error.errors(include_url=False, include_context=False, include_input=False)
@@ -23,7 +23,7 @@ def sentences(error: ValidationError) -> list[str]:
 
 
 def path(location: tuple[int | str, ...]) -> str:
-    """How people write where something is: `("links", 2, "sink_id")` is `links[2].sink_id`."""
+    """The location as text: `("links", 2, "sink_id")` becomes `links[2].sink_id`."""
     text = ""
     for part in location:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
@@ -31,8 +31,8 @@ def path(location: tuple[int | str, ...]) -> str:
 
 
 def plain_message(error: Mapping[str, Any]) -> str:
-    """What one of pydantic's errors says, as a person would."""
-    message: str = _IN_PLAIN_WORDS.get(error["type"], error["msg"])
+    """The message of one error of pydantic's `errors()`, in plain words."""
+    message: str = _PLAIN_MESSAGES.get(error["type"], error["msg"])
     return message.removeprefix("Value error, ")
 
 

@@ -74,7 +74,7 @@ def create_execution(request: HttpRequest, data: NewExecution, idempotency_key: 
             if data.lease_seconds:
                 execution.lease_seconds = data.lease_seconds
                 execution.save(update_fields=["lease_seconds"])
-                leases.hold([execution])
+                leases.renew_worker_leases([execution])
         return HeldExecution.from_orm(execution)
 
     return _answer(request, idempotency_key, 201, work)
@@ -167,7 +167,7 @@ def report_batch(request: HttpRequest, data: Batch, idempotency_key: Key = None)
             executions = recording.lock(
                 _token(request), [report.execution_id for report in data.reports], "reports[{}].execution_id"
             )
-            leases.hold(executions.values())
+            leases.renew_worker_leases(executions.values())
             try:
                 services.report_all(
                     [recording.as_report(executions[report.execution_id], report) for report in data.reports]
@@ -203,7 +203,7 @@ def _held(request: HttpRequest, execution_id: UUID) -> Iterator[GraphExecution]:
     """One transaction over an execution of this worker, which is locked, and whose lease begins anew."""
     with transaction.atomic():
         execution = recording.lock(_token(request), [execution_id])[execution_id]
-        leases.hold([execution])
+        leases.renew_worker_leases([execution])
         yield execution
 
 
@@ -231,6 +231,6 @@ def _answer(request: HttpRequest, key: str | None, status: int, work: Callable[[
             ) from None
     if time.monotonic() - _last_sweep > limits.LEASE_SWEEP_INTERVAL:
         _last_sweep = time.monotonic()
-        leases.fail_silent()
+        leases.fail_silent_workers()
     headers = {"Idempotent-Replayed": "true"} if repeated else {}
     return HttpResponse(body, status=status, content_type="application/json; charset=utf-8", headers=headers)

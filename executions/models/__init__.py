@@ -1,12 +1,12 @@
-"""What is kept: graphs, their executions, the executions' nodes, notifications, and workers' tokens with what they
-were answered.
+"""The tables: graphs, executions, node executions, notifications, worker tokens and idempotent answers.
 
     user ─┬─► Graph ─► GraphExecution ─► NodeExecution
           └─► Notification
     WorkerToken ─► IdempotentAnswer
 
-Every ORM write of an execution, of a node execution or of a notification's read state signals (`executions.signals`),
-inside its transaction; so does every deletion, cascades included. Fixtures (`loaddata`) do not; raw SQL cannot.
+Every ORM write of an execution, a node execution or the read state of a notification sends a signal of
+`executions.signals`, inside its transaction. So does every deletion, including cascades. Fixtures (`loaddata`) and raw
+SQL send no signals.
 """
 
 from executions.models.graph import Graph

@@ -1,4 +1,4 @@
-"""What can be run."""
+"""A graph: nodes and links that can be run."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -14,17 +14,42 @@ from executions.events import GraphDeleted
 from executions.fields import CharField, JSONField, TextField
 from executions.graphs import parse_graph
 from executions.recording.change import RefusedBeforeWrite
-from executions.recording.model import StorableModel
-from executions.recording.queryset import GraphQuerySet
+from executions.recording.storable_model import StorableModel
 from executions.validation import sentences
 
 _DEFINITION = ("nodes", "links")
 
 
-class Graph(StorableModel):
-    """Nodes and links that can be run; `save()` raises ValidationError for others, with the path of each error.
+class GraphQuerySet(models.QuerySet[Any]):
+    """The rows of graphs. Bulk writes cannot change nodes and links: only `save()` checks both together and counts the
+    version. Raises ValueError for them."""
 
-    `version` is 1 at first and rises by one with each save that changes nodes or links; it is not for callers to set.
+    def update(self, **kwargs: Any) -> int:
+        self._refuse_definitions(kwargs)
+        return super().update(**kwargs)
+
+    def bulk_update(self, objs: Iterable[Any], fields: Iterable[str], batch_size: int | None = None) -> int:
+        fields = list(fields)
+        self._refuse_definitions(fields)
+        return super().bulk_update(objs, fields, batch_size)
+
+    def bulk_create(self, objs: Iterable[Any], batch_size: int | None = None, *args: Any, **kwargs: Any) -> list[Any]:
+        objs = list(objs)
+        self._refuse_definitions(kwargs.get("update_fields") or ())
+        for obj in objs:
+            obj.prepare_to_write()
+        return super().bulk_create(objs, batch_size, *args, **kwargs)
+
+    @staticmethod
+    def _refuse_definitions(names: Iterable[str]) -> None:
+        if found := {"nodes", "links"}.intersection(names):
+            raise ValueError(f"{' and '.join(sorted(found))}: only save() changes them, since it checks and counts.")
+
+
+class Graph(StorableModel):
+    """Nodes and links that can be run. `save()` raises ValidationError for others, with the path of each error.
+
+    `version` starts at 1. Each save that changes nodes or links increments it. Callers must not set it.
     """
 
     deleted_signal = signals.graph_deleted
@@ -75,7 +100,7 @@ class Graph(StorableModel):
     ) -> bool:
         old_version = self.__dict__.get("version")
         try:
-            if not raw and self._prepare_definition(using, self._names_of(update_fields)) and update_fields:
+            if not raw and self._prepare_definition(using, self._written_names(update_fields)) and update_fields:
                 update_fields = frozenset({*update_fields, "version", "updated_at"})
             arguments = (raw, cls, force_insert, force_update, using, update_fields)
             return bool(super()._save_table(*arguments))  # type: ignore[misc]
@@ -85,26 +110,27 @@ class Graph(StorableModel):
             raise
 
     def _prepare_definition(self, using: str | None, names: set[str]) -> bool:
-        """Checks and counts the definition that the row will have; whether it is written at all."""
+        """Checks the new definition and sets the version. Returns whether the save writes nodes or links."""
         if not names.intersection(_DEFINITION):
             return False
         try:
             self.prepare_to_write(names)
-            present = None if self._state.adding else self._lock_definition(using)
-            row = present or {"nodes": self.nodes, "links": self.links, "version": self.version}
-            future = {name: getattr(self, name) if name in names else row[name] for name in _DEFINITION}
-            _check(**future)
+            stored = None if self._state.adding else self._lock_definition(using)
+            row = stored or {"nodes": self.nodes, "links": self.links, "version": self.version}
+            new = {name: getattr(self, name) if name in names else row[name] for name in _DEFINITION}
+            _check(**new)
         except (ValueError, ValidationError) as error:
             raise RefusedBeforeWrite(error) from None
-        is_changed = any(future[name] != row[name] for name in _DEFINITION)
+        is_changed = any(new[name] != row[name] for name in _DEFINITION)
         self.version = row["version"] + is_changed
         return True
 
     def _lock_definition(self, using: str | None) -> dict[str, Any] | None:
-        """The definition in the database, locked as the save will lock it anyway; None if there is no such row."""
+        """Reads and locks the row, which the save locks anyway. Returns version, nodes and links; None if it does not
+        exist."""
         rows = type(self)._base_manager.using(using).filter(pk=self.pk).select_for_update(no_key=True)
-        present: dict[str, Any] | None = rows.values("version", *_DEFINITION).first()
-        return present
+        stored: dict[str, Any] | None = rows.values("version", *_DEFINITION).first()
+        return stored
 
 
 def _check(nodes: Any, links: Any) -> None:

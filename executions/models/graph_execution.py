@@ -9,31 +9,32 @@ from executions import signals
 from executions.events import GraphExecutionDeleted, GraphExecutionEvent
 from executions.fields import CharField, JSONField
 from executions.models.graph import Graph
-from executions.recording.model import StatusModel, is_a_status
+from executions.recording.status_model import StatusModel, status_constraint
 from executions.recording.status_times import StatusTimes
 from executions.statuses import ExecutionStatus
 
-# Both hold for every row. PostgreSQL likes to walk a short index on the age alone and to throw away what it does not
-# want, since it cannot know that all runs of one user, or of one graph, may be old; then it reads all newer ones.
-# So the two indexes over the executions of all users serve only the queries that say one of these.
+# Both conditions are true for every row. They keep PostgreSQL from a bad plan: for the list of one user or graph it may
+# scan the short index on the age alone and filter the rows. If all runs of this user or graph are old, it reads all
+# newer rows. So the two indexes over the executions of all users are partial. Only queries with one of these conditions
+# can use them.
 OF_ALL_BY_AGE = Q(attempt__gte=1)
 OF_ALL_BY_STATUS = Q(graph_version__gte=1)
 
 
 class GraphExecution(StatusModel):
-    """One run of a graph, as the graph was when it started."""
+    """One run of a graph, with the definition that the graph had at the start."""
 
-    event_fields = triggers = frozenset(
+    event_fields = trigger_fields = frozenset(
         {
             *("user", "graph", "graph_version", "preset_id", "status", "started_at", "ended_at", "stats", "inputs"),
             *("credential_inputs", "nodes_input_masks", "outputs", "is_shared", "share_token", "is_dry_run"),
         }
     )
-    times = StatusTimes(running="started_at", ended="ended_at")
+    status_times = StatusTimes(running="started_at", ended="ended_at")
     created_signal = changed_signal = signals.graph_execution_changed
     deleted_signal = signals.graph_execution_deleted
 
-    # The indexes below begin with these two.
+    # No own index: indexes below start with these columns.
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="graph_executions", db_index=False)
     graph = models.ForeignKey(Graph, models.CASCADE, related_name="executions", db_index=False)
     graph_version = models.PositiveIntegerField(default=1)
@@ -67,7 +68,7 @@ class GraphExecution(StatusModel):
 
     class Meta(StatusModel.Meta):
         constraints = [
-            is_a_status("graph_execution_status"),
+            status_constraint("graph_execution_status"),
             models.CheckConstraint(name="graph_execution_version_from_1", condition=Q(graph_version__gte=1)),
             models.CheckConstraint(name="graph_execution_attempt_from_1", condition=Q(attempt__gte=1)),
         ]

@@ -1,4 +1,4 @@
-"""What a worker was answered, for when it asks the same again."""
+"""The answer to a request of a worker, which is sent again if the worker repeats the request."""
 
 from django.db import models
 from django.db.models import Q
@@ -10,7 +10,7 @@ KEY_LENGTH = 255
 
 
 class IdempotentAnswer(models.Model):
-    """Written in the transaction of the work itself, so that either both are kept or neither."""
+    """A stored answer. It is written in the transaction of the request, so both are committed or neither."""
 
     token = models.ForeignKey(WorkerToken, models.CASCADE, related_name="answers", db_index=False)
     key = models.CharField(max_length=KEY_LENGTH)

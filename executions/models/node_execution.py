@@ -1,4 +1,4 @@
-"""One step of a run."""
+"""One run of a node."""
 
 from collections.abc import Collection
 from typing import Self
@@ -11,24 +11,24 @@ from executions import signals
 from executions.events import NodeExecutionDeleted, NodeExecutionEvent
 from executions.fields import CharField, JSONField
 from executions.models.graph_execution import GraphExecution
-from executions.recording.model import StatusModel, is_a_status
+from executions.recording.status_model import StatusModel, status_constraint
 from executions.recording.status_times import StatusTimes
 
 
 class NodeExecution(StatusModel):
-    """One step of a run: a node's block with its input. An engine may run a node more than once in one run."""
+    """One run of the block of a node, with its input. An engine may run a node more than once in an execution."""
 
-    event_fields = triggers = frozenset(
+    event_fields = trigger_fields = frozenset(
         {
             *("graph_execution", "node_id", "block_id", "status", "input_data", "output_data"),
             *("add_time", "queue_time", "start_time", "end_time"),
         }
     )
-    times = StatusTimes(queued="queue_time", running="start_time", ended="end_time")
+    status_times = StatusTimes(queued="queue_time", running="start_time", ended="end_time")
     created_signal = changed_signal = signals.node_execution_changed
     deleted_signal = signals.node_execution_deleted
 
-    # An index below begins with it.
+    # No own index: an index below starts with this column.
     graph_execution = models.ForeignKey(GraphExecution, models.CASCADE, related_name="node_executions", db_index=False)
     node_id = CharField(max_length=255)
     block_id = CharField(max_length=255, blank=True, default="")
@@ -42,7 +42,7 @@ class NodeExecution(StatusModel):
 
     class Meta(StatusModel.Meta):
         constraints = [
-            is_a_status("node_execution_status"),
+            status_constraint("node_execution_status"),
             models.CheckConstraint(name="node_execution_attempt_from_1", condition=Q(attempt__gte=1)),
         ]
         indexes = [models.Index(fields=["graph_execution", "add_time"], name="node_execution_of_execution")]
@@ -51,7 +51,7 @@ class NodeExecution(StatusModel):
         return f"{self.node_id} ({self.pk})"
 
     def to_event(self) -> NodeExecutionEvent:
-        """Needs the execution: who asks for many, selects it with `select_related("graph_execution")`."""
+        """Reads the execution. For many rows, load it with `select_related("graph_execution")`."""
         execution = self.graph_execution
         return NodeExecutionEvent.model_validate(
             {
@@ -81,13 +81,13 @@ class NodeExecution(StatusModel):
 
     @classmethod
     def rows_with_events(cls, using: str | None) -> models.QuerySet[Self]:
-        of_execution = ("user", "graph", "graph_version")
+        execution_fields = ("user", "graph", "graph_version")
         return (
             super()
             .rows_with_events(using)
             .select_related("graph_execution")
-            .only(*cls.event_fields, *(f"graph_execution__{name}" for name in of_execution))
+            .only(*cls.event_fields, *(f"graph_execution__{name}" for name in execution_fields))
         )
 
-    def _holds_the_row(self, names: Collection[str]) -> bool:
-        return type(self).graph_execution.is_cached(self) and super()._holds_the_row(names)
+    def _equals_row(self, names: Collection[str]) -> bool:
+        return type(self).graph_execution.is_cached(self) and super()._equals_row(names)

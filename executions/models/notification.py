@@ -1,4 +1,4 @@
-"""What a person is told."""
+"""A notification for one user."""
 
 from collections.abc import Collection
 from typing import Any
@@ -11,21 +11,21 @@ from django.utils import timezone
 from executions import signals
 from executions.events import NotificationDeleted, NotificationEvent, NotificationPayload, NotificationRead
 from executions.fields import CharField, JSONField, TextField
-from executions.recording.model import SignallingModel
+from executions.recording.signalling_model import SignallingModel
 
 
 class Notification(SignallingModel):
-    """What one user is told, once. Its creation signals, and each change between read and unread; a change of its text
-    does not, since what was said was said."""
+    """A message to one user. Its creation sends a signal, and so does each change between read and unread. A change of
+    its text sends none, because the user has already received the old text."""
 
     event_fields = frozenset({"user", "type", "event", "extra", "read_at"})
-    triggers = frozenset({"read_at"})
-    guard = "read_at"
+    trigger_fields = frozenset({"read_at"})
+    old_value_field = "read_at"
     created_signal = signals.notification_created
     changed_signal = signals.notification_read
     deleted_signal = signals.notification_deleted
 
-    # An index below begins with it.
+    # No own index: an index below starts with this column.
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="notifications", db_index=False)
     type = CharField(max_length=100)
     event = TextField()
@@ -49,16 +49,16 @@ class Notification(SignallingModel):
         payload = NotificationPayload.model_validate({**self.extra, "type": self.type, "event": self.event})
         return NotificationEvent(id=str(self.pk), user_id=str(self.user_id), payload=payload)
 
-    def changed_event(self, before: Any) -> NotificationRead | None:
+    def changed_event(self, old_value: Any) -> NotificationRead | None:
         is_read = self.read_at is not None
-        if is_read == (before is not None):
+        if is_read == (old_value is not None):
             return None
         return NotificationRead(id=str(self.pk), user_id=str(self.user_id), read=is_read)
 
     def deleted_event(self) -> NotificationDeleted:
         return NotificationDeleted(id=str(self.pk), user_id=str(self.user_id))
 
-    def _read_guard(self, using: str | None, names: Collection[str]) -> Any:
+    def _read_old_value(self, using: str | None, names: Collection[str]) -> Any:
         if "read_at" not in names or self._state.adding:
             return None
         rows = type(self)._base_manager.using(using).filter(pk=self.pk).select_for_update(no_key=True)

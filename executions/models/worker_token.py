@@ -1,4 +1,4 @@
-"""What a worker shows to report over HTTP."""
+"""The token of a worker that reports over HTTP."""
 
 from django.db import models
 from django.db.models import Q
@@ -9,12 +9,15 @@ from executions.fields import CharField
 NAME_LENGTH = 100
 
 WORKER = "worker:"
-"""What the `runner` of an execution begins with that a worker reports over HTTP."""
+"""Prefix of the `runner` of executions that a worker reports over HTTP."""
 
 
 class WorkerToken(models.Model):
-    """A secret of which only the SHA-256 is kept. `name` is the worker's: executions that it makes belong to
-    `worker:<name>`, so a new token of the same name goes on where a revoked one stopped."""
+    """A secret token. Only its SHA-256 is stored.
+
+    `name` is the name of the worker. The executions that it creates have the runner `worker:<name>`. So a new token
+    with the same name can continue the executions of a revoked one.
+    """
 
     name = CharField(max_length=NAME_LENGTH)
     digest = models.CharField(max_length=64, unique=True, editable=False)

@@ -1,1 +1,1 @@
-"""ORM writes that check what they write, and signal it."""
+"""ORM writes that check what they write and send signals."""

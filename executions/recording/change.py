@@ -1,8 +1,8 @@
-"""How one change is made: wholly or not at all, and without a savepoint of its own.
+"""One change of the database: an atomic block that writes everything or nothing, without a savepoint.
 
-A savepoint would cost two statements a save and, in a transaction of many saves, PostgreSQL's subtransactions. Without
-one, an error that passes through leaves the transaction around it to be rolled back only. A change that is refused
-before anything was written need not do that: whoever catches the refusal can go on in the same transaction.
+A savepoint costs two statements a save. In a transaction of many saves it also makes PostgreSQL open subtransactions.
+Without a savepoint, an error inside the block forces the surrounding transaction to roll back. `RefusedBeforeWrite` is
+the exception: nothing was written, so the caller can catch the error and continue in the same transaction.
 """
 
 from collections.abc import Iterator
@@ -11,28 +11,30 @@ from contextlib import contextmanager
 from django.db import transaction
 
 
-class RefusedBeforeWrite(Exception):  # noqa: N818 - never seen outside: one_change() raises what it carries
-    """Carries an error that was found before anything was written."""
+class RefusedBeforeWrite(Exception):  # noqa: N818 - never leaves atomic_change(), which raises the error inside
+    """Wraps an error that was found before the first write of a change."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error))
         self.error = error
 
 
-def ends_in_commit(using: str | None) -> bool:
-    """Whether an atomic block that began now would end with the commit, and not inside another one."""
+def is_outside_transaction(using: str | None) -> bool:
+    """Whether no transaction is open. If so, the end of the next atomic block is the commit."""
     return transaction.get_autocommit(using)
 
 
 @contextmanager
-def one_change(using: str | None) -> Iterator[bool]:
-    """One atomic block; gives whether it ends with the commit. `RefusedBeforeWrite` inside it becomes the error it
-    carries, and leaves the block around this one usable; any other error dooms that one, since something may have been
-    written."""
-    commits = ends_in_commit(using)
+def atomic_change(using: str | None) -> Iterator[bool]:
+    """Opens one atomic block. Yields whether the end of the block is the commit.
+
+    `RefusedBeforeWrite` raises the error that it wraps, and the surrounding transaction stays usable. Any other error
+    forces the surrounding transaction to roll back, because something may have been written.
+    """
+    ends_in_commit = is_outside_transaction(using)
     try:
         with transaction.atomic(using=using, savepoint=False):
-            yield commits
+            yield ends_in_commit
     except RefusedBeforeWrite as refused:
         if transaction.get_connection(using).in_atomic_block:
             transaction.set_rollback(False, using=using)

@@ -1,7 +1,7 @@
-"""Which times follow a status: the one place that says so, for single and for bulk writes.
+"""Which times follow a status. Single writes and bulk writes share these rules.
 
-A status that something waits, runs or ends in sets its time where none is set yet; a status that is not an end takes
-the time of the end away, since a terminated run may go on.
+QUEUED, RUNNING and the ends (COMPLETED, FAILED, TERMINATED) each set their time, if it is not set yet. A status that is
+not an end clears the time of the end, because a terminated run may continue.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from executions.statuses import ENDED, ExecutionStatus
 
 @dataclass(frozen=True, slots=True)
 class StatusTimes:
-    """The columns of one model that hold when a row was queued, began to run and ended."""
+    """The columns of one model that hold when a row was queued, started to run and ended."""
 
     running: str
     ended: str
@@ -27,26 +27,26 @@ class StatusTimes:
     def columns(self) -> tuple[str, ...]:
         return tuple(column for column in (self.queued, self.running, self.ended) if column)
 
-    def touched_by(self, status: ExecutionStatus) -> tuple[str, ...]:
+    def columns_of(self, status: ExecutionStatus) -> tuple[str, ...]:
         """The columns that `status` sets or clears."""
-        begun = self._begun_by(status)
-        return (begun, self.ended) if begun else (self.ended,)
+        start = self._start_column(status)
+        return (start, self.ended) if start else (self.ended,)
 
     def values(
-        self, status: ExecutionStatus, present: Mapping[str, datetime | None], now: datetime
+        self, status: ExecutionStatus, old_times: Mapping[str, datetime | None], now: datetime
     ) -> dict[str, datetime | None]:
-        """What the columns hold once a row with these present times has `status`."""
-        after: dict[str, datetime | None] = {column: present[column] or now for column in self.touched_by(status)}
-        return after if status in ENDED else {**after, self.ended: None}
+        """Column → value after a row with these old times gets `status`."""
+        new: dict[str, datetime | None] = {column: old_times[column] or now for column in self.columns_of(status)}
+        return new if status in ENDED else {**new, self.ended: None}
 
     def expressions(self, status: ExecutionStatus, now: datetime) -> dict[str, Combinable | None]:
-        """The same as expressions, for rows whose present times only the database knows."""
-        after: dict[str, Combinable | None] = {
-            column: Coalesce(F(column), Value(now, output_field=DateTimeField())) for column in self.touched_by(status)
+        """The same as SQL expressions, for rows whose old times were not read."""
+        new: dict[str, Combinable | None] = {
+            column: Coalesce(F(column), Value(now, output_field=DateTimeField())) for column in self.columns_of(status)
         }
-        return after if status in ENDED else {**after, self.ended: None}
+        return new if status in ENDED else {**new, self.ended: None}
 
-    def _begun_by(self, status: ExecutionStatus) -> str | None:
+    def _start_column(self, status: ExecutionStatus) -> str | None:
         if status == ExecutionStatus.RUNNING:
             return self.running
         return self.queued if status == ExecutionStatus.QUEUED else None

@@ -1,1 +1,1 @@
-"""How one report or a thousand are recorded."""
+"""Records reports on runs: one report, or a thousand at once."""

@@ -1,9 +1,11 @@
-"""Many rows of one model in one statement, whatever their number.
+"""Writes any number of rows of one model in one SQL statement.
 
-They go over as one JSON text, which the database takes apart. So the statement is the same for one row and for a
-thousand, no limit of parameters cuts it into parts, and building it costs little beside what `bulk_create()` and
-`bulk_update()` do for each value. Nothing is checked or signalled here: who calls has done so, and holds what the rows
-hold, as a read would give it.
+The rows are sent as one JSON parameter, which the database splits into rows. So the statement is the same for one row
+and for a thousand, the limit of parameters does not matter, and building the statement costs much less than the work
+of `bulk_create()` and `bulk_update()` for each value.
+
+Nothing is checked here and no signal is sent: the caller does both. The instances must hold the values as a read
+returns them.
 """
 
 import json
@@ -17,23 +19,24 @@ _Field: TypeAlias = "models.Field[Any, Any]"
 
 
 def insert(rows: Collection[models.Model], using: str) -> None:
-    """Creates them; afterwards the instances are those of rows."""
+    """Inserts the rows. Afterwards Django treats the instances as saved."""
     if not rows:
         return
     model = type(next(iter(rows)))
     connection, fields = connections[using], model._meta.concrete_fields
     columns = ", ".join(_quoted(connection, fields))
+    given = _given_rows(connection, fields)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO {_table(connection, model)} ({columns}) SELECT {columns} FROM {_given(connection, fields)}",  # noqa: S608 - names of our own
-            [_text(connection, fields, rows)],
+            f"INSERT INTO {_table(connection, model)} ({columns}) SELECT {columns} FROM {given}",  # noqa: S608 - only names of columns
+            [_rows_as_json(connection, fields, rows)],
         )
     for row in rows:
         row._state.adding, row._state.db = False, using
 
 
 def update(rows: Collection[models.Model], names: Iterable[str], using: str) -> None:
-    """Writes the fields with these names, where the primary keys are."""
+    """Updates the fields with these names in the rows with the primary keys of the instances."""
     if not rows:
         return
     model = type(next(iter(rows)))
@@ -41,11 +44,11 @@ def update(rows: Collection[models.Model], names: Iterable[str], using: str) -> 
     fields = [cast(_Field, model._meta.get_field(name)) for name in sorted(names)]
     values = ", ".join(f"{name} = given.{name}" for name in _quoted(connection, fields))
     (key,) = _quoted(connection, [pk])
-    table = _table(connection, model)
+    table, given = _table(connection, model), _given_rows(connection, [pk, *fields])
     with connection.cursor() as cursor:
         cursor.execute(
-            f"UPDATE {table} SET {values} FROM {_given(connection, [pk, *fields])} WHERE {table}.{key} = given.{key}",  # noqa: S608 - names of our own
-            [_text(connection, [pk, *fields], rows)],
+            f"UPDATE {table} SET {values} FROM {given} WHERE {table}.{key} = given.{key}",  # noqa: S608 - only names of columns
+            [_rows_as_json(connection, [pk, *fields], rows)],
         )
 
 
@@ -57,19 +60,19 @@ def _quoted(connection: BaseDatabaseWrapper, fields: Iterable[_Field]) -> list[s
     return [connection.ops.quote_name(str(field.column)) for field in fields]
 
 
-def _given(connection: BaseDatabaseWrapper, fields: Sequence[_Field]) -> str:
-    """The parameter as a table with these columns, whose name is `given`."""
+def _given_rows(connection: BaseDatabaseWrapper, fields: Sequence[_Field]) -> str:
+    """SQL that makes a table `given` with these columns from the JSON parameter."""
     names = _quoted(connection, fields)
     if connection.vendor == "postgresql":
         types = (f"{name} {field.db_type(connection)}" for name, field in zip(names, fields, strict=True))
         return f"json_to_recordset(%s::json) AS given({', '.join(types)})"
     values = (f"json_extract(value, '$.{field.column}') AS {name}" for name, field in zip(names, fields, strict=True))
-    # `WHERE true` keeps SQLite from reading what follows as the condition of a join.
-    return f"(SELECT {', '.join(values)} FROM json_each(%s) WHERE true) AS given"  # noqa: S608 - names of our own
+    # Without `WHERE true` SQLite reads the next words as the condition of a join.
+    return f"(SELECT {', '.join(values)} FROM json_each(%s) WHERE true) AS given"  # noqa: S608 - only names of columns
 
 
-def _text(connection: BaseDatabaseWrapper, fields: Iterable[_Field], rows: Iterable[models.Model]) -> str:
-    columns = [(field.column, field.attname, _as_json(connection, field)) for field in fields]
+def _rows_as_json(connection: BaseDatabaseWrapper, fields: Iterable[_Field], rows: Iterable[models.Model]) -> str:
+    columns = [(field.column, field.attname, _json_converter(connection, field)) for field in fields]
     return json.dumps(
         [
             {
@@ -78,13 +81,13 @@ def _text(connection: BaseDatabaseWrapper, fields: Iterable[_Field], rows: Itera
             }
             for row in rows
         ],
-        default=str,  # UUIDs and times, which PostgreSQL reads as Python writes them
+        default=str,  # UUIDs and times: PostgreSQL reads the text that Python writes
         ensure_ascii=False,
     )
 
 
-def _as_json(connection: BaseDatabaseWrapper, field: _Field) -> Callable[[Any], Any] | None:
-    """What makes of a value what the column gets. None: nothing need be made."""
+def _json_converter(connection: BaseDatabaseWrapper, field: _Field) -> Callable[[Any], Any] | None:
+    """Converts a value of this field to what the column holds. None: no conversion is needed."""
     if connection.vendor == "postgresql":
         return None
     match getattr(field, "target_field", field):

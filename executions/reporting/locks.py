@@ -1,5 +1,7 @@
-"""The locks that reports take: first of the executions, then of the node executions, each in the order of their primary
-keys. So of two batches one waits for the other, and the second sees what the first has done.
+"""The row locks that reports need.
+
+The executions are locked first, then the node executions, each in the order of their primary keys. So two concurrent
+calls cannot deadlock: the second one waits, and then sees what the first one wrote.
 """
 
 import json
@@ -19,17 +21,18 @@ from executions.storable import is_text
 _UNFINISHED = sorted(set(ExecutionStatus) - ENDED)
 
 
-def key_of(execution: GraphExecution) -> UUID:
+def pk_of(execution: GraphExecution) -> UUID:
+    """The primary key of an instance whose id may still be text."""
     return execution.pk if isinstance(execution.pk, UUID) else UUID(str(execution.pk))
 
 
 def lock_executions(reports: Sequence[Report], using: str) -> dict[UUID, GraphExecution]:
-    """Not against those who only refer to them."""
-    pks = {key_of(report.execution) for report in reports}
-    found = GraphExecution.objects.using(using).filter(pk__in=pks).order_by("pk").select_for_update(no_key=True)
+    """Locks the executions of these reports. A row that only refers to one of them can still be written."""
+    pks = {pk_of(report.execution) for report in reports}
+    rows = GraphExecution.objects.using(using).filter(pk__in=pks).order_by("pk").select_for_update(no_key=True)
     if not any(isinstance(report, ExecutionReport) for report in reports):
-        found = found.only("user", "graph", "graph_version", "status", "attempt")
-    return {execution.pk: execution for execution in found}
+        rows = rows.only("user", "graph", "graph_version", "status", "attempt")
+    return {execution.pk: execution for execution in rows}
 
 
 _LATEST = """
@@ -38,8 +41,8 @@ _LATEST = """
             PARTITION BY graph_execution_id, node_id ORDER BY add_time DESC, id DESC
         ) AS newness
         FROM executions_nodeexecution
-        WHERE graph_execution_id {among_executions}
-            AND graph_execution_id || '/' || attempt || '/' || node_id {among_nodes}
+        WHERE graph_execution_id {in_executions}
+            AND graph_execution_id || '/' || attempt || '/' || node_id {in_nodes}
     ) AS ranked
     WHERE newness = 1
 """
@@ -48,11 +51,14 @@ _LATEST = """
 def lock_nodes(
     reports: Sequence[Report], executions: Mapping[UUID, GraphExecution], using: str
 ) -> Iterable[NodeExecution]:
-    """Those that the reports name by their ids, the latest of those that they name by their nodes, and where an
-    execution ends, those that are unfinished."""
+    """Locks the node executions that the reports need. These are
+    - the ones that a report names by node_exec_id;
+    - the latest one of each node that a report names by node_id only;
+    - the unfinished ones of each execution that ends.
+    """
     ids, latest, ending = set(), set(), set()
     for report in reports:
-        execution = executions.get(key_of(report.execution))
+        execution = executions.get(pk_of(report.execution))
         if execution is None:
             continue
         if isinstance(report, ExecutionReport):
@@ -60,39 +66,39 @@ def lock_nodes(
                 ending.add(execution.pk)
         elif report.node_exec_id is None:
             node_id = str(report.node_id)
-            if is_text(node_id):  # PostgreSQL fails where it is asked for other text
+            if is_text(node_id):  # PostgreSQL raises an error if a query holds other text
                 latest.add((execution, node_id))
         elif pk := as_uuid(report.node_exec_id):
             ids.add(pk)
-    asked, parameters = [], []
+    queries, parameters = [], []
     if latest:
-        names = {f"{_id_text(each.pk, using)}/{each.attempt}/{node_id}" for each, node_id in latest}
-        among_executions, pks = _among({each.pk for each, _ in latest}, using)
-        among_nodes, values = _among(names, using)
-        asked.append(_LATEST.format(among_executions=among_executions, among_nodes=among_nodes))
-        parameters += [pks, values]
+        keys = {f"{_id_text(each.pk, using)}/{each.attempt}/{node_id}" for each, node_id in latest}
+        in_executions, execution_pks = _in_list({each.pk for each, _ in latest}, using)
+        in_nodes, node_keys = _in_list(keys, using)
+        queries.append(_LATEST.format(in_executions=in_executions, in_nodes=in_nodes))
+        parameters += [execution_pks, node_keys]
     if ending:
-        among_executions, pks = _among(ending, using)
-        among_statuses, values = _among(_UNFINISHED, using)
-        asked.append(
+        in_executions, execution_pks = _in_list(ending, using)
+        in_statuses, statuses = _in_list(_UNFINISHED, using)
+        queries.append(
             "SELECT id FROM executions_nodeexecution "  # noqa: S608 - constants
-            f"WHERE graph_execution_id {among_executions} AND status {among_statuses}"
+            f"WHERE graph_execution_id {in_executions} AND status {in_statuses}"
         )
-        parameters += [pks, values]
-    if asked and ids:
-        # One query, and so one order of the locks; not with OR, which no index serves.
-        among_ids, pks = _among(ids, using)
-        asked.append(f"SELECT id FROM executions_nodeexecution WHERE id {among_ids}")  # noqa: S608 - constants
-        parameters.append(pks)
-    if not (asked or ids):
+        parameters += [execution_pks, statuses]
+    if queries and ids:
+        # One query takes all locks, so there is one order of locks. UNION can use an index, OR cannot.
+        in_ids, node_pks = _in_list(ids, using)
+        queries.append(f"SELECT id FROM executions_nodeexecution WHERE id {in_ids}")  # noqa: S608 - constants
+        parameters.append(node_pks)
+    if not (queries or ids):
         return []
-    wanted = RawSQL(" UNION ".join(asked), parameters) if asked else ids  # noqa: S611 - constants
-    found = NodeExecution.objects.using(using).select_for_update(no_key=True)
-    return found.filter(pk__in=wanted).order_by("pk")
+    pks = RawSQL(" UNION ".join(queries), parameters) if queries else ids  # noqa: S611 - constants
+    rows = NodeExecution.objects.using(using).select_for_update(no_key=True)
+    return rows.filter(pk__in=pks).order_by("pk")
 
 
-def _among(values: Iterable[Any], using: str) -> tuple[str, Any]:
-    """The condition that a column holds one of these ids or texts, and its parameter."""
+def _in_list(values: Iterable[Any], using: str) -> tuple[str, Any]:
+    """The SQL condition that a column holds one of these ids or texts, and the parameter of the condition."""
     texts = [_id_text(value, using) for value in values]
     if connections[using].vendor == "postgresql":
         return "= ANY(%s)", texts
@@ -100,5 +106,5 @@ def _among(values: Iterable[Any], using: str) -> tuple[str, Any]:
 
 
 def _id_text(value: Any, using: str) -> str:
-    """An id as a column holds it, where it is made into text."""
+    """The text of an id as the column holds it, or a text as it is."""
     return value.hex if isinstance(value, UUID) and connections[using].vendor != "postgresql" else str(value)

@@ -1,11 +1,14 @@
-"""What reports do to runs. The rules are here, for one report and for a thousand of them.
+"""Records reports: checks them, applies them to the rows, writes the rows and sends the signals.
 
     record([NodeReport(run, node_id="split", status="RUNNING"), ExecutionReport(run, status="COMPLETED")])
 
-The executions are locked, and then the node executions, in the order of their primary keys; the reports are applied to
-them in memory, one after the other; each change becomes an event of its own, though each row is written once, as it is
-in the end. So the number of statements does not depend on the number of reports, and nothing has been written when a
-report is refused.
+The same rules hold for one report and for a thousand:
+
+1. The executions are locked, then the node executions, each in the order of their primary keys.
+2. The reports are applied to the rows in memory, one after the other. Each change becomes one event.
+3. Each row is written once, in its last state. Then the signals are sent.
+
+So the number of statements does not depend on the number of reports. If a report is refused, nothing has been written.
 """
 
 from collections import defaultdict
@@ -23,9 +26,9 @@ from executions import signals
 from executions.access import as_uuid
 from executions.events import GraphExecutionEvent
 from executions.models import GraphExecution, NodeExecution
-from executions.recording.change import ends_in_commit
+from executions.recording.change import is_outside_transaction
 from executions.reporting import bulk_sql
-from executions.reporting.locks import key_of, lock_executions, lock_nodes
+from executions.reporting.locks import lock_executions, lock_nodes, pk_of
 from executions.reporting.reports import (
     ExecutionHasEnded,
     ExecutionReport,
@@ -41,89 +44,95 @@ from executions.reporting.reports import (
 from executions.statuses import ENDED, ExecutionStatus, check_transition
 
 
-def record(reports: Sequence[Report], *, as_batch: bool = True) -> list[GraphExecution | NodeExecution]:
-    """Records all or none, and returns the rows that they are about, as they are in the end. Raises ReportRefused.
+def record(reports: Sequence[Report]) -> list[GraphExecution | NodeExecution]:
+    """Records all reports or none. Returns the row of each report, in its last state. Raises ReportRefused.
 
-    `as_batch` says whether `reports_recorded` is sent: it is for who must keep the order across both models."""
-    using = router.db_for_write(GraphExecution)
-    commits = ends_in_commit(using)
-    with transaction.atomic(using):
-        batch = _Batch(reports, using)
-        found = []
-        for index, report in enumerate(reports):
-            try:
-                found.append(batch.apply(report))
-            except (ValueError, ObjectDoesNotExist) as error:
-                raise ReportRefused(index, error) from error
-        batch.write()
-        batch.tell(as_batch, commits)
-        return found
+    Sends `reports_recorded`, and then the signals of the models."""
+    return _record(reports, sends_reports_recorded=True)
 
 
 def record_one(report: Report) -> Any:
-    """The same for one; raises what is wrong with it."""
+    """Records one report. Returns its row. Raises the error of the report itself, not ReportRefused.
+
+    Sends the signals of the models, but not `reports_recorded`."""
     try:
-        return record([report], as_batch=False)[0]
+        return _record([report], sends_reports_recorded=False)[0]
     except ReportRefused as refused:
         raise refused.error from refused.error.__cause__
 
 
-class _Batch:
-    """Rows that are locked, as the reports applied so far have left them."""
+def _record(reports: Sequence[Report], *, sends_reports_recorded: bool) -> list[GraphExecution | NodeExecution]:
+    using = router.db_for_write(GraphExecution)
+    ends_in_commit = is_outside_transaction(using)
+    with transaction.atomic(using):
+        recorder = _Recorder(reports, using)
+        rows = []
+        for index, report in enumerate(reports):
+            try:
+                rows.append(recorder.apply(report))
+            except (ValueError, ObjectDoesNotExist) as error:
+                raise ReportRefused(index, error) from error
+        recorder.write()
+        recorder.send_signals(sends_reports_recorded=sends_reports_recorded, ends_in_commit=ends_in_commit)
+        return rows
+
+
+class _Recorder:
+    """The locked rows, in the state after the reports that were applied so far."""
 
     def __init__(self, reports: Sequence[Report], using: str) -> None:
         self._using = using
         self._executions = lock_executions(reports, using)
         self._nodes: dict[UUID, NodeExecution] = {}
-        self._nodes_of: dict[UUID, list[NodeExecution]] = defaultdict(list)
-        self._latest: dict[tuple[UUID, str], NodeExecution] = {}
+        self._nodes_by_execution: dict[UUID, list[NodeExecution]] = defaultdict(list)
+        self._latest_nodes: dict[tuple[UUID, str], NodeExecution] = {}  # (execution, node id) → of the current attempt
         for node in lock_nodes(reports, self._executions, using):
-            self._add(node)
-        self._new: dict[UUID, NodeExecution] = {}
-        self._changed: dict[type, dict[UUID, Any]] = {GraphExecution: {}, NodeExecution: {}}
-        self._names: dict[type, set[str]] = {GraphExecution: set(), NodeExecution: set()}
-        self._events: list[tuple[type, BaseModel]] = []
+            self._add_node(node)
+        self._new_nodes: dict[UUID, NodeExecution] = {}
+        self._changed_rows: dict[type, dict[UUID, Any]] = {GraphExecution: {}, NodeExecution: {}}
+        self._changed_names: dict[type, set[str]] = {GraphExecution: set(), NodeExecution: set()}
+        self._events: list[tuple[type, BaseModel]] = []  # in the order of the reports
 
     def apply(self, report: Report) -> GraphExecution | NodeExecution:
-        execution = self._executions.get(key_of(report.execution))
+        """Changes the row of this report in memory. Raises what the functions of `executions.services` raise."""
+        execution = self._executions.get(pk_of(report.execution))
         if execution is None:
             raise GraphExecution.DoesNotExist(f"There is no execution {report.execution.pk}.")
         if isinstance(report, ExecutionReport):
-            return self._report_execution(execution, report)
+            return self._apply_execution_report(execution, report)
         if execution.status in ENDED:
             raise ExecutionHasEnded(execution)
         if isinstance(report, NodeReport):
-            return self._report_node(execution, report)
-        return self._append(execution, report)
+            return self._apply_node_report(execution, report)
+        return self._apply_node_outputs(execution, report)
 
     def write(self) -> None:
-        bulk_sql.update(self._changed[GraphExecution].values(), self._names[GraphExecution], self._using)
-        bulk_sql.insert(self._new.values(), self._using)
-        bulk_sql.update(self._changed[NodeExecution].values(), self._names[NodeExecution], self._using)
+        executions, nodes = self._changed_rows[GraphExecution].values(), self._changed_rows[NodeExecution].values()
+        bulk_sql.update(executions, self._changed_names[GraphExecution], self._using)
+        bulk_sql.insert(self._new_nodes.values(), self._using)
+        bulk_sql.update(nodes, self._changed_names[NodeExecution], self._using)
 
-    def tell(self, as_batch: bool, commits: bool) -> None:
-        told = {"commits_next": commits and len(self._events) == 1}
-        if as_batch and self._events:
-            told["of_reports"] = True
+    def send_signals(self, *, sends_reports_recorded: bool, ends_in_commit: bool) -> None:
+        flags = {"is_last_before_commit": ends_in_commit and len(self._events) == 1}
+        if sends_reports_recorded and self._events:
+            flags["of_reports"] = True
             signals.reports_recorded.send(sender=None, events=[event for _, event in self._events])
-        for model, several in groupby(self._events, itemgetter(0)):
-            events = [event for _, event in several]
-            news = {"event": events[0]} if len(events) == 1 else {"events": events}
-            model.changed_signal.send(sender=model, **news, **told)
+        for model, group in groupby(self._events, itemgetter(0)):
+            events = [event for _, event in group]
+            arguments = {"event": events[0]} if len(events) == 1 else {"events": events}
+            model.changed_signal.send(sender=model, **arguments, **flags)
 
-    # The rules
-
-    def _report_execution(self, execution: GraphExecution, report: ExecutionReport) -> GraphExecution:
+    def _apply_execution_report(self, execution: GraphExecution, report: ExecutionReport) -> GraphExecution:
         status = ExecutionStatus(report.status)
         if report.error is not None:
             check_finish(status)
         check_transition(execution.status, status)
         if status in ENDED:
-            # First, so that the end of the execution is the last that is told of this attempt.
-            for node in sorted(self._nodes_of[execution.pk], key=attrgetter("pk")):
+            # The nodes end first, so that the end of the execution is the last event of this attempt.
+            for node in sorted(self._nodes_by_execution[execution.pk], key=attrgetter("pk")):
                 if node.status not in ENDED:
                     node.status = ExecutionStatus.TERMINATED
-                    self._keep(node, {"status"})
+                    self._mark_changed(node, {"status"})
         changed = set()
         if status != execution.status:
             execution.status = status
@@ -132,24 +141,24 @@ class _Batch:
             execution.outputs = dict(report.outputs)
             changed.add("outputs")
         if report.stats is not None or report.error is not None:
-            execution.stats = _as_dict(execution.stats if report.stats is None else report.stats)
+            execution.stats = _stats_as_dict(execution.stats if report.stats is None else report.stats)
             if report.error is not None:
                 execution.stats["error"] = report.error
             changed.add("stats")
         if changed:
-            self._keep(execution, changed)
+            self._mark_changed(execution, changed)
         return execution
 
-    def _report_node(self, execution: GraphExecution, report: NodeReport) -> NodeExecution:
-        status, node = ExecutionStatus(report.status), self._find(execution, report)
+    def _apply_node_report(self, execution: GraphExecution, report: NodeReport) -> NodeExecution:
+        status, node = ExecutionStatus(report.status), self._find_node(execution, report)
         changed = {"status"}
         if node is None:
             pk = _node_exec_id(report) or uuid4()
             node = NodeExecution(id=pk, node_id=str(report.node_id), attempt=execution.attempt)
             node.graph_execution = execution
             _check_text(node, "node_id")
-            self._add(node)
-            self._new[node.pk] = node
+            self._add_node(node)
+            self._new_nodes[node.pk] = node
         else:
             check_transition(node.status, status)
         node.status = status
@@ -163,11 +172,11 @@ class _Batch:
         if report.output_data is not None:
             node.output_data = dict(report.output_data)
             changed.add("output_data")
-        self._keep(node, changed)
+        self._mark_changed(node, changed)
         return node
 
-    def _append(self, execution: GraphExecution, report: NodeOutputs) -> NodeExecution:
-        node = self._find(execution, report)
+    def _apply_node_outputs(self, execution: GraphExecution, report: NodeOutputs) -> NodeExecution:
+        node = self._find_node(execution, report)
         if node is None:
             raise UnknownNode(
                 f"Execution {execution.pk} has no execution of node {report.node_id}. Report its status first."
@@ -178,13 +187,13 @@ class _Batch:
             **node.output_data,
             **{name: [*node.output_data.get(name, []), *values] for name, values in report.outputs.items()},
         }
-        self._keep(node, {"output_data"})
+        self._mark_changed(node, {"output_data"})
         return node
 
-    def _find(self, execution: GraphExecution, report: NodeReport | NodeOutputs) -> NodeExecution | None:
+    def _find_node(self, execution: GraphExecution, report: NodeReport | NodeOutputs) -> NodeExecution | None:
         pk, node_id = _node_exec_id(report), str(report.node_id)
         if pk is None:
-            return self._latest.get((execution.pk, node_id))
+            return self._latest_nodes.get((execution.pk, node_id))
         node = self._nodes.get(pk)
         if node and (node.graph_execution_id, node.node_id) != (execution.pk, node_id):
             raise NodeMismatch(
@@ -192,38 +201,38 @@ class _Batch:
             )
         return node
 
-    def _add(self, node: NodeExecution) -> None:
+    def _add_node(self, node: NodeExecution) -> None:
         self._nodes[node.pk] = node
         execution = self._executions.get(node.graph_execution_id)
         if execution is None:
-            return  # somebody else's, which only its id was asked for
+            return  # it belongs to an execution without a report, so _find_node() refuses its id
         node.graph_execution = execution
-        self._nodes_of[execution.pk].append(node)
+        self._nodes_by_execution[execution.pk].append(node)
         if node.attempt == execution.attempt:
             key = (execution.pk, node.node_id)
-            latest = self._latest.get(key)
+            latest = self._latest_nodes.get(key)
             if latest is None or (latest.add_time, latest.pk) < (node.add_time, node.pk):
-                self._latest[key] = node
+                self._latest_nodes[key] = node
 
-    def _keep(self, row: GraphExecution | NodeExecution, changed: set[str]) -> None:
-        """Remembers that these fields are to be written, with the times that follow, and what is told of it."""
+    def _mark_changed(self, row: GraphExecution | NodeExecution, changed: set[str]) -> None:
+        """Notes which fields must be written, with the times that follow the status. Adds the event of the change."""
         model = type(row)
         if "status" in changed:
-            changed.update(row.times.columns)
+            changed.update(row.status_times.columns)
         row.prepare_to_write(changed)
-        if row.pk not in self._new:
-            self._changed[model][row.pk] = row
-            self._names[model] |= changed
+        if row.pk not in self._new_nodes:
+            self._changed_rows[model][row.pk] = row
+            self._changed_names[model] |= changed
         self._events.append((model, row.to_event()))
 
 
 def check_finish(status: ExecutionStatus) -> None:
-    """Raises ValueError unless a run comes to this end by itself."""
+    """Raises ValueError unless a run can end with this status by itself."""
     if status not in (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED):
         raise ValueError(f"An execution finishes as COMPLETED or FAILED, not as {status}.")
 
 
-def _as_dict(stats: Stats | None) -> dict[str, Any]:
+def _stats_as_dict(stats: Stats | None) -> dict[str, Any]:
     return stats.model_dump() if isinstance(stats, GraphExecutionEvent.Stats) else dict(stats or {})
 
 

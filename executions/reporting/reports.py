@@ -1,25 +1,23 @@
-"""What can be reported of a run, and why a report may be refused."""
+"""The reports on a run, and the errors that refuse a report."""
 
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from executions.events import GraphExecutionEvent
+from executions.models import GraphExecution
 from executions.statuses import ExecutionStatus
-
-if TYPE_CHECKING:
-    from executions.models import GraphExecution
 
 Stats = GraphExecutionEvent.Stats | Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class ExecutionReport:
-    """What happened to the execution as a whole: see `services.report_execution()`. `error` becomes part of the stats,
-    and goes with COMPLETED and FAILED only."""
+    """The state of the execution as a whole: see `services.report_execution()`. `error` is added to the stats. It is
+    allowed only with COMPLETED and FAILED."""
 
-    execution: "GraphExecution"
+    execution: GraphExecution
     _: KW_ONLY
     status: ExecutionStatus | str
     outputs: Mapping[str, list[Any]] | None = None
@@ -29,9 +27,9 @@ class ExecutionReport:
 
 @dataclass(frozen=True, slots=True)
 class NodeReport:
-    """What happened to a node: see `services.report_node()`."""
+    """The state of one node: see `services.report_node()`."""
 
-    execution: "GraphExecution"
+    execution: GraphExecution
     _: KW_ONLY
     node_id: str
     status: ExecutionStatus | str
@@ -43,9 +41,9 @@ class NodeReport:
 
 @dataclass(frozen=True, slots=True)
 class NodeOutputs:
-    """Values that a node has put out: see `services.append_node_outputs()`."""
+    """New output values of one node: see `services.append_node_outputs()`."""
 
-    execution: "GraphExecution"
+    execution: GraphExecution
     _: KW_ONLY
     node_id: str
     outputs: Mapping[str, list[Any]]
@@ -56,8 +54,10 @@ Report = ExecutionReport | NodeReport | NodeOutputs
 
 
 class ReportRefused(ValueError):  # noqa: N818 - the name is public API
-    """One of many reports may not follow what was there before it. Attributes: `index`, and `error`, which is what the
-    verb for a single report raises."""
+    """One of several reports is not valid after the reports before it.
+
+    Attributes: `index` (of the report), `error` (the exception that the function for a single report raises).
+    """
 
     def __init__(self, index: int, error: Exception) -> None:
         self.index, self.error = index, error
@@ -65,20 +65,20 @@ class ReportRefused(ValueError):  # noqa: N818 - the name is public API
 
 
 class ExecutionHasEnded(ValueError):  # noqa: N818 - the name is public API
-    """A report on a node of an execution in which nothing happens any more."""
+    """A report on a node of an execution that has ended. Attribute: `status` of the execution."""
 
-    def __init__(self, execution: "GraphExecution") -> None:
+    def __init__(self, execution: GraphExecution) -> None:
         self.status = ExecutionStatus(execution.status)
         super().__init__(f"Execution {execution.pk} has ended ({self.status}): its nodes can no longer be reported.")
 
 
 class UnknownNode(ValueError):  # noqa: N818 - the name is public API
-    """Something is to be added to a node execution that does not exist."""
+    """Outputs for a node execution that does not exist."""
 
 
 class NodeMismatch(ValueError):  # noqa: N818 - the name is public API
-    """A node_exec_id that belongs to another node, or to another execution."""
+    """A node_exec_id that belongs to another node or to another execution."""
 
 
 class NodeHasEnded(ValueError):  # noqa: N818 - the name is public API
-    """Something is to be added to a node execution that has ended."""
+    """Outputs for a node execution that has ended."""

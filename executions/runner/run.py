@@ -28,7 +28,7 @@ from executions.blocks.registry import BlockError, find_block
 from executions.blocks.run_inputs import run_fields
 from executions.conf import limits
 from executions.graphs import GraphDefinition, Node
-from executions.leases import give_back, is_own, lock_own
+from executions.leases import is_claimed_by, lock_claim, release_claim
 from executions.models import GraphExecution, NodeExecution
 from executions.runner.block_process import Outcome
 from executions.runner.process_pool import ProcessPool, Task
@@ -199,7 +199,7 @@ class Run:
 
     def _check(self) -> None:
         try:
-            if not is_own(self.execution, self.owner):
+            if not is_claimed_by(self.execution, self.owner):
                 raise NoLongerOurs("it is no longer ours")
         except (OperationalError, InterfaceError):
             logger.warning("Run %s: the database failed.", self.execution.pk, exc_info=True)
@@ -207,7 +207,7 @@ class Run:
             close_old_connections()
 
     def _give_back(self) -> None:
-        self._record(lambda: give_back(self.execution))
+        self._record(lambda: release_claim(self.execution))
         raise NoLongerOurs("it went back to the queue")
 
     def _apologise(self) -> None:
@@ -232,7 +232,7 @@ class Run:
         for pause in (*_PAUSES, None):
             try:
                 with transaction.atomic():
-                    if not lock_own(self.execution, self.owner):
+                    if not lock_claim(self.execution, self.owner):
                         raise NoLongerOurs("it is no longer ours")
                     return write()
             except (OperationalError, InterfaceError):

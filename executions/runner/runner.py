@@ -25,7 +25,7 @@ from django.db import close_old_connections, transaction
 from executions.blocks import registry
 from executions.conf import limits
 from executions.events import GraphExecutionEvent
-from executions.leases import claim_next, fail_expired, renew
+from executions.leases import claim_next, fail_expired, renew_claims
 from executions.runner.process_pool import ProcessPool
 from executions.runner.run import Run
 from executions.signals import graph_execution_changed
@@ -39,7 +39,9 @@ class EmbeddedRunner:
 
     def __init__(self) -> None:
         self._workers = ProcessPool(
-            limits.WORKERS, block_modules=tuple(limits.BLOCK_MODULES), start_timeout=limits.WORKER_START_TIMEOUT
+            limits.BLOCK_PROCESSES,
+            block_modules=tuple(limits.BLOCK_MODULES),
+            start_timeout=limits.BLOCK_PROCESS_START_TIMEOUT,
         )
         self._threads = ThreadPoolExecutor(limits.RUNS, thread_name_prefix="executions-run")
         self._loop = threading.Thread(target=self._look_after, name="executions-runner", daemon=True)
@@ -90,7 +92,7 @@ class EmbeddedRunner:
     def _turn(self) -> None:
         if time.monotonic() - self._renewed_at >= limits.HEARTBEAT or not self._renewed_at:
             # Ours first: a machine that slept may find its own leases expired.
-            renew([run.owner for run in self._own_runs()])
+            renew_claims([run.owner for run in self._own_runs()])
             if count := fail_expired():
                 logger.warning("%d runs of processes that are gone have failed.", count)
             self._renewed_at = time.monotonic()

@@ -1,4 +1,4 @@
-"""How templates say what `executions.web.formatting` knows, and what every page shows of the person's notifications."""
+"""Filters from `executions.web.formatting`, and the unread notifications that every page shows."""
 
 from typing import Any
 
@@ -11,12 +11,12 @@ register = template.Library()
 register.filter(formatting.lasted)
 register.filter(formatting.label)
 
-MAX_LISTED = 20
+MAX_LISTED = 20  # notifications on a page
 
 
 @register.simple_tag(takes_context=True)
 def unread_notifications(context: template.Context) -> dict[str, Any]:
-    """The newest unread ones of the signed-in person, and how many there are."""
+    """The newest unread notifications of the signed-in user, and the number of all unread ones."""
     unread = Notification.objects.filter(user=context["request"].user, read_at__isnull=True)
     newest = list(unread.order_by("-created_at")[: MAX_LISTED + 1])
     count = len(newest) if len(newest) <= MAX_LISTED else unread.count()

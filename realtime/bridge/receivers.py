@@ -72,14 +72,14 @@ def _connect(signal: Signal, entries_of: Callable[[Any], list[EventDraft]]) -> N
         event: Any = None,
         events: Sequence[Any] = (),
         of_reports: bool = False,
-        commits_next: bool = False,
+        is_last_before_commit: bool = False,
         **kwargs: Any,
     ) -> None:
         if of_reports:
             return  # `publish_reports` has done so
         changes = [event] if event is not None else events
         entries = [entry for change in changes for entry in entries_of(change)]
-        record_events(entries, commits_next=commits_next and len(signal.receivers) == 1)
+        record_events(entries, commits_next=is_last_before_commit and len(signal.receivers) == 1)
 
     signal.connect(publish_changes, weak=False, dispatch_uid=entries_of.__name__)
 

@@ -1,4 +1,4 @@
-"""What the tests of executions share: a graph, a run of it, an ear for the signals, threads that clean up."""
+"""Fixtures of the tests of executions: a graph, a run of it, a recorder of signals, threads that close connections."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.db import connection, connections
 from django.dispatch import Signal
+from django.test import Client
 
 from executions import signals
 from executions.models import Graph, GraphExecution, NodeExecution
@@ -20,19 +21,19 @@ SIGNALS: dict[str, Signal] = {name: each for name, each in vars(signals).items()
 
 
 @dataclass(frozen=True)
-class Sent:
-    """One signal, as it was sent."""
+class SentSignal:
+    """One signal with its arguments."""
 
     name: str
     sender: type
     events: list[Any]
     is_bulk: bool
     is_inside_transaction: bool
-    commits_next: bool
+    is_last_before_commit: bool
 
 
-class Heard(list[Sent]):
-    """Every signal of executions since the test began, or since `clear()`."""
+class Received(list[SentSignal]):
+    """Every signal of executions since the start of the test, or since `clear()`."""
 
     @property
     def names(self) -> list[str]:
@@ -44,42 +45,50 @@ class Heard(list[Sent]):
 
     @property
     def event(self) -> Any:
-        """The only one."""
+        """The only event. Fails if there is none or more than one."""
         (event,) = self.events
         return event
 
 
 @pytest.fixture
-def heard() -> Iterator[Heard]:
-    heard = Heard()
+def received() -> Iterator[Received]:
+    received = Received()
     receivers = []
     for name, signal in SIGNALS.items():
 
-        def hear(
+        def receive(
             sender: type,
             event: Any = None,
             events: Any = None,
-            commits_next: bool = False,
+            is_last_before_commit: bool = False,
             name: str = name,
             **kwargs: Any,
         ) -> None:
             assert (event is None) != (events is None)
-            told = [event] if events is None else list(events)
-            heard.append(Sent(name, sender, told, events is not None, connection.in_atomic_block, commits_next))
+            received.append(
+                SentSignal(
+                    name=name,
+                    sender=sender,
+                    events=[event] if events is None else list(events),
+                    is_bulk=events is not None,
+                    is_inside_transaction=connection.in_atomic_block,
+                    is_last_before_commit=is_last_before_commit,
+                )
+            )
 
-        signal.connect(hear)
-        receivers.append((signal, hear))
-    yield heard
-    for signal, hear in receivers:
-        signal.disconnect(hear)
+        signal.connect(receive)
+        receivers.append((signal, receive))
+    yield received
+    for signal, receive in receivers:
+        signal.disconnect(receive)
 
 
 @pytest.fixture
-def deaf() -> Iterator[None]:
-    """A receiver of every signal that cannot take it."""
+def failing_receivers() -> Iterator[None]:
+    """Connects a receiver that raises ReceiverError to every signal."""
 
     def fail(**kwargs: Any) -> None:
-        raise CannotHearError
+        raise ReceiverError
 
     for signal in SIGNALS.values():
         signal.connect(fail)
@@ -88,7 +97,7 @@ def deaf() -> Iterator[None]:
         signal.disconnect(fail)
 
 
-class CannotHearError(Exception):
+class ReceiverError(Exception):
     pass
 
 
@@ -99,7 +108,7 @@ def graph(user: User) -> Graph:
 
 @pytest.fixture
 def execution(graph: Graph, user: User) -> GraphExecution:
-    """QUEUED, and nobody has told it yet to anyone who listens from here on."""
+    """A QUEUED execution. A test that takes `received` after it does not see its signal."""
     return GraphExecution.objects.create(graph=graph, user=user, inputs={"text": "One. Two."})
 
 
@@ -108,12 +117,28 @@ def node(execution: GraphExecution) -> NodeExecution:
     return NodeExecution.objects.create(graph_execution=execution, node_id="split", block_id="text.sentences")
 
 
+@pytest.fixture
+def admin(client: Client) -> Client:
+    client.force_login(User.objects.create_superuser("admin"))
+    return client
+
+
+@pytest.fixture
+def staff(client: Client, other_user: User) -> Client:
+    """A user who may view everything and change nothing."""
+    other_user.is_staff = True
+    other_user.save()
+    other_user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
+    client.force_login(other_user)
+    return client
+
+
 InThread = Callable[[Callable[[], Any]], Future[Any]]
 
 
 @pytest.fixture
 def in_thread(transactional_db: None) -> Iterator[InThread]:
-    """Runs something in a thread with a database connection of its own."""
+    """Runs a function in a thread with its own database connection."""
     with ThreadPoolExecutor(max_workers=8) as pool:
 
         def start(work: Callable[[], Any]) -> Future[Any]:
@@ -128,18 +153,18 @@ def in_thread(transactional_db: None) -> Iterator[InThread]:
         yield start
 
 
-def until_one_waits() -> None:
-    """Returns once a transaction waits for another's lock. SQLite does not tell; there every writer waits for all."""
-    asked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+def wait_for_blocked_transaction() -> None:
+    """Returns when a transaction waits for a lock of another one. On SQLite, which cannot be asked, returns at once."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     with connection.cursor() as cursor:
         while connection.vendor == "postgresql":
-            cursor.execute(asked)
+            cursor.execute(query)
             if cursor.fetchone()[0]:
                 return
 
 
 class Statements(ExitStack):
-    """What was asked of our own tables since it was last entered."""
+    """The SQL statements on the tables of executions, since the context was last entered."""
 
     def __enter__(self) -> Self:
         self.verbs: list[str] = []

@@ -1,4 +1,4 @@
-"""Who may see which execution and which graph."""
+"""The rules of access to executions and graphs."""
 
 from typing import Any
 from uuid import uuid4
@@ -18,7 +18,7 @@ def may_view(user: User, *models: str) -> User:
 
 
 def sees(user: Any, execution: GraphExecution) -> tuple[bool, bool]:
-    """Whether the execution, and whether its graph; lists and single finds agree."""
+    """Whether the user sees the execution and its graph. Lists and single lookups must agree."""
     found = find_execution(user, str(execution.pk)), find_graph(user, str(execution.graph_id))
     assert list(executions_visible_to(user)) == [each for each in found[:1] if each]
     assert list(graphs_visible_to(user)) == [each for each in found[1:] if each]
@@ -29,18 +29,20 @@ def test_the_owner_sees_both(execution: GraphExecution, user: User) -> None:
     assert sees(user, execution) == (True, True)
 
 
-def test_who_runs_anothers_graph_sees_the_run_and_not_the_graph(graph: Graph, user: User, other_user: User) -> None:
+def test_the_user_of_an_execution_does_not_see_the_graph_of_another_user(
+    graph: Graph, user: User, other_user: User
+) -> None:
     execution = GraphExecution.objects.create(graph=graph, user=other_user)
     assert sees(other_user, execution) == (True, False)
     assert sees(user, execution) == (False, True)
 
 
-def test_anybody_else_sees_nothing(execution: GraphExecution, other_user: User) -> None:
-    for nobody in (other_user, AnonymousUser(), None):
-        assert sees(nobody, execution) == (False, False)
+def test_other_users_see_nothing(execution: GraphExecution, other_user: User) -> None:
+    for other in (other_user, AnonymousUser(), None):
+        assert sees(other, execution) == (False, False)
 
 
-def test_staff_sees_what_the_view_permission_says(execution: GraphExecution, other_user: User) -> None:
+def test_staff_with_the_view_permission_see_all_rows(execution: GraphExecution, other_user: User) -> None:
     other_user.is_staff = True
     other_user.save()
     assert sees(other_user, execution) == (False, False)
@@ -49,7 +51,9 @@ def test_staff_sees_what_the_view_permission_says(execution: GraphExecution, oth
     assert sees(may_view(other_user, "graph", "graphexecution"), execution) == (True, True)
 
 
-def test_the_permission_without_being_staff_is_not_enough(execution: GraphExecution, other_user: User) -> None:
+def test_the_view_permission_is_not_enough_for_a_user_who_is_not_staff(
+    execution: GraphExecution, other_user: User
+) -> None:
     assert sees(may_view(other_user, "graph", "graphexecution"), execution) == (False, False)
 
 
@@ -83,12 +87,12 @@ def test_an_inactive_owner_sees_nothing(execution: GraphExecution, user: User) -
         pytest.param(str(uuid4()), id="of nothing"),
     ],
 )
-def test_an_id_may_be_anything_and_finds_nothing(execution: GraphExecution, user: User, id: Any) -> None:
+def test_a_value_that_is_not_a_uuid_finds_nothing(execution: GraphExecution, user: User, id: Any) -> None:
     assert find_execution(user, id) is None
     assert find_graph(user, id) is None
 
 
-def test_an_id_is_found_however_it_is_written(execution: GraphExecution, user: User) -> None:
+def test_an_id_is_found_in_every_spelling(execution: GraphExecution, user: User) -> None:
     for id in (execution.pk, str(execution.pk), str(execution.pk).upper(), execution.pk.hex):
         assert find_execution(user, id) == execution
         assert as_uuid(id) == execution.pk

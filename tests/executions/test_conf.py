@@ -19,7 +19,7 @@ def test_the_settings_override_a_limit_by_its_name_when_it_is_used(settings: Set
     assert limits.LEASE == 8
 
 
-def test_a_name_that_is_no_limit_is_an_error(settings: Settings) -> None:
+def test_an_unknown_limit_is_an_error(settings: Settings) -> None:
     settings.EXECUTIONS = {"LEESE": 7}
     with pytest.raises(AttributeError):
         _ = limits.LEESE
@@ -29,5 +29,5 @@ def test_a_lease_survives_two_heartbeats_that_fail() -> None:
     assert DEFAULTS.LEASE >= 3 * DEFAULTS.HEARTBEAT
 
 
-def test_two_branches_can_run_side_by_side_on_any_machine() -> None:
-    assert DEFAULTS.WORKERS >= 2
+def test_two_blocks_can_run_concurrently_on_any_machine() -> None:
+    assert DEFAULTS.BLOCK_PROCESSES >= 2

@@ -1,4 +1,4 @@
-"""Deletions: every row that goes is told, children before parents, inside one transaction."""
+"""Each deleted row sends a signal, children before parents, inside one transaction."""
 
 from typing import Any
 
@@ -14,14 +14,14 @@ from executions.events import (
     UserDeleted,
 )
 from executions.models import Graph, GraphExecution, NodeExecution, Notification
-from tests.executions.conftest import CannotHearError, Heard, Statements
+from tests.executions.conftest import Received, ReceiverError, Statements
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def gone(graph: Graph, execution: GraphExecution, node: NodeExecution, user: User) -> dict[str, Any]:
-    """What is told when all of it is deleted."""
+def deletion_events(graph: Graph, execution: GraphExecution, node: NodeExecution, user: User) -> dict[str, Any]:
+    """Signal → event, for the deletion of all rows."""
     notification = Notification.objects.create(user=user, type="info", event="x")
     ids = {"user_id": str(user.pk)}
     return {
@@ -35,43 +35,51 @@ def gone(graph: Graph, execution: GraphExecution, node: NodeExecution, user: Use
     }
 
 
-def assert_told(heard: Heard, gone: dict[str, Any], names: list[str]) -> None:
-    assert dict(zip(heard.names, heard.events, strict=True)) == {name: gone[name] for name in names}
-    assert not any(sent.is_bulk for sent in heard)
-    order = [name for name in heard.names if name != "notification_deleted"]
-    assert order == [name for name in gone if name in order]
+def assert_received(received: Received, deletion_events: dict[str, Any], names: list[str]) -> None:
+    assert dict(zip(received.names, received.events, strict=True)) == {name: deletion_events[name] for name in names}
+    assert not any(sent.is_bulk for sent in received)
+    order = [name for name in received.names if name != "notification_deleted"]
+    assert order == [name for name in deletion_events if name in order]
 
 
-def test_a_node(gone: dict[str, Any], node: NodeExecution, heard: Heard) -> None:
+def test_the_deletion_of_a_node_sends_a_signal(
+    deletion_events: dict[str, Any], node: NodeExecution, received: Received
+) -> None:
     NodeExecution.objects.get(pk=node.pk).delete()
-    assert_told(heard, gone, ["node_execution_deleted"])
+    assert_received(received, deletion_events, ["node_execution_deleted"])
 
 
-def test_an_execution_goes_with_its_nodes(gone: dict[str, Any], execution: GraphExecution, heard: Heard) -> None:
+def test_the_deletion_of_an_execution_deletes_its_nodes_first(
+    deletion_events: dict[str, Any], execution: GraphExecution, received: Received
+) -> None:
     execution.delete()
-    assert_told(heard, gone, ["node_execution_deleted", "graph_execution_deleted"])
+    assert_received(received, deletion_events, ["node_execution_deleted", "graph_execution_deleted"])
 
 
-def test_a_graph_goes_with_its_executions(gone: dict[str, Any], graph: Graph, heard: Heard) -> None:
+def test_the_deletion_of_a_graph_deletes_its_executions_first(
+    deletion_events: dict[str, Any], graph: Graph, received: Received
+) -> None:
     graph.delete()
-    assert_told(heard, gone, ["node_execution_deleted", "graph_execution_deleted", "graph_deleted"])
+    assert_received(received, deletion_events, ["node_execution_deleted", "graph_execution_deleted", "graph_deleted"])
 
 
-def test_a_user_goes_with_everything(gone: dict[str, Any], user: User, heard: Heard) -> None:
+def test_the_deletion_of_a_user_deletes_everything_of_the_user_first(
+    deletion_events: dict[str, Any], user: User, received: Received
+) -> None:
     user.delete()
-    assert_told(heard, gone, list(gone))
+    assert_received(received, deletion_events, list(deletion_events))
     assert not GraphExecution.objects.exists()
 
 
-def test_an_execution_of_anothers_graph_goes_with_either(
-    graph: Graph, user: User, other_user: User, heard: Heard
+def test_executions_of_another_user_are_deleted_with_the_graph(
+    graph: Graph, user: User, other_user: User, received: Received
 ) -> None:
     first = GraphExecution.objects.create(graph=graph, user=other_user)
     second = GraphExecution.objects.create(graph=graph, user=other_user)
-    heard.clear()
+    received.clear()
     graph.delete()
-    assert {event.id for event in heard.events[:2]} == {str(first.pk), str(second.pk)}
-    assert [event.user_id for event in heard.events] == [str(other_user.pk)] * 2 + [str(user.pk)]
+    assert {event.id for event in received.events[:2]} == {str(first.pk), str(second.pk)}
+    assert [event.user_id for event in received.events] == [str(other_user.pk)] * 2 + [str(user.pk)]
 
 
 @pytest.mark.parametrize(
@@ -83,53 +91,59 @@ def test_an_execution_of_anothers_graph_goes_with_either(
         GraphExecution.objects.filter(graph__name="Text insight").select_related("graph").order_by("-created_at"),
     ],
 )
-def test_a_queryset(gone: dict[str, Any], rows: Any, heard: Heard) -> None:
+def test_the_deletion_of_a_queryset_sends_a_signal_for_each_row(
+    deletion_events: dict[str, Any], rows: Any, received: Received
+) -> None:
     count, _ = rows.all().delete()
     assert count == 2
-    assert_told(heard, gone, ["node_execution_deleted", "graph_execution_deleted"])
+    assert_received(received, deletion_events, ["node_execution_deleted", "graph_execution_deleted"])
 
 
-def test_a_queryset_of_nodes_asks_for_each_execution_once(
-    graph: Graph, user: User, heard: Heard, statements: Statements
+def test_the_deletion_of_nodes_reads_each_execution_once(
+    graph: Graph, user: User, received: Received, statements: Statements
 ) -> None:
     for _ in range(2):
         execution = GraphExecution.objects.create(graph=graph, user=user)
         NodeExecution.objects.bulk_create(
             [NodeExecution(graph_execution=execution, node_id=str(number)) for number in range(5)]
         )
-    heard.clear()
+    received.clear()
     with statements:
         NodeExecution.objects.all().delete()
     assert statements.verbs == ["SELECT", "SELECT", "SELECT", "DELETE"]
-    assert len(heard) == 10
-    assert {event.user_id for event in heard.events} == {str(user.pk)}
+    assert len(received) == 10
+    assert {event.user_id for event in received.events} == {str(user.pk)}
 
 
-def test_a_node_that_went_with_its_execution_is_not_told_again(node: NodeExecution, heard: Heard) -> None:
+def test_a_node_that_was_deleted_with_its_execution_sends_no_second_signal(
+    node: NodeExecution, received: Received
+) -> None:
     stale = NodeExecution.objects.get()
     GraphExecution.objects.all().delete()
-    heard.clear()
+    received.clear()
     assert stale.delete()[0] == 0
-    assert heard == []
+    assert received == []
 
 
-def test_a_queryset_that_finds_nothing_is_not_told(heard: Heard) -> None:
+def test_the_deletion_of_no_rows_sends_no_signal(received: Received) -> None:
     GraphExecution.objects.all().delete()
-    assert heard == []
+    assert received == []
 
 
 @pytest.mark.django_db(transaction=True)
-def test_deletions_are_told_inside_their_transaction_when_the_row_is_gone(
-    gone: dict[str, Any], user: User, heard: Heard
+def test_the_signal_of_a_deletion_is_sent_inside_the_transaction_after_the_row_is_deleted(
+    deletion_events: dict[str, Any], user: User, received: Received
 ) -> None:
     user.delete()
-    assert all(sent.is_inside_transaction for sent in heard)
+    assert all(sent.is_inside_transaction for sent in received)
     assert not connection.in_atomic_block
 
 
-def test_a_receiver_that_raises_keeps_everything(gone: dict[str, Any], user: User, deaf: None) -> None:
+def test_a_receiver_that_raises_prevents_the_deletion(
+    deletion_events: dict[str, Any], user: User, failing_receivers: None
+) -> None:
     for delete in (user.delete, GraphExecution.objects.all().delete):
-        with pytest.raises(CannotHearError), transaction.atomic():
+        with pytest.raises(ReceiverError), transaction.atomic():
             delete()
     assert GraphExecution.objects.exists()
     assert NodeExecution.objects.exists()

@@ -1,4 +1,4 @@
-"""What an event says."""
+"""The payloads of events."""
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
@@ -93,7 +93,7 @@ def test_a_node_event_has_the_fields_of_the_wire_in_their_order() -> None:
     assert a_node_event().event_type == "node_execution_update"
 
 
-def test_a_naive_time_is_read_as_utc_and_goes_out_with_an_offset() -> None:
+def test_a_naive_time_is_read_as_utc_and_sent_with_an_offset() -> None:
     event = a_graph_event()
     assert event.started_at == NAIVE.replace(tzinfo=UTC)
     assert '"started_at":"2024-05-06T07:08:09Z"' in event.model_dump_json()
@@ -105,7 +105,7 @@ def test_an_aware_time_keeps_its_offset() -> None:
     assert '"ended_at":"2024-05-06T07:08:09+02:00"' in event.model_dump_json()
 
 
-def test_what_comes_back_from_json_is_the_same_event() -> None:
+def test_an_event_survives_a_round_trip_through_json() -> None:
     for event in (a_graph_event(), a_node_event()):
         text = event.model_dump_json()
         again = type(event).model_validate_json(text)
@@ -136,6 +136,6 @@ def test_outputs_are_lists_by_name() -> None:
         GraphExecutionEvent(id="e", user_id="u", graph_id="g", graph_version=1, status="RUNNING", outputs={"report": 5})
 
 
-def test_a_notification_says_its_type_its_event_and_whatever_else_was_put_in() -> None:
+def test_a_notification_holds_type_event_and_extra_fields() -> None:
     payload = NotificationPayload(type="info", event="hey", run="e1", count=3)
     assert json.loads(payload.model_dump_json()) == {"type": "info", "event": "hey", "run": "e1", "count": 3}

@@ -1,4 +1,4 @@
-"""The columns of free content. What they refuse is in test_storable.py; here it is when."""
+"""When the fields for text and JSON check a value. test_storable.py tests which values they refuse."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
     ("field", "value"),
     [("input_data", {"a": "\x00"}), ("node_id", "\x00"), ("block_id", "x" * 256), ("block_id", "\ud800")],
 )
-def test_every_way_of_writing_refuses_the_same(node: NodeExecution, field: str, value: Any) -> None:
+def test_every_kind_of_write_refuses_the_same_values(node: NodeExecution, field: str, value: Any) -> None:
     setattr(node, field, value)
     other = NodeExecution(graph_execution=node.graph_execution, node_id="x")
     setattr(other, field, value)
@@ -39,31 +39,31 @@ def test_every_way_of_writing_refuses_the_same(node: NodeExecution, field: str, 
     assert field in caught.value.message_dict
 
 
-def test_a_text_without_limit_refuses_too(user: Any) -> None:
+def test_a_text_without_limit_is_checked_too(user: Any) -> None:
     with pytest.raises(UnstorableValue, match=r"^event holds the character U\+0000"):
         Notification.objects.create(user=user, type="info", event="a\x00b")
 
 
-def test_what_is_compared_with_a_column_is_not_looked_at(node: NodeExecution) -> None:
+def test_a_value_in_a_comparison_is_not_checked(node: NodeExecution) -> None:
     assert not NodeExecution.objects.filter(node_id="x" * 300).exists()
     assert not NodeExecution.objects.filter(input_data={"a": 1}).exists()
     assert not NodeExecution.objects.filter(input_data__a=1).exists()
 
 
-def test_an_expression_is_the_databases_business(node: NodeExecution) -> None:
+def test_an_expression_is_not_checked(node: NodeExecution) -> None:
     NodeExecution.objects.update(block_id=Value("y"), input_data=Value({"a": 1}, JSONField()))
     node.refresh_from_db()
     assert (node.block_id, node.input_data) == ("y", {"a": 1})
 
 
 @pytest.mark.parametrize("value", [{"a": [1, "😀", None, {"b": 1.5}]}, {}, {"text": "\\u0000 written out"}])
-def test_json_comes_back_as_it_was(node: NodeExecution, value: Any) -> None:
+def test_json_is_read_as_it_was_written(node: NodeExecution, value: Any) -> None:
     node.input_data = value
     node.save()
     assert NodeExecution.objects.get().input_data == value
 
 
-def test_migrations_know_the_columns_by_their_own_names() -> None:
+def test_migrations_name_the_fields_of_this_app() -> None:
     name, path, args, kwargs = Graph._meta.get_field("nodes").deconstruct()
     assert (name, path, args, kwargs) == ("nodes", "executions.fields.JSONField", [], {"blank": True, "default": list})
     assert isinstance(Graph._meta.get_field("name"), CharField)

@@ -1,4 +1,4 @@
-"""The definition of a graph: what can be run, and what people are told of one that cannot."""
+"""Which definitions of a graph are valid, and the messages for the others."""
 
 from itertools import pairwise
 from typing import Any
@@ -24,7 +24,7 @@ def errors(nodes: Any, links: Any = ()) -> list[str]:
     return sentences(caught.value)
 
 
-def test_a_graph_keeps_what_it_was_given() -> None:
+def test_a_graph_holds_the_given_values() -> None:
     nodes = [node("a", title="First", input_default={"text": "…"}), node("b")]
 
     graph = parse_graph(nodes, [link("a", "b")])
@@ -35,7 +35,7 @@ def test_a_graph_keeps_what_it_was_given() -> None:
     assert graph.model_dump()["links"] == [link("a", "b")]
 
 
-def test_a_graph_without_nodes_is_a_graph() -> None:
+def test_a_graph_without_nodes_is_valid() -> None:
     assert parse_graph([], []).nodes == []
 
 
@@ -47,12 +47,12 @@ def test_ids_may_be_any_text() -> None:
     assert [each.id for each in graph.nodes] == ids
 
 
-def test_a_link_to_nowhere_is_named_with_its_end() -> None:
+def test_the_error_of_a_dangling_link_names_its_end() -> None:
     assert errors([node("a")], [link("a", "x")]) == ['links[0].sink_id: there is no node "x"']
     assert errors([node("a")], [link("y", "a")]) == ['links[0].source_id: there is no node "y"']
 
 
-def test_every_loose_end_is_told() -> None:
+def test_every_dangling_link_is_an_error() -> None:
     assert errors([node("a")], [link("x", "y"), link("a", "{z}")]) == [
         'links[0].source_id: there is no node "x"',
         'links[0].sink_id: there is no node "y"',
@@ -68,7 +68,7 @@ def test_the_same_link_twice_is_refused() -> None:
     assert errors([node("a"), node("b")], [link("a", "b"), link("a", "b")]) == ["links[1]: it is the same as links[0]"]
 
 
-def test_a_cycle_is_named_in_the_direction_of_its_links() -> None:
+def test_the_error_of_a_cycle_lists_the_nodes_in_the_direction_of_the_links() -> None:
     cycle = [link("a", "b"), link("b", "c"), link("c", "a")]
 
     (error,) = errors([node(id) for id in "abcd"], [*cycle, link("c", "d")])
@@ -83,7 +83,7 @@ def test_a_node_does_not_wait_for_itself() -> None:
     assert errors([node("a")], [link("a", "a")]) == ["links: the nodes wait for each other: a → a"]
 
 
-def test_what_is_missing_unknown_or_of_the_wrong_type_is_named_with_its_path() -> None:
+def test_a_missing_unknown_or_mistyped_field_is_named_with_its_path() -> None:
     assert errors([{"id": "a", "colour": "red"}], [link("a", "a", sink_name=3)]) == [
         "nodes[0].block_id: it is missing",
         "nodes[0].colour: there is no such field",
@@ -93,13 +93,13 @@ def test_what_is_missing_unknown_or_of_the_wrong_type_is_named_with_its_path() -
     assert errors([7]) == ["nodes[0]: it should be an object with fields"]
 
 
-def test_ids_and_names_are_neither_empty_nor_endless() -> None:
+def test_ids_and_names_have_a_minimum_and_a_maximum_length() -> None:
     assert errors([node("")]) == ["nodes[0].id: string should have at least 1 character"]
     assert errors([node("x" * (MAX_ID_LENGTH + 1))]) == ["nodes[0].id: string should have at most 200 characters"]
     assert parse_graph([node("x" * MAX_ID_LENGTH)], []).nodes
 
 
-def test_there_is_a_most_of_nodes_and_of_links() -> None:
+def test_the_numbers_of_nodes_and_links_are_limited() -> None:
     assert errors([node(str(number)) for number in range(MAX_NODES + 1)]) == [
         "nodes: there are 1001 nodes; 1000 are the most"
     ]
@@ -113,7 +113,7 @@ def test_a_long_chain_is_checked_without_recursion() -> None:
     assert parse_graph([node(id) for id in chain], [link(*pair) for pair in pairwise(chain)])
 
 
-def test_predecessors_are_the_sources_of_a_nodes_links() -> None:
+def test_the_predecessors_of_a_node_are_the_sources_of_its_links() -> None:
     graph = parse_graph([node("c"), node("a"), node("b")], [link("a", "c"), link("b", "c"), link("a", "b")])
 
     assert graph.predecessors() == {"c": {"a", "b"}, "a": set(), "b": {"a"}}

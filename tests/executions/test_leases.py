@@ -1,4 +1,4 @@
-"""Who runs what: claims, leases, and what becomes of the runs of a process that is gone."""
+"""Claims, leases, and the end of runs whose owner is gone."""
 
 import threading
 from collections.abc import Callable
@@ -9,7 +9,15 @@ from django.contrib.auth.models import User
 from django.db import close_old_connections, transaction
 from django.utils import timezone
 
-from executions.leases import OWNER_IS_GONE, claim_next, fail_expired, give_back, is_own, lock_own, renew
+from executions.leases import (
+    OWNER_IS_GONE,
+    claim_next,
+    fail_expired,
+    is_claimed_by,
+    lock_claim,
+    release_claim,
+    renew_claims,
+)
 from executions.models import Graph, GraphExecution
 from executions.services import (
     finish_execution,
@@ -55,26 +63,26 @@ def test_a_claim_sets_running_owner_and_lease(start: Start) -> None:
     assert claim_next() is None
 
 
-def test_the_oldest_comes_first(start: Start) -> None:
+def test_the_oldest_execution_is_claimed_first(start: Start) -> None:
     queued = [start() for _ in range(3)]
 
     assert [claim().pk for _ in queued] == [each.pk for each in queued]
 
 
-def test_every_claim_has_an_owner_of_its_own(start: Start) -> None:
+def test_every_claim_has_its_own_owner(start: Start) -> None:
     start()
     start()
 
     assert claim().runner != claim().runner
 
 
-def test_an_execution_that_names_no_engine_is_left_to_who_reports_it(start: Start) -> None:
+def test_an_execution_without_runner_is_not_claimed(start: Start) -> None:
     start(runner="")
 
     assert claim_next() is None
 
 
-def test_other_engines_executions_are_never_touched(start: Start) -> None:
+def test_executions_of_other_engines_are_never_changed(start: Start) -> None:
     theirs = start(runner="celery")
     report_execution(start(runner="celery"), status=ExecutionStatus.RUNNING)
     GraphExecution.objects.update(lease_expires_at=timezone.now() - timedelta(days=1))
@@ -83,7 +91,7 @@ def test_other_engines_executions_are_never_touched(start: Start) -> None:
     assert claim_next() is None
     assert fail_expired() == 0
     assert list(GraphExecution.objects.order_by("pk").values()) == before
-    assert not lock_own(theirs, "celery")
+    assert not lock_claim(theirs, "celery")
 
 
 def test_only_queued_executions_are_claimed(start: Start) -> None:
@@ -106,7 +114,7 @@ def test_a_terminated_run_that_is_queued_again_is_claimed_again(start: Start) ->
     assert again.runner != first.runner
 
 
-def test_a_run_that_comes_back_from_review_is_claimed_again(start: Start) -> None:
+def test_a_run_that_is_requeued_from_review_is_claimed_again(start: Start) -> None:
     start()
     first = claim()
     report_execution(first, status=ExecutionStatus.REVIEW)
@@ -119,17 +127,17 @@ def test_a_run_that_comes_back_from_review_is_claimed_again(start: Start) -> Non
     assert again.runner != first.runner
 
 
-def test_only_the_owner_holds_a_run_and_only_while_it_runs(start: Start) -> None:
+def test_only_the_owner_has_the_claim_and_only_while_the_run_is_running(start: Start) -> None:
     start()
     execution = claim()
     with transaction.atomic():
-        assert lock_own(execution, execution.runner)
-        assert is_own(execution, execution.runner)
-        assert not lock_own(execution, "embedded:somebody-else")
+        assert lock_claim(execution, execution.runner)
+        assert is_claimed_by(execution, execution.runner)
+        assert not lock_claim(execution, "embedded:somebody-else")
     terminate_execution(execution)
     with transaction.atomic():
-        assert not lock_own(execution, execution.runner)
-        assert not is_own(execution, execution.runner)
+        assert not lock_claim(execution, execution.runner)
+        assert not is_claimed_by(execution, execution.runner)
 
 
 def test_an_expired_lease_ends_the_run_with_a_reason(start: Start) -> None:
@@ -154,7 +162,7 @@ def test_a_renewed_lease_does_not_expire(start: Start) -> None:
     execution = claim()
     let_the_lease_expire(execution)
 
-    renew([execution.runner])
+    renew_claims([execution.runner])
 
     assert fail_expired() == 0
     execution.refresh_from_db()
@@ -162,27 +170,27 @@ def test_a_renewed_lease_does_not_expire(start: Start) -> None:
     assert execution.lease_expires_at > timezone.now()
 
 
-def test_only_own_leases_are_renewed(start: Start) -> None:
+def test_only_the_leases_of_the_named_claims_are_renewed(start: Start) -> None:
     start()
     start()
     mine, other = claim(), claim()
     let_the_lease_expire(mine)
     let_the_lease_expire(other)
 
-    renew([mine.runner])
-    renew([])
+    renew_claims([mine.runner])
+    renew_claims([])
 
     assert fail_expired() == 1
     other.refresh_from_db()
     assert other.status == ExecutionStatus.FAILED
 
 
-def test_a_run_that_is_given_back_begins_anew(start: Start) -> None:
+def test_a_released_run_starts_a_new_attempt(start: Start) -> None:
     start()
     execution = claim()
     report_node(execution, node_id="a", status=ExecutionStatus.RUNNING)
 
-    give_back(execution)
+    release_claim(execution)
 
     execution.refresh_from_db()
     assert (execution.status, execution.runner, execution.attempt) == (ExecutionStatus.QUEUED, "embedded", 2)
@@ -191,7 +199,7 @@ def test_a_run_that_is_given_back_begins_anew(start: Start) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_many_who_claim_at_once_one_gets_each(start: Start) -> None:
+def test_each_execution_is_claimed_by_one_of_many_concurrent_callers(start: Start) -> None:
     queued = {start().pk for _ in range(20)}
     claimed: list[GraphExecution] = []
     begin = threading.Barrier(4)

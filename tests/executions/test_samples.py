@@ -1,4 +1,4 @@
-"""The sample graph, and the text that a form starts with."""
+"""The sample graphs, and the initial values of a form."""
 
 from pathlib import Path
 
@@ -49,7 +49,7 @@ def test_a_sample_graph_that_its_owner_has_changed_stays_as_it_is(user: User) ->
 
 
 @pytest.mark.parametrize("sample", SAMPLES)
-def test_one_click_runs_something(sample: Sample) -> None:
+def test_the_defaults_of_a_sample_can_be_run(sample: Sample) -> None:
     (field,) = run_fields(sample.definition).values()
     block = find_block(sample.definition.nodes[0].block_id)
     assert block
@@ -64,7 +64,7 @@ def test_a_form_starts_with_the_readme(settings: Settings, tmp_path: Path) -> No
     assert default_text() == "# Read me\n\nNow."
 
 
-def test_a_long_readme_is_cut_to_what_a_text_may_be(settings: Settings, tmp_path: Path) -> None:
+def test_a_long_readme_is_cut_to_the_limit_of_a_text(settings: Settings, tmp_path: Path) -> None:
     settings.BASE_DIR = tmp_path
     (tmp_path / "README.md").write_text("aé" * MAX_TEXT_BYTES, encoding="utf-8")
 

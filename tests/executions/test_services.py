@@ -1,6 +1,5 @@
-"""The verbs, and that whoever listens knows the state without asking for it."""
+"""What each function does to rows, which signals it sends, and what it refuses."""
 
-import threading
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
@@ -10,8 +9,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from pydantic import ValidationError as PydanticError
 
-from executions import services
-from executions.events import GraphExecutionEvent, NodeExecutionEvent, NotificationEvent, NotificationRead
+from executions.events import GraphExecutionEvent
 from executions.models import Graph, GraphExecution, NodeExecution, Notification
 from executions.services import (
     ExecutionHasEnded,
@@ -25,7 +23,7 @@ from executions.services import (
     terminate_execution,
 )
 from executions.statuses import ExecutionStatus, IllegalTransition
-from tests.executions.conftest import LINKS, NODES, Heard, InThread, until_one_waits
+from tests.executions.conftest import LINKS, NODES, Received
 
 pytestmark = pytest.mark.django_db
 
@@ -42,7 +40,7 @@ def statuses(execution: GraphExecution) -> dict[str, str]:
 # start_execution
 
 
-def test_a_start_is_queued_with_the_graph_as_it_is_saved(graph: Graph, other_user: User, heard: Heard) -> None:
+def test_a_started_execution_is_queued_with_the_saved_graph(graph: Graph, other_user: User, received: Received) -> None:
     graph.nodes = []  # not saved
     execution = start_execution(
         graph, user=other_user, inputs={"text": "x"}, preset_id="p1", is_dry_run=True, runner="r1"
@@ -53,11 +51,11 @@ def test_a_start_is_queued_with_the_graph_as_it_is_saved(graph: Graph, other_use
     assert execution.definition == {"nodes": NODES, "links": LINKS}
     assert (execution.inputs, execution.preset_id) == ({"text": "x"}, "p1")
     assert (execution.is_dry_run, execution.runner) == (True, "r1")
-    assert heard.event == execution.to_event()
+    assert received.event == execution.to_event()
     assert not execution.node_executions.exists()
 
 
-def test_a_start_keeps_the_definition_when_the_graph_changes(graph: Graph, user: User) -> None:
+def test_an_execution_keeps_its_definition_when_the_graph_changes(graph: Graph, user: User) -> None:
     execution = start_execution(graph, user=user)
     graph.nodes, graph.links = [], []
     graph.save()
@@ -66,7 +64,7 @@ def test_a_start_keeps_the_definition_when_the_graph_changes(graph: Graph, user:
     assert (execution.graph_version, execution.graph.version) == (1, 2)
 
 
-def test_a_graph_that_is_gone_cannot_be_started(graph: Graph, user: User) -> None:
+def test_a_deleted_graph_cannot_be_started(graph: Graph, user: User) -> None:
     Graph.objects.all().delete()
     with pytest.raises(Graph.DoesNotExist):
         start_execution(graph, user=user)
@@ -75,7 +73,9 @@ def test_a_graph_that_is_gone_cannot_be_started(graph: Graph, user: User) -> Non
 # report_node
 
 
-def test_the_first_report_makes_the_node_and_the_next_ones_change_it(running: GraphExecution, heard: Heard) -> None:
+def test_the_first_report_creates_the_node_and_the_next_ones_change_it(
+    running: GraphExecution, received: Received
+) -> None:
     made = report_node(running, node_id="split", block_id="b1", status="QUEUED", input_data={"text": "x"})
     assert made.queue_time
     for status in ("RUNNING", "COMPLETED"):
@@ -83,78 +83,80 @@ def test_the_first_report_makes_the_node_and_the_next_ones_change_it(running: Gr
     done = report_node(running, node_id="split", status="COMPLETED", output_data={"out": [1]})
     assert {made.pk} == {node.pk, done.pk} == set(running.node_executions.values_list("pk", flat=True))
     assert (done.block_id, done.input_data, done.output_data) == ("b1", {"text": "x"}, {"out": [1]})
-    assert [event.status for event in heard.events] == ["QUEUED", "RUNNING", "COMPLETED", "COMPLETED"]
-    assert heard.events[-1] == NodeExecution.objects.get().to_event()
+    assert [event.status for event in received.events] == ["QUEUED", "RUNNING", "COMPLETED", "COMPLETED"]
+    assert received.events[-1] == NodeExecution.objects.get().to_event()
 
 
-def test_data_that_is_given_replaces_what_was_there(running: GraphExecution) -> None:
+def test_given_data_replaces_the_old_data(running: GraphExecution) -> None:
     report_node(running, node_id="split", status="RUNNING", output_data={"a": [1], "b": [2]})
     report_node(running, node_id="split", status="RUNNING", output_data={"a": [1, 2]})
     assert report_node(running, node_id="split", status="RUNNING").output_data == {"a": [1, 2]}
     assert report_node(running, node_id="split", status="RUNNING", output_data={}).output_data == {}
 
 
-def test_an_engine_may_run_a_node_several_times_by_ids_of_its_own(running: GraphExecution) -> None:
+def test_an_engine_may_run_a_node_several_times_with_its_own_ids(running: GraphExecution) -> None:
     first, second = uuid4(), uuid4()
     for node_exec_id in (first, str(second)):
         report_node(running, node_id="split", status="RUNNING", node_exec_id=node_exec_id)
     report_node(running, node_id="split", status="COMPLETED", node_exec_id=str(first).upper())
     assert dict(running.node_executions.values_list("pk", "status")) == {first: "COMPLETED", second: "RUNNING"}
-    # Without an id it is about the latest.
+    # A report without an id is about the latest node execution.
     assert report_node(running, node_id="split", status="FAILED").pk == second
 
 
-def test_an_id_belongs_to_one_node_of_one_execution(running: GraphExecution, heard: Heard) -> None:
+def test_an_id_belongs_to_one_node_of_one_execution(running: GraphExecution, received: Received) -> None:
     node = report_node(running, node_id="split", status="RUNNING")
     other = start_execution(running.graph, user=running.user)
-    heard.clear()
+    received.clear()
     for execution, node_id in ((running, "rank"), (other, "split")):
         with pytest.raises(ValueError, match=f"Node execution {node.pk} is of node split in execution {running.pk}"):
             report_node(execution, node_id=node_id, status="RUNNING", node_exec_id=node.pk)
     with pytest.raises(ValueError, match="node_exec_id is 'node-1', which is no UUID"):
         report_node(running, node_id="split", status="RUNNING", node_exec_id="node-1")
-    assert heard == []
+    assert received == []
 
 
-def test_a_stale_report_is_refused_and_changes_nothing(running: GraphExecution, heard: Heard) -> None:
+def test_a_stale_report_is_refused_and_changes_nothing(running: GraphExecution, received: Received) -> None:
     report_node(running, node_id="split", status="RUNNING", output_data={"out": [1]})
     report_node(running, node_id="split", status="COMPLETED")
-    heard.clear()
+    received.clear()
     with transaction.atomic():
         with pytest.raises(IllegalTransition, match="RUNNING may not follow COMPLETED"):
             report_node(running, node_id="split", status="RUNNING", output_data={"out": [2]})
         assert NodeExecution.objects.get().output_data == {"out": [1]}
-    assert heard == []
+    assert received == []
 
 
 @pytest.mark.parametrize("status", ["COMPLETED", "FAILED", "TERMINATED"])
-def test_after_the_end_no_node_can_be_reported(running: GraphExecution, heard: Heard, status: str) -> None:
+def test_nodes_of_an_ended_execution_cannot_be_reported(
+    running: GraphExecution, received: Received, status: str
+) -> None:
     report_node(running, node_id="split", status="RUNNING")
     report_execution(running, status=status)
-    heard.clear()
+    received.clear()
     for node_id in ("split", "rank"):
         with pytest.raises(ExecutionHasEnded) as caught:
             report_node(running, node_id=node_id, status="COMPLETED")
         assert caught.value.status == status
         assert str(caught.value) == f"Execution {running.pk} has ended ({status}): its nodes can no longer be reported."
     assert statuses(running) == {"split": "TERMINATED"}
-    assert heard == []
+    assert received == []
 
 
-def test_outputs_of_the_wrong_shape_are_refused(running: GraphExecution, heard: Heard) -> None:
+def test_outputs_of_the_wrong_shape_are_refused(running: GraphExecution, received: Received) -> None:
     with pytest.raises(PydanticError, match=r"output_data\.out"):
         report_node(running, node_id="split", status="RUNNING", output_data={"out": 5})  # type: ignore[dict-item]
     with pytest.raises(ValueError, match="not a valid ExecutionStatus"):
         report_node(running, node_id="split", status="DONE")
     assert not running.node_executions.exists()
-    assert heard == []
+    assert received == []
 
 
-def test_an_execution_that_is_gone_cannot_be_reported_on(running: GraphExecution) -> None:
+def test_a_deleted_execution_cannot_be_reported_on(running: GraphExecution) -> None:
     GraphExecution.objects.all().delete()
-    for verb in (terminate_execution, requeue_execution, finish_execution):
+    for call in (terminate_execution, requeue_execution, finish_execution):
         with pytest.raises(GraphExecution.DoesNotExist):
-            verb(running)
+            call(running)
     with pytest.raises(GraphExecution.DoesNotExist):
         report_node(running, node_id="split", status="RUNNING")
 
@@ -162,30 +164,32 @@ def test_an_execution_that_is_gone_cannot_be_reported_on(running: GraphExecution
 # The execution as a whole
 
 
-def test_a_report_tells_the_row_and_not_the_callers_instance(execution: GraphExecution, heard: Heard) -> None:
+def test_the_event_of_a_report_holds_the_row_and_not_the_stale_instance(
+    execution: GraphExecution, received: Received
+) -> None:
     stale = GraphExecution.objects.get(pk=execution.pk)
     report_execution(execution, status="RUNNING", outputs={"a": [1]})
     after = report_execution(stale, status="REVIEW", stats=GraphExecutionEvent.Stats(cost=3))
     assert (after.status, after.outputs, after.started_at is not None) == ("REVIEW", {"a": [1]}, True)
-    assert heard.events[-1] == GraphExecution.objects.get().to_event() == after.to_event()
-    assert heard.events[-1].stats.cost == 3
+    assert received.events[-1] == GraphExecution.objects.get().to_event() == after.to_event()
+    assert received.events[-1].stats.cost == 3
 
 
-def test_a_finish_ends_it_with_outputs_and_stats(running: GraphExecution, heard: Heard) -> None:
+def test_finish_execution_writes_outputs_and_stats(running: GraphExecution, received: Received) -> None:
     done = finish_execution(running, outputs={"report": ["# x"]}, stats={"cost": 2, "node_exec_count": 2})
     assert (done.status, done.outputs) == ("COMPLETED", {"report": ["# x"]})
     assert done.ended_at
-    assert heard.event.stats.node_exec_count == 2
+    assert received.event.stats.node_exec_count == 2
 
 
-def test_an_error_becomes_part_of_the_stats(running: GraphExecution, heard: Heard) -> None:
+def test_an_error_is_added_to_the_stats(running: GraphExecution, received: Received) -> None:
     report_execution(running, status="RUNNING", stats={"cost": 2})
     finish_execution(running, status="FAILED", error="The block raised.")
-    assert (heard.events[-1].stats.cost, heard.events[-1].stats.error) == (2, "The block raised.")
+    assert (received.events[-1].stats.cost, received.events[-1].stats.error) == (2, "The block raised.")
 
 
 @pytest.mark.parametrize("status", ["RUNNING", "TERMINATED", "QUEUED"])
-def test_a_finish_is_an_end_that_a_run_comes_to_by_itself(running: GraphExecution, status: str) -> None:
+def test_finish_execution_takes_only_completed_and_failed(running: GraphExecution, status: str) -> None:
     with pytest.raises(ValueError, match=f"finishes as COMPLETED or FAILED, not as {status}"):
         finish_execution(running, status=status)
 
@@ -198,23 +202,23 @@ def test_a_finish_is_an_end_that_a_run_comes_to_by_itself(running: GraphExecutio
         (terminate_execution, "TERMINATED"),
     ],
 )
-def test_at_the_end_nothing_is_left_unfinished(
-    running: GraphExecution, heard: Heard, end: Callable[[GraphExecution], GraphExecution], status: str
+def test_the_end_of_an_execution_terminates_its_unfinished_nodes(
+    running: GraphExecution, received: Received, end: Callable[[GraphExecution], GraphExecution], status: str
 ) -> None:
     for node_id, last in (("a", "QUEUED"), ("b", "RUNNING"), ("c", "REVIEW"), ("d", "INCOMPLETE"), ("e", "COMPLETED")):
         NodeExecution.objects.create(graph_execution=running, node_id=node_id, status=last)
-    heard.clear()
+    received.clear()
     end(running)
     assert statuses(running) == {**dict.fromkeys("abcd", "TERMINATED"), "e": "COMPLETED"}
-    # In the order of their primary keys, and before the end of the execution is told.
-    assert heard.names == ["node_execution_changed", "graph_execution_changed"]
-    told = [event.node_exec_id for event in heard[0].events]
-    assert told == sorted(told)
-    assert len(told) == 4
-    assert heard.events[-1].status == status
+    # The events of the nodes are in the order of the primary keys, before the event of the execution.
+    assert received.names == ["node_execution_changed", "graph_execution_changed"]
+    ids = [event.node_exec_id for event in received[0].events]
+    assert ids == sorted(ids)
+    assert len(ids) == 4
+    assert received.events[-1].status == status
 
 
-def test_however_many_nodes_are_unfinished_all_are_terminated(running: GraphExecution, settings: Any) -> None:
+def test_any_number_of_unfinished_nodes_is_terminated(running: GraphExecution, settings: Any) -> None:
     settings.EXECUTIONS = {"MAX_BULK_EVENTS": 2}
     for number in range(5):
         report_node(running, node_id=str(number), status="RUNNING")
@@ -222,29 +226,29 @@ def test_however_many_nodes_are_unfinished_all_are_terminated(running: GraphExec
     assert set(statuses(running).values()) == {"TERMINATED"}
 
 
-def test_what_is_terminated_stays_as_it_is(running: GraphExecution, heard: Heard) -> None:
+def test_a_terminated_execution_stays_as_it_is(running: GraphExecution, received: Received) -> None:
     ended_at = terminate_execution(running).ended_at
-    heard.clear()
+    received.clear()
     assert terminate_execution(running).ended_at == ended_at
-    assert heard == []
+    assert received == []
 
 
-def test_what_is_final_cannot_be_ended_otherwise(running: GraphExecution, heard: Heard) -> None:
+def test_a_completed_execution_cannot_end_again(running: GraphExecution, received: Received) -> None:
     node = report_node(running, node_id="split", status="RUNNING")
     finish_execution(running)
     NodeExecution.objects.filter(pk=node.pk).update(status="RUNNING")
-    heard.clear()
-    for verb in (terminate_execution, requeue_execution, lambda each: finish_execution(each, status="FAILED")):
+    received.clear()
+    for call in (terminate_execution, requeue_execution, lambda each: finish_execution(each, status="FAILED")):
         with pytest.raises(IllegalTransition):
-            verb(running)
+            call(running)
     assert statuses(running) == {"split": "RUNNING"}
-    assert heard == []
+    assert received == []
 
 
 # requeue_execution
 
 
-def test_a_terminated_run_begins_anew(running: GraphExecution, heard: Heard) -> None:
+def test_a_requeued_terminated_run_starts_a_new_attempt(running: GraphExecution, received: Received) -> None:
     GraphExecution.objects.update(runner="engine-7")
     report_execution(running, status="RUNNING", outputs={"a": [1]}, stats={"cost": 3})
     done = report_node(running, node_id="split", status="RUNNING")
@@ -255,9 +259,9 @@ def test_a_terminated_run_begins_anew(running: GraphExecution, heard: Heard) -> 
     assert (again.status, again.attempt, again.outputs, again.stats) == ("QUEUED", 2, {}, None)
     assert (again.started_at, again.ended_at, again.lease_expires_at) == (None, None, None)
     assert again.inputs == {"text": "One. Two."}
-    assert again.runner == "engine-7"  # still meant for that engine
-    assert heard.events[-1] == GraphExecution.objects.get().to_event()
-    # The nodes of the former attempt stay as they ended; new reports are about new ones.
+    assert again.runner == "engine-7"  # still of this engine
+    assert received.events[-1] == GraphExecution.objects.get().to_event()
+    # The nodes of the old attempt stay as they are. New reports are about new nodes.
     report_execution(again, status="RUNNING")
     new = report_node(again, node_id="split", status="RUNNING")
     assert new.pk not in (done.pk, stopped.pk)
@@ -269,198 +273,42 @@ def test_a_terminated_run_begins_anew(running: GraphExecution, heard: Heard) -> 
     }
 
 
-def test_a_run_that_waits_for_a_person_goes_on_from_there(running: GraphExecution, heard: Heard) -> None:
+def test_a_requeued_run_in_review_keeps_its_attempt_and_outputs(running: GraphExecution, received: Received) -> None:
     report_execution(running, status="REVIEW", outputs={"a": [1]})
     again = requeue_execution(running)
     assert (again.status, again.attempt, again.outputs) == ("QUEUED", 1, {"a": [1]})
-    heard.clear()
+    received.clear()
     assert requeue_execution(again).status == "QUEUED"
-    assert heard == []
+    assert received == []
 
 
 # Notifications
 
 
-def test_a_user_is_notified(user: User, heard: Heard) -> None:
+def test_a_user_is_notified(user: User, received: Received) -> None:
     made = notify_user(user, type="info", event="Your run has finished", run="e1")
-    assert heard.event == made.to_event()
-    assert heard.event.payload.model_dump() == {"type": "info", "event": "Your run has finished", "run": "e1"}
+    assert received.event == made.to_event()
+    assert received.event.payload.model_dump() == {"type": "info", "event": "Your run has finished", "run": "e1"}
 
 
-def test_unread_notifications_are_marked_read_once(user: User, other_user: User, heard: Heard) -> None:
+def test_unread_notifications_are_marked_read_once(user: User, other_user: User, received: Received) -> None:
     first, second, third = (notify_user(user, type="info", event=str(number)) for number in range(3))
     foreign = notify_user(other_user, type="info", event="x")
-    heard.clear()
+    received.clear()
     assert mark_read(user, [first.pk, str(second.pk), foreign.pk, uuid4(), "no id"]) == 2
     assert mark_read(user, []) == 0
     assert mark_read(user) == 1
     assert mark_read(user) == 0
-    assert {event.id for event in heard.events} == {str(each.pk) for each in (first, second, third)}
+    assert {event.id for event in received.events} == {str(each.pk) for each in (first, second, third)}
     assert Notification.objects.get(read_at=None) == foreign
 
 
-def test_however_many_are_unread_all_are_marked(user: User, settings: Any) -> None:
+def test_any_number_of_notifications_can_be_marked_read(user: User, settings: Any) -> None:
     settings.EXECUTIONS = {"MAX_BULK_EVENTS": 2}
     for number in range(5):
         notify_user(user, type="info", event=str(number))
     assert mark_read(user) == 5
 
 
-# Old state + events = new state
-
-VERBS: dict[str, Callable[[GraphExecution], Any]] = {
-    "start": lambda execution: start_execution(execution.graph, user=execution.user, inputs={"n": 1}),
-    "report a new node": lambda execution: report_node(execution, node_id="new", status="RUNNING", input_data={"a": 1}),
-    "report a node": lambda execution: report_node(execution, node_id="a", status="COMPLETED", output_data={"o": [1]}),
-    "report": lambda execution: report_execution(execution, status="REVIEW", outputs={"a": [1]}, stats={"cost": 1}),
-    "finish": lambda execution: finish_execution(execution, outputs={"report": ["x"]}, stats={"duration": 1.5}),
-    "fail": lambda execution: finish_execution(execution, status="FAILED", error="It broke."),
-    "terminate": terminate_execution,
-    "requeue": lambda execution: requeue_execution(terminate_execution(execution)),
-    "resume": lambda execution: requeue_execution(report_execution(execution, status="REVIEW")),
-    "notify": lambda execution: notify_user(execution.user, type="info", event="x", run=str(execution.pk)),
-    "read": lambda execution: mark_read(execution.user),
-}
-
-
-def database() -> dict[str, Any]:
-    """What a client could know: each row as its event, and whether a notification is read."""
-    known: dict[str, Any] = {}
-    for model in (GraphExecution, NodeExecution):
-        known |= {str(row.pk): row.to_event() for row in model.objects.all()}
-    for row in Notification.objects.all():
-        known[str(row.pk)] = (row.to_event(), row.read_at is not None)
-    return known
-
-
-def apply(known: dict[str, Any], event: Any) -> None:
-    """What a client does with an event."""
-    match event:
-        case GraphExecutionEvent():
-            known[event.id] = event
-        case NodeExecutionEvent():
-            known[event.node_exec_id] = event
-        case NotificationEvent():
-            known[event.id] = (event, False)
-        case NotificationRead():
-            known[event.id] = (known[event.id][0], event.read)
-        case _:
-            pytest.fail(f"A client would not know what to do with {event!r}.")
-
-
-@pytest.mark.parametrize("verb", VERBS)
-def test_the_old_state_and_the_events_are_the_new_state(running: GraphExecution, heard: Heard, verb: str) -> None:
-    for number, status in enumerate(["QUEUED", "RUNNING", "RUNNING", "REVIEW"]):
-        NodeExecution.objects.create(graph_execution=running, node_id="abcd"[number], status=status)
-    NodeExecution.objects.filter(node_id="a").update(status="RUNNING")
-    for text in ("x", "y"):
-        notify_user(running.user, type="info", event=text)
-    heard.clear()
-    known = database()
-    VERBS[verb](running)
-    changed = database()
-    assert changed != known
-    for event in heard.events:
-        apply(known, event)
-    assert known == changed
-
-
-def test_every_verb_is_applied_above() -> None:
-    verbs = {name for name, each in vars(services).items() if callable(each) and each.__module__ == services.__name__}
-    public = {name for name in verbs if name[0].islower()}
-    words = {"start", "report", "append", "finish", "terminate", "requeue", "notify", "mark"}
-    assert {name.split("_")[0] for name in public} == words
-
-
-# At once
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_node_that_two_workers_report_at_once_is_one_node_in_one_state(
-    running: GraphExecution, heard: Heard, in_thread: InThread
-) -> None:
-    is_written, may_commit = threading.Event(), threading.Event()
-
-    def report_first() -> None:
-        with transaction.atomic():
-            report_node(running, node_id="split", status="RUNNING", output_data={"by": ["first"]})
-            is_written.set()
-            may_commit.wait(30)
-
-    def report_second() -> None:
-        report_node(running, node_id="split", status="RUNNING", output_data={"by": ["second"]})
-
-    first = in_thread(report_first)
-    assert is_written.wait(30)
-    second = in_thread(report_second)
-    until_one_waits()
-    may_commit.set()
-    first.result(30)
-    second.result(30)
-    assert NodeExecution.objects.get().output_data == {"by": ["second"]}
-    assert [event.output_data for event in heard.events] == [{"by": ["first"]}, {"by": ["second"]}]
-
-
-@pytest.mark.django_db(transaction=True)
-def test_of_two_ends_at_once_one_is_refused_and_the_nodes_are_told_once(
-    running: GraphExecution, heard: Heard, in_thread: InThread
-) -> None:
-    for number in range(3):
-        report_node(running, node_id=str(number), status="RUNNING")
-    heard.clear()
-    start = threading.Barrier(2)
-
-    def end(verb: Callable[[GraphExecution], GraphExecution]) -> str:
-        start.wait(30)
-        try:
-            return verb(running).status
-        except IllegalTransition:
-            return "refused"
-
-    ends = [in_thread(lambda verb=verb: end(verb)) for verb in (finish_execution, terminate_execution)]
-    results = sorted(each.result(30) for each in ends)
-    assert results in (["COMPLETED", "refused"], ["TERMINATED", "refused"])
-    assert GraphExecution.objects.get().status == results[0]
-    assert len(heard.events) == 4
-
-
-@pytest.mark.django_db(transaction=True)
-def test_many_workers_report_many_nodes_and_the_last_event_of_each_is_its_state(
-    running: GraphExecution, heard: Heard, in_thread: InThread
-) -> None:
-    told: dict[str, NodeExecutionEvent] = {}
-    lock = threading.Lock()
-
-    def work(worker: int) -> None:
-        for step in range(12):
-            with transaction.atomic():
-                node = report_node(
-                    running, node_id=f"node-{step % 3}", status="RUNNING", output_data={"by": [worker, step]}
-                )
-                # Who holds the row's lock is alone here; so this is the order of the commits.
-                with lock:
-                    told[str(node.pk)] = node.to_event()
-
-    for each in [in_thread(lambda worker=worker: work(worker)) for worker in range(4)]:
-        each.result(120)
-    assert {str(node.pk): node.to_event() for node in NodeExecution.objects.all()} == told
-    assert len(told) == 3
-    assert len(heard.events) == 48
-
-
-@pytest.mark.postgres
-@pytest.mark.django_db(transaction=True)
-def test_a_plain_save_of_a_node_waits_for_no_report_of_another_node(
-    running: GraphExecution, in_thread: InThread
-) -> None:
-    """Only the services lock the execution's row; what refers to it is written beside them."""
-    node = report_node(running, node_id="split", status="RUNNING")
-    with transaction.atomic():
-        report_node(running, node_id="rank", status="RUNNING")
-        in_thread(node.save).result(30)
-        in_thread(lambda: NodeExecution.objects.create(graph_execution=running, node_id="third")).result(30)
-    assert statuses(running) == dict.fromkeys(["split", "rank"], "RUNNING") | {"third": "QUEUED"}
-
-
-def test_a_status_that_a_verb_sets_is_one_of_the_enum(running: GraphExecution) -> None:
+def test_a_returned_row_holds_its_status_as_an_enum(running: GraphExecution) -> None:
     assert isinstance(finish_execution(running).status, ExecutionStatus)

@@ -1,4 +1,4 @@
-"""The signals as a whole: nothing that can be written escapes them."""
+"""Every kind of write sends its signal."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from executions.models import Graph, GraphExecution, NodeExecution, Notification
 from executions.services import NodeReport, report_all
-from tests.executions.conftest import SIGNALS, CannotHearError, Heard
+from tests.executions.conftest import SIGNALS, Received, ReceiverError
 
 EXECUTIONS, NODES, NOTIFICATIONS = GraphExecution.objects, NodeExecution.objects, Notification.objects
 
@@ -25,7 +25,7 @@ def new_node() -> NodeExecution:
     return NodeExecution(graph_execution=EXECUTIONS.get(), node_id="rank")
 
 
-# What is written, and the signal that it sends. The rows are those of the fixture `rows`.
+# Name of the write → the write, and the signal that it sends. The fixture `rows` creates the rows.
 WRITES: dict[str, tuple[Callable[[], Any], str]] = {
     "save": (lambda: saved(EXECUTIONS.get(), status="RUNNING"), "graph_execution_changed"),
     "report_all": (
@@ -65,12 +65,12 @@ def rows(node: NodeExecution, user: User) -> None:
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("name", list(WRITES))
-def test_every_write_signals_inside_its_transaction(rows: None, heard: Heard, name: str) -> None:
+def test_every_write_signals_inside_its_transaction(rows: None, received: Received, name: str) -> None:
     write, signal = WRITES[name]
     assert not connection.in_atomic_block
     write()
-    assert signal in heard.names
-    assert all(sent.is_inside_transaction for sent in heard)
+    assert signal in received.names
+    assert all(sent.is_inside_transaction for sent in received)
 
 
 def everything() -> list[dict[str, Any]]:
@@ -78,9 +78,11 @@ def everything() -> list[dict[str, Any]]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_receiver_that_raises_makes_every_write_fail(rows: None, deaf: None, write: Callable[[], Any]) -> None:
+def test_a_receiver_that_raises_makes_every_write_fail(
+    rows: None, failing_receivers: None, write: Callable[[], Any]
+) -> None:
     before = everything()
-    with pytest.raises(CannotHearError):
+    with pytest.raises(ReceiverError):
         write()
     assert everything() == before
 
@@ -89,8 +91,8 @@ def test_every_signal_is_sent_by_some_write() -> None:
     assert {signal for _, signal in WRITES.values()} == set(SIGNALS)
 
 
-def test_no_relation_onto_executions_could_be_changed_behind_their_back() -> None:
-    """SET_NULL and its like would write rows without a signal of ours."""
+def test_no_relation_changes_rows_without_a_signal() -> None:
+    """SET_NULL and similar options would write rows without a signal."""
     for model in (Graph, GraphExecution, NodeExecution, Notification):
         for field in model._meta.concrete_fields:
             if field.remote_field:

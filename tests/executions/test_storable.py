@@ -1,4 +1,4 @@
-"""What can be kept, and what the refusal of the rest says."""
+"""Which values can be stored, and the messages for the others."""
 
 import uuid
 from collections import OrderedDict
@@ -46,13 +46,13 @@ def holding_itself() -> Any:
         (holding_itself(), "outputs: Circular reference detected."),
     ],
 )
-def test_what_cannot_be_kept_is_refused_with_its_path(value: Any, message: str) -> None:
+def test_a_value_that_cannot_be_stored_is_refused_with_its_path(value: Any, message: str) -> None:
     with pytest.raises(UnstorableValue) as caught:
         plain_json("outputs", value)
     assert str(caught.value) == message
 
 
-def test_the_first_of_several_faults_is_named_also_where_a_value_is_held_twice() -> None:
+def test_the_message_names_the_first_of_several_faults_also_if_a_value_occurs_twice() -> None:
     twice = [1, 2]
     with pytest.raises(UnstorableValue, match=r"^outputs.c holds NaN"):
         plain_json("outputs", {"a": twice, "b": twice, "c": NAN, "d": INFINITY})
@@ -72,11 +72,11 @@ def test_the_first_of_several_faults_is_named_also_where_a_value_is_held_twice()
         nested(MAX_DEPTH),
     ],
 )
-def test_plain_values_stay_as_they_are(value: Any) -> None:
+def test_plain_values_do_not_change(value: Any) -> None:
     assert plain_json("outputs", value) == value
 
 
-def test_what_the_encoder_knows_becomes_what_the_column_gives_back() -> None:
+def test_values_that_the_encoder_can_write_become_what_the_column_returns() -> None:
     moment = datetime(2024, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
     some_id = uuid.uuid4()
     value = {"at": moment, "price": Decimal("1.10"), "id": some_id, "pair": (1, 2), 3: OrderedDict(a=True)}
@@ -89,7 +89,7 @@ def test_what_the_encoder_knows_becomes_what_the_column_gives_back() -> None:
     }
 
 
-def test_text_is_looked_at_in_the_same_way() -> None:
+def test_text_is_checked_by_the_same_rules() -> None:
     check_text("node_id", "any text: 😀 \x01", 20)
     assert [is_text(text) for text in ("any text: 😀 \x01", "a\x00b", "\udc00")] == [True, False, False]
     with pytest.raises(UnstorableValue, match=r"^node_id holds the character U\+0000"):

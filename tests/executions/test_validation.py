@@ -25,7 +25,7 @@ class Links(BaseModel):
 
 
 @pytest.mark.parametrize(
-    ("links", "said"),
+    ("links", "sentence"),
     [
         ([{}], "links[0].sink: it is missing"),
         ([{"sink": "a", "color": 1}], "links[0].color: there is no such field"),
@@ -33,19 +33,19 @@ class Links(BaseModel):
         (["a"], "links[0]: it should be an object with fields"),
     ],
 )
-def test_an_error_is_a_sentence_with_its_path_first(links: object, said: str) -> None:
+def test_an_error_is_a_sentence_that_starts_with_its_path(links: object, sentence: str) -> None:
     with pytest.raises(ValidationError) as caught:
         Links.model_validate({"links": links})
-    assert sentences(caught.value) == [said]
+    assert sentences(caught.value) == [sentence]
 
 
-def test_each_error_is_a_sentence_of_its_own() -> None:
+def test_each_error_is_its_own_sentence() -> None:
     with pytest.raises(ValidationError) as caught:
         Links.model_validate({"links": [{}, {"sink": "a", "weight": "heavy"}]})
-    assert [said.split(":")[0] for said in sentences(caught.value)] == ["links[0].sink", "links[1].weight"]
+    assert [sentence.split(":")[0] for sentence in sentences(caught.value)] == ["links[0].sink", "links[1].weight"]
 
 
-def test_a_path_is_written_as_people_write_it() -> None:
+def test_a_path_is_written_with_dots_and_brackets() -> None:
     assert path(("links", 2, "sink_id")) == "links[2].sink_id"
     assert path((0, "a")) == "[0].a"
     assert path(()) == ""

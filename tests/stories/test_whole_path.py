@@ -196,7 +196,7 @@ async def test_an_action_in_the_admin_reaches_the_sockets(
 
 @pytest.fixture
 def runner(transactional_db: None, settings: Settings) -> Iterator[EmbeddedRunner]:
-    settings.EXECUTIONS = {"WORKERS": 2, "POLL_INTERVAL": 0.05}
+    settings.EXECUTIONS = {"BLOCK_PROCESSES": 2, "POLL_INTERVAL": 0.05}
     runner = EmbeddedRunner()
     runner.start()
     yield runner

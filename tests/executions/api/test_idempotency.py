@@ -11,7 +11,7 @@ from executions.api.idempotency import OtherRequest, answer_once, fingerprint
 from executions.api.worker_tokens import create_token
 from executions.models import Graph, GraphExecution, IdempotentAnswer, WorkerToken
 from tests.executions.api.conftest import ApiClient, ok, refused
-from tests.executions.conftest import InThread, until_one_waits
+from tests.executions.conftest import InThread, wait_for_blocked_transaction
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -83,7 +83,7 @@ def test_of_two_at_once_one_does_the_work_and_the_other_gets_its_answer(
     first = in_thread(lambda: answer_once(token, "k", "same", lambda: work("first")))
     assert is_at_work.wait(30)
     second = in_thread(lambda: answer_once(token, "k", "same", lambda: work("second")))
-    until_one_waits()
+    wait_for_blocked_transaction()
     may_go_on.set()
     assert first.result(30) == (201, "first", False)
     assert second.result(30) == (201, "first", True)
@@ -101,7 +101,7 @@ def test_if_the_first_fails_the_second_does_the_work(token: WorkerToken, in_thre
     first = in_thread(lambda: answer_once(token, "k", "same", fail))
     assert is_at_work.wait(30)
     second = in_thread(lambda: answer_once(token, "k", "same", lambda: (200, "second")))
-    until_one_waits()
+    wait_for_blocked_transaction()
     may_go_on.set()
     with pytest.raises(ZeroDivisionError):
         first.result(30)

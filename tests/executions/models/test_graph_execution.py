@@ -1,4 +1,4 @@
-"""Graph executions: their events and what the database holds of them."""
+"""Graph executions: their events and the constraints of their table."""
 
 from datetime import UTC, datetime
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db
 MOMENT = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
 
 
-def test_an_event_says_every_field(graph: Graph, user: User) -> None:
+def test_an_event_holds_every_field(graph: Graph, user: User) -> None:
     execution = GraphExecution.objects.create(
         graph=graph,
         user=user,
@@ -57,13 +57,13 @@ def test_an_event_says_every_field(graph: Graph, user: User) -> None:
     )
 
 
-def test_the_fields_of_the_event_are_those_that_are_watched() -> None:
+def test_every_field_of_the_event_is_a_trigger() -> None:
     columns = {name.removesuffix("_id") if name != "preset_id" else name for name in GraphExecutionEvent.model_fields}
     assert GraphExecution.event_fields == columns - {"event_type", "id"}
-    assert GraphExecution.triggers == GraphExecution.event_fields
+    assert GraphExecution.trigger_fields == GraphExecution.event_fields
 
 
-def test_a_row_for_an_event_needs_no_further_question(
+def test_a_row_for_an_event_needs_no_further_query(
     execution: GraphExecution, django_assert_num_queries: pytest.FixtureRequest
 ) -> None:
     with django_assert_num_queries(1):  # type: ignore[operator]
@@ -73,7 +73,7 @@ def test_a_row_for_an_event_needs_no_further_question(
     assert row.get_deferred_fields() == unread
 
 
-def test_a_share_token_is_one_executions_alone_and_having_none_is_common(graph: Graph, user: User) -> None:
+def test_a_share_token_is_unique_and_may_be_missing(graph: Graph, user: User) -> None:
     for token in (None, None, "token"):
         GraphExecution.objects.create(graph=graph, user=user, share_token=token)
     with pytest.raises(IntegrityError), transaction.atomic():
@@ -81,10 +81,10 @@ def test_a_share_token_is_one_executions_alone_and_having_none_is_common(graph: 
 
 
 @pytest.mark.parametrize("values", [{"graph_version": 0}, {"attempt": 0}])
-def test_versions_and_attempts_begin_with_1(execution: GraphExecution, values: dict[str, int]) -> None:
+def test_versions_and_attempts_start_at_1(execution: GraphExecution, values: dict[str, int]) -> None:
     with pytest.raises(IntegrityError), transaction.atomic():
         GraphExecution.objects.update(**values)
 
 
-def test_an_execution_is_called_by_its_id(execution: GraphExecution) -> None:
+def test_the_name_of_an_execution_is_its_id(execution: GraphExecution) -> None:
     assert str(execution) == str(execution.pk)

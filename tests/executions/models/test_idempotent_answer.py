@@ -1,4 +1,4 @@
-"""The row of an answer."""
+"""The constraints of stored answers."""
 
 import pytest
 from django.db import IntegrityError, transaction

@@ -1,4 +1,4 @@
-"""Node executions: their events, which say whose execution they belong to."""
+"""Node executions: their events, which name the user and the graph of the execution."""
 
 from datetime import UTC, datetime
 
@@ -7,13 +7,13 @@ from django.db import IntegrityError, transaction
 
 from executions.events import NodeExecutionDeleted, NodeExecutionEvent
 from executions.models import GraphExecution, NodeExecution
-from tests.executions.conftest import Heard
+from tests.executions.conftest import Received
 
 pytestmark = pytest.mark.django_db
 MOMENT = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
 
 
-def test_an_event_says_every_field(execution: GraphExecution) -> None:
+def test_an_event_holds_every_field(execution: GraphExecution) -> None:
     node = NodeExecution.objects.create(
         graph_execution=execution,
         node_id="split",
@@ -47,17 +47,17 @@ def test_an_event_says_every_field(execution: GraphExecution) -> None:
     )
 
 
-def test_a_new_row_has_the_times_of_its_status(execution: GraphExecution, heard: Heard) -> None:
+def test_a_new_row_has_the_times_of_its_status(execution: GraphExecution, received: Received) -> None:
     queued = NodeExecution.objects.create(graph_execution=execution, node_id="split")
     running = NodeExecution.objects.create(graph_execution=execution, node_id="split", status="RUNNING")
     assert queued.add_time
     assert queued.queue_time
     assert (queued.start_time, running.queue_time, running.end_time) == (None, None, None)
     assert running.start_time
-    assert heard.events == [queued.to_event(), running.to_event()]
+    assert received.events == [queued.to_event(), running.to_event()]
 
 
-def test_rows_for_events_need_no_further_question(
+def test_rows_for_events_need_no_further_query(
     node: NodeExecution, django_assert_num_queries: pytest.FixtureRequest
 ) -> None:
     NodeExecution.objects.create(graph_execution=node.graph_execution, node_id="rank")
@@ -70,10 +70,10 @@ def test_a_node_may_be_executed_more_than_once(node: NodeExecution) -> None:
     assert again.pk != node.pk
 
 
-def test_attempts_begin_with_1(node: NodeExecution) -> None:
+def test_attempts_start_at_1(node: NodeExecution) -> None:
     with pytest.raises(IntegrityError), transaction.atomic():
         NodeExecution.objects.update(attempt=0)
 
 
-def test_a_node_execution_is_called_by_its_node_and_id(node: NodeExecution) -> None:
+def test_the_name_of_a_node_execution_is_its_node_and_id(node: NodeExecution) -> None:
     assert str(node) == f"split ({node.pk})"

@@ -1,4 +1,4 @@
-"""The row of a worker's token."""
+"""Worker tokens: their constraints and the prefix of their runner."""
 
 import re
 from pathlib import Path
@@ -12,14 +12,14 @@ from executions.models import WorkerToken
 
 
 @pytest.mark.django_db
-def test_two_tokens_in_use_cannot_have_one_name() -> None:
+def test_two_tokens_in_use_cannot_have_the_same_name() -> None:
     token = WorkerToken.objects.create(name="press", digest="a")
     assert (str(token), token.runner) == ("press", "worker:press")
     with pytest.raises(IntegrityError), transaction.atomic():
         WorkerToken.objects.create(name="press", digest="b")
 
 
-def test_what_the_runner_of_a_worker_begins_with_stands_in_one_place() -> None:
+def test_the_prefix_of_the_runner_of_a_worker_is_written_in_one_file() -> None:
     assert WorkerToken(name="press").runner == f"{WORKER}press"
     sources = Path(executions.__file__).parent.rglob("*.py")
     literals = {source.name for source in sources if re.search(rf"""f?["']{WORKER}(\{{|["'])""", source.read_text())}

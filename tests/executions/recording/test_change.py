@@ -1,10 +1,10 @@
-"""One change: wholly or not at all."""
+"""A change writes everything or nothing."""
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection, transaction
 
-from executions.recording.change import RefusedBeforeWrite, one_change
+from executions.recording.change import RefusedBeforeWrite, atomic_change
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -23,53 +23,53 @@ def names() -> set[str]:
 
 
 def test_a_change_is_one_transaction() -> None:
-    with one_change(None):
+    with atomic_change(None):
         assert connection.in_atomic_block
         add("a")
         add("b")
     assert names() == {"a", "b"}
 
 
-def test_a_change_says_whether_it_ends_with_the_commit() -> None:
-    with one_change(None) as commits:
-        assert commits
-        with one_change(None) as commits:
-            assert not commits
+def test_a_change_knows_whether_its_end_is_the_commit() -> None:
+    with atomic_change(None) as ends_in_commit:
+        assert ends_in_commit
+        with atomic_change(None) as ends_in_commit:
+            assert not ends_in_commit
     connection.set_autocommit(False)
     try:
-        with one_change(None) as commits:
-            assert not commits
+        with atomic_change(None) as ends_in_commit:
+            assert not ends_in_commit
     finally:
         connection.rollback()
         connection.set_autocommit(True)
 
 
-def test_an_error_takes_the_whole_change_back() -> None:
-    with pytest.raises(ZeroDivisionError), one_change(None):
+def test_an_error_rolls_the_whole_change_back() -> None:
+    with pytest.raises(ZeroDivisionError), atomic_change(None):
         add_and_fail("a")
     assert names() == set()
 
 
-def test_a_refusal_becomes_the_error_that_it_carries() -> None:
-    with pytest.raises(KeyError) as caught, one_change(None):
+def test_a_refused_change_raises_the_wrapped_error() -> None:
+    with pytest.raises(KeyError) as caught, atomic_change(None):
         raise RefusedBeforeWrite(KeyError("no"))
     assert caught.value.__cause__ is None
     assert not connection.in_atomic_block
 
 
-def test_after_a_refusal_the_block_around_it_goes_on() -> None:
+def test_after_a_refused_change_the_surrounding_transaction_continues() -> None:
     with transaction.atomic():
         add("before")
-        with pytest.raises(KeyError), one_change(None):
+        with pytest.raises(KeyError), atomic_change(None):
             raise RefusedBeforeWrite(KeyError("no"))
         add("after")
     assert names() == {"before", "after"}
 
 
-def test_after_any_other_error_the_block_around_it_is_rolled_back() -> None:
+def test_after_any_other_error_the_surrounding_transaction_is_rolled_back() -> None:
     with transaction.atomic():
         add("before")
-        with pytest.raises(ZeroDivisionError), one_change(None):
+        with pytest.raises(ZeroDivisionError), atomic_change(None):
             add_and_fail("during")
         with pytest.raises(transaction.TransactionManagementError):
             names()
@@ -77,12 +77,12 @@ def test_after_any_other_error_the_block_around_it_is_rolled_back() -> None:
 
 
 def test_a_change_costs_no_savepoint() -> None:
-    asked: list[str] = []
+    statements: list[str] = []
 
     def note(execute, sql, *args):  # type: ignore[no-untyped-def]
-        asked.append(sql)
+        statements.append(sql)
         return execute(sql, *args)
 
-    with transaction.atomic(), connection.execute_wrapper(note), one_change(None):
+    with transaction.atomic(), connection.execute_wrapper(note), atomic_change(None):
         add("a")
-    assert [sql.split()[0] for sql in asked] == ["INSERT"]
+    assert [sql.split()[0] for sql in statements] == ["INSERT"]

@@ -1,4 +1,4 @@
-"""Which times follow a status: the values and the expressions say the same."""
+"""Which times follow a status. The values and the SQL expressions agree."""
 
 from datetime import UTC, datetime
 from itertools import product
@@ -27,22 +27,22 @@ NONE: dict[str, datetime | None] = dict.fromkeys(TIMES.columns)
         ("TERMINATED", {"end_time": NOW}),
     ],
 )
-def test_each_status_sets_its_time_and_only_an_end_keeps_the_time_of_the_end(
+def test_each_status_sets_its_time_and_clears_the_end_unless_it_is_an_end(
     status: str, after: dict[str, datetime | None]
 ) -> None:
     assert TIMES.values(ExecutionStatus(status), NONE, NOW) == after
 
 
-def test_a_time_that_is_set_stays() -> None:
+def test_a_time_that_is_set_is_not_changed() -> None:
     present = dict.fromkeys(TIMES.columns, EARLIER)
     assert TIMES.values(ExecutionStatus.RUNNING, present, NOW) == {"start_time": EARLIER, "end_time": None}
     assert TIMES.values(ExecutionStatus.FAILED, present, NOW) == {"end_time": EARLIER}
 
 
-def test_a_model_may_have_no_time_of_queueing() -> None:
+def test_a_model_may_have_no_column_for_queueing() -> None:
     times = StatusTimes(running="started_at", ended="ended_at")
     assert times.columns == ("started_at", "ended_at")
-    assert times.touched_by(ExecutionStatus.QUEUED) == ("ended_at",)
+    assert times.columns_of(ExecutionStatus.QUEUED) == ("ended_at",)
 
 
 @pytest.mark.django_db
@@ -50,7 +50,7 @@ def test_a_model_may_have_no_time_of_queueing() -> None:
 def test_single_and_bulk_writes_set_the_same_times(
     execution: GraphExecution, monkeypatch: pytest.MonkeyPatch, status: ExecutionStatus
 ) -> None:
-    """Whatever the row held before: full save, partial save, update, bulk_update and bulk_create agree."""
+    """For all old times, a full save, a partial save, update, bulk_update and bulk_create agree."""
     monkeypatch.setattr(timezone, "now", lambda: NOW)
     columns = TIMES.columns
     for held in product([None, EARLIER], repeat=3):
@@ -79,7 +79,7 @@ def test_single_and_bulk_writes_set_the_same_times(
 
 
 def with_status(rows: list[NodeExecution], status: ExecutionStatus, present: dict[str, datetime | None]) -> None:
-    """Puts the rows into this state behind the back of all rules."""
+    """Writes this state without any check."""
     for row in NodeExecution.objects.filter(pk__in=[row.pk for row in rows]):
         row.status = status
         vars(row).update(present)

@@ -1,4 +1,4 @@
-"""Many rows of one model in one statement."""
+"""Any number of rows of one model in one statement."""
 
 import itertools
 from typing import Any
@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from executions.models import Graph, GraphExecution, NodeExecution
 from executions.reporting import bulk_sql
-from tests.executions.conftest import Heard, Statements
+from tests.executions.conftest import Received, Statements
 
 pytestmark = pytest.mark.django_db
 
@@ -30,7 +30,7 @@ def written(row: Any) -> dict[str, Any]:
     return {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields}
 
 
-def test_every_value_is_kept_as_a_save_keeps_it(graph: Graph) -> None:
+def test_every_value_is_stored_as_a_save_stores_it(graph: Graph) -> None:
     now, texts = timezone.now(), itertools.cycle(TEXT)
     executions = []
     for each in JSON:
@@ -53,7 +53,7 @@ def test_every_value_is_kept_as_a_save_keeps_it(graph: Graph) -> None:
         stored = GraphExecution.objects.get(pk=each.pk)
         assert written(stored) == written(each)
         assert type(stored.stats) is type(each.stats)
-    # Whatever asks the columns finds what a save would have put there.
+    # A query on the columns finds the values that a save would have written.
     saved = made(graph, inputs={"a": {"b": [1]}}, stats=None)
     saved.save()
     saved.pk = uuid4()
@@ -73,8 +73,8 @@ def test_only_the_named_fields_of_the_rows_are_written(graph: Graph, user: User)
     assert (other.outputs, other.started_at) == ({}, None)
 
 
-def test_however_many_rows_it_is_one_statement_and_no_signal(
-    execution: GraphExecution, heard: Heard, statements: Statements
+def test_any_number_of_rows_is_one_statement_and_no_signal(
+    execution: GraphExecution, received: Received, statements: Statements
 ) -> None:
     nodes = [NodeExecution(graph_execution=execution, node_id=str(number)) for number in range(2_000)]
     with statements:
@@ -84,17 +84,17 @@ def test_however_many_rows_it_is_one_statement_and_no_signal(
         bulk_sql.update(nodes, ["output_data"], "default")
     assert statements.verbs == ["INSERT", "UPDATE"]
     assert all(node.output_data == {"x": [node.node_id]} for node in NodeExecution.objects.all())
-    assert heard == []
+    assert received == []
 
 
-def test_no_rows_are_no_statement(statements: Statements) -> None:
+def test_no_rows_need_no_statement(statements: Statements) -> None:
     with statements:
         bulk_sql.insert([], "default")
         bulk_sql.update([], ["status"], "default")
     assert statements.verbs == []
 
 
-def test_what_the_database_forbids_it_refuses(execution: GraphExecution) -> None:
+def test_an_insert_that_violates_a_constraint_fails(execution: GraphExecution) -> None:
     node = NodeExecution(graph_execution=execution, node_id="a")
     bulk_sql.insert([node], "default")
     for wrong in (node, NodeExecution(graph_execution=execution, node_id="a", status="DONE")):

@@ -1,4 +1,4 @@
-"""Which rows a batch of reports locks and loads."""
+"""Which rows reports lock and read."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from executions.models import Graph, GraphExecution, NodeExecution
-from executions.reporting.locks import key_of, lock_executions, lock_nodes
+from executions.reporting.locks import lock_executions, lock_nodes, pk_of
 from executions.reporting.reports import ExecutionReport, NodeOutputs, NodeReport, Report
 
 pytestmark = pytest.mark.django_db
@@ -28,7 +28,7 @@ def in_order(nodes: Iterable[NodeExecution]) -> list[NodeExecution]:
     return sorted(nodes, key=lambda node: node.pk)
 
 
-def test_the_executions_are_locked_once_each_in_the_order_of_their_ids(graph: Graph, user: User) -> None:
+def test_each_execution_is_locked_once_in_the_order_of_the_ids(graph: Graph, user: User) -> None:
     several = [GraphExecution.objects.create(graph=graph, user=user) for _ in range(5)]
     reports = [NodeReport(each, node_id="a", status="RUNNING") for each in (*several, *several, GraphExecution())]
     with transaction.atomic():
@@ -41,11 +41,11 @@ def test_the_executions_are_locked_once_each_in_the_order_of_their_ids(graph: Gr
     assert not any(execution.get_deferred_fields() for execution in found.values())
 
 
-def test_a_key_may_be_text(execution: GraphExecution) -> None:
-    assert key_of(GraphExecution(pk=str(execution.pk))) == key_of(execution) == execution.pk
+def test_a_primary_key_may_be_text(execution: GraphExecution) -> None:
+    assert pk_of(GraphExecution(pk=str(execution.pk))) == pk_of(execution) == execution.pk
 
 
-def test_a_node_that_is_named_is_the_latest_of_the_present_attempt(graph: Graph, user: User) -> None:
+def test_a_node_id_names_the_latest_node_execution_of_the_current_attempt(graph: Graph, user: User) -> None:
     run, other = (GraphExecution.objects.create(graph=graph, user=user, attempt=2) for _ in range(2))
     made(run, "a", attempt=1)
     made(run, "a", attempt=2)
@@ -61,7 +61,9 @@ def test_a_node_that_is_named_is_the_latest_of_the_present_attempt(graph: Graph,
     assert locked(NodeReport(run, node_id="x/2/a", status="RUNNING")) == []
 
 
-def test_a_node_with_an_id_is_found_wherever_it_belongs(execution: GraphExecution, graph: Graph, user: User) -> None:
+def test_a_node_execution_is_found_by_its_id_in_any_execution(
+    execution: GraphExecution, graph: Graph, user: User
+) -> None:
     theirs = made(GraphExecution.objects.create(graph=graph, user=user), "a")
     own = made(execution, "a")
     reports = [
@@ -71,7 +73,7 @@ def test_a_node_with_an_id_is_found_wherever_it_belongs(execution: GraphExecutio
     assert locked(*reports) == in_order([own, theirs])
 
 
-def test_where_an_execution_ends_its_unfinished_nodes_are_found(execution: GraphExecution) -> None:
+def test_the_unfinished_nodes_of_an_execution_that_ends_are_locked(execution: GraphExecution) -> None:
     nodes = {status: made(execution, "a", status=status) for status in ("INCOMPLETE", "QUEUED", "RUNNING", "REVIEW")}
     done = made(execution, "done", status="COMPLETED")
     for status in ("COMPLETED", "FAILED", "TERMINATED"):

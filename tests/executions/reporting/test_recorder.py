@@ -1,17 +1,14 @@
-"""Many reports at once: the same rows and the same events as one after the other, or nothing at all."""
+"""Reports are recorded all or none; each change is one event, in the order of the reports."""
 
 import json
-import random
-import threading
 from collections.abc import Callable
-from itertools import groupby, pairwise
+from itertools import pairwise
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection, transaction
-from django.test.utils import CaptureQueriesContext
+from django.db import transaction
 
 from executions.models import Graph, GraphExecution, NodeExecution
 from executions.recording.queryset import TooManyEvents
@@ -26,15 +23,13 @@ from executions.reporting.reports import (
     ReportRefused,
     UnknownNode,
 )
-from executions.services import append_node_outputs, finish_execution, report_all, report_execution, report_node
-from executions.statuses import ENDED, ExecutionStatus, IllegalTransition, check_transition
+from executions.services import append_node_outputs, report_all, report_execution, report_node
+from executions.statuses import IllegalTransition
 from executions.storable import UnstorableValue
 from realtime.models import StreamEvent
-from tests.executions.conftest import CannotHearError, Heard, InThread, until_one_waits
+from tests.executions.conftest import Received, ReceiverError
 
 pytestmark = pytest.mark.django_db
-
-TIMES = ("add_time", "queue_time", "start_time", "end_time", "started_at", "ended_at")
 
 
 @pytest.fixture
@@ -50,205 +45,9 @@ def rows() -> list[dict[str, Any]]:
     ]
 
 
-# The same as one after the other
-
-
-def by_verbs(reports: list[Report]) -> None:
-    for report in reports:
-        match report:
-            case ExecutionReport(error=None):
-                report_execution(report.execution, status=report.status, outputs=report.outputs, stats=report.stats)
-            case ExecutionReport():
-                finish_execution(
-                    report.execution,
-                    status=report.status,
-                    outputs=report.outputs,
-                    stats=report.stats,
-                    error=report.error,
-                )
-            case NodeReport():
-                report_node(
-                    report.execution,
-                    node_id=report.node_id,
-                    block_id=report.block_id,
-                    status=report.status,
-                    input_data=report.input_data,
-                    output_data=report.output_data,
-                    node_exec_id=report.node_exec_id,
-                )
-            case NodeOutputs():
-                append_node_outputs(
-                    report.execution,
-                    node_id=report.node_id,
-                    outputs=report.outputs,
-                    node_exec_id=report.node_exec_id,
-                )
-
-
-def by_saves(reports: list[Report]) -> None:
-    """What the reports mean, in plain saves."""
-    for report in reports:
-        execution = GraphExecution.objects.get(pk=report.execution.pk)
-        if isinstance(report, ExecutionReport):
-            status = ExecutionStatus(report.status)
-            check_transition(execution.status, status)
-            if status in ENDED:
-                execution.node_executions.exclude(status__in=ENDED).update(status="TERMINATED")
-            changed = {"status"} if status != execution.status else set()
-            execution.status = status
-            if report.outputs is not None:
-                execution.outputs = dict(report.outputs)
-                changed.add("outputs")
-            if report.stats is not None or report.error is not None:
-                execution.stats = dict(report.stats if report.stats is not None else execution.stats or {})
-                if report.error is not None:
-                    execution.stats["error"] = report.error
-                changed.add("stats")
-            execution.save(update_fields=changed)
-            continue
-        if execution.status in ENDED:
-            raise ExecutionHasEnded(execution)
-        nodes = execution.node_executions.filter(node_id=report.node_id)
-        if report.node_exec_id:
-            node = NodeExecution.objects.filter(pk=report.node_exec_id).first()
-            if node and (node.graph_execution_id, node.node_id) != (execution.pk, report.node_id):
-                raise NodeMismatch
-        else:
-            node = nodes.filter(attempt=execution.attempt).order_by("add_time", "pk").last()
-        if isinstance(report, NodeOutputs):
-            if node is None:
-                raise UnknownNode
-            if node.status in ENDED:
-                raise NodeHasEnded
-            for name, values in report.outputs.items():
-                node.output_data[name] = node.output_data.get(name, []) + values
-            node.save(update_fields=["output_data"])
-            continue
-        if node is None:
-            id = report.node_exec_id or uuid4()
-            node = NodeExecution(id=id, graph_execution=execution, node_id=report.node_id, attempt=execution.attempt)
-        node.status = ExecutionStatus(report.status)
-        node.block_id = report.block_id or node.block_id
-        for name in ("input_data", "output_data"):
-            if getattr(report, name) is not None:
-                setattr(node, name, getattr(report, name))
-        node.save()
-
-
-def random_reports(choose: random.Random, count: int) -> list[tuple[Any, ...]]:
-    """What reports say, with numbers for executions and ids, so that they can be said of different rows."""
-    nodes: list[Any] = [("a", None), ("b", None), ("a", 0), ("a", 1), ("b", 2)]
-    statuses = ["QUEUED", "RUNNING", "RUNNING", "RUNNING", "REVIEW", "COMPLETED", "FAILED", "INCOMPLETE", "TERMINATED"]
-    said: list[tuple[Any, ...]] = []
-    for number in range(count):
-        of, outputs = choose.randrange(2), {choose.choice("xy"): [number, {"é": None}]}
-        node_id, id = choose.choice(nodes)
-        match choose.randrange(12):
-            case 0:
-                stats, error = choose.choice([None, {"cost": number}]), None
-                status = choose.choice(["RUNNING"] * 6 + ["REVIEW", "QUEUED", "COMPLETED", "FAILED", "TERMINATED"])
-                if status == "FAILED":
-                    error = f"It broke at {number}."
-                said.append(
-                    (ExecutionReport, of, {"status": status, "outputs": outputs, "stats": stats, "error": error})
-                )
-            case 1:
-                said.append((ExecutionReport, of, {"status": "RUNNING"}))
-            case 2 | 3 | 4:
-                said.append((NodeOutputs, of, {"node_id": node_id, "id": id, "outputs": outputs}))
-            case _:
-                data = choose.choice([{}, {"input_data": {"n": number}}, {"output_data": outputs}, {"block_id": "b"}])
-                said.append((NodeReport, of, {"node_id": node_id, "id": id, "status": choose.choice(statuses), **data}))
-    return said
-
-
-class World:
-    """Two executions, and what has been told of them; ids and times that differ from world to world are named alike."""
-
-    def __init__(self, graph: Graph, heard: Heard) -> None:
-        self._heard = heard
-        self._executions = [
-            GraphExecution.objects.create(graph=graph, user=graph.owner, status=status, stats={"cost": 1})
-            for status in ("RUNNING", "QUEUED")
-        ]
-        self._ids = [uuid4() for _ in range(3)]
-        # Of the former attempt, of this one, and one that ended.
-        self._executions[0].attempt = 2
-        self._executions[0].save()
-        for attempt, status in ((1, "TERMINATED"), (2, "RUNNING"), (2, "QUEUED")):
-            NodeExecution.objects.create(
-                graph_execution=self._executions[0], node_id="a", attempt=attempt, status=status
-            )
-        heard.clear()
-
-    def reports(self, said: list[tuple[Any, ...]]) -> list[Report]:
-        reports = []
-        for kind, of, values in said:
-            values = dict(values)
-            if (id := values.pop("id", None)) is not None:
-                values["node_exec_id"] = self._ids[id]
-            reports.append(kind(self._executions[of], **values))
-        return reports
-
-    def after(self) -> tuple[Any, Any]:
-        """Its events and its rows."""
-        pks = [each.pk for each in self._executions]
-        stored = [
-            *GraphExecution.objects.filter(pk__in=pks).order_by("created_at").values(),
-            *NodeExecution.objects.filter(graph_execution__in=pks).order_by("add_time").values(),
-        ]
-        names = {str(row["id"]): f"#{number}" for number, row in enumerate(stored)}
-        told: list[Any] = []
-        # At an end the nodes are told in the order of their ids, which differs from world to world.
-        by_end = groupby(self._heard.events, lambda event: event.status == "TERMINATED")
-        for is_end, events in by_end:
-            plain = [self._plain(event.model_dump(mode="json"), names) for event in events]
-            told += sorted(plain, key=str) if is_end else plain
-        return told, [self._plain(row, names) for row in stored]
-
-    @staticmethod
-    def _plain(row: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
-        return {
-            name: value is not None if name in TIMES else names.get(str(value), value)
-            for name, value in row.items()
-            if name != "created_at"
-        }
-
-
-@pytest.mark.parametrize("seed", range(25))
-def test_a_batch_does_what_its_reports_do_one_by_one(graph: Graph, heard: Heard, seed: int) -> None:
-    choose = random.Random(seed)
-    first, second, third = World(graph, heard), World(graph, heard), World(graph, heard)
-    legal, wrong = [], []
-    heard.clear()
-    for each in random_reports(choose, 60):
-        try:
-            with transaction.atomic():
-                by_saves(first.reports([each]))
-            legal.append(each)
-        except ValueError as error:
-            wrong.append((len(legal), each, type(error)))
-    assert len(legal) > 5
-    by_saves_after = first.after()
-    heard.clear()
-    by_verbs(second.reports(legal))
-    assert second.after() == by_saves_after
-    heard.clear()
-    before = rows()
-    for index, each, kind in wrong:
-        with pytest.raises(ReportRefused) as caught:
-            report_all(third.reports([*legal[:index], each, *legal[index:]]))
-        assert (caught.value.index, type(caught.value.error)) == (index, kind)
-    assert heard == []
-    assert rows() == before
-    report_all(third.reports(legal))
-    heard[:] = [sent for sent in heard if sent.name != "reports_recorded"]
-    assert third.after() == by_saves_after
-
-
-def test_what_is_returned_is_what_is_stored(run: GraphExecution) -> None:
+def test_the_returned_rows_equal_the_stored_rows(run: GraphExecution) -> None:
     id = uuid4()
-    told = report_all(
+    recorded = report_all(
         [
             NodeReport(run, node_id="a", status="QUEUED", input_data={"when": run.created_at}),
             NodeReport(run, node_id="b", status="RUNNING", block_id="é", node_exec_id=str(id).upper()),
@@ -257,7 +56,7 @@ def test_what_is_returned_is_what_is_stored(run: GraphExecution) -> None:
             ExecutionReport(run, status="RUNNING", outputs={"x": [True]}),
         ]
     )
-    a, b, same_b, same_a, execution = told
+    a, b, same_b, same_a, execution = recorded
     assert (same_a is a, same_b is b) == (True, True)
     for row in (a, b, execution):
         stored = type(row)._base_manager.get(pk=row.pk)
@@ -267,7 +66,7 @@ def test_what_is_returned_is_what_is_stored(run: GraphExecution) -> None:
     assert b.pk == id
 
 
-def test_a_row_that_a_batch_has_made_can_be_saved_and_reported_on(run: GraphExecution) -> None:
+def test_a_row_that_report_all_created_can_be_saved_and_reported_on(run: GraphExecution) -> None:
     (node,) = report_all([NodeReport(run, node_id="a", status="RUNNING")])
     assert isinstance(node, NodeExecution)
     node.output_data = {"x": [1]}
@@ -276,16 +75,16 @@ def test_a_row_that_a_batch_has_made_can_be_saved_and_reported_on(run: GraphExec
     assert NodeExecution.objects.get().output_data == {"x": [1]}
 
 
-def test_no_reports_are_nothing(heard: Heard) -> None:
+def test_no_reports_send_no_signal(received: Received) -> None:
     assert report_all([]) == []
-    assert heard == []
+    assert received == []
 
 
 # Signals
 
 
-def test_every_step_is_told_in_the_order_of_the_reports(run: GraphExecution, heard: Heard) -> None:
-    heard.clear()
+def test_every_change_is_an_event_in_the_order_of_the_reports(run: GraphExecution, received: Received) -> None:
+    received.clear()
     report_all(
         [
             NodeReport(run, node_id="a", status="QUEUED"),
@@ -296,7 +95,7 @@ def test_every_step_is_told_in_the_order_of_the_reports(run: GraphExecution, hea
             ExecutionReport(run, status="COMPLETED"),
         ]
     )
-    all_of_them, *by_model = heard
+    all_of_them, *by_model = received
     assert (all_of_them.name, all_of_them.sender) == ("reports_recorded", None)
     assert [event.status for event in all_of_them.events] == [
         *("QUEUED", "RUNNING", "RUNNING", "COMPLETED", "RUNNING", "TERMINATED", "COMPLETED")
@@ -308,38 +107,38 @@ def test_every_step_is_told_in_the_order_of_the_reports(run: GraphExecution, hea
         (GraphExecution, False, 1),
     ]
     assert [event for sent in by_model for event in sent.events] == all_of_them.events
-    assert all(sent.is_inside_transaction for sent in heard)
+    assert all(sent.is_inside_transaction for sent in received)
 
 
-def test_a_report_that_changes_nothing_of_an_execution_tells_nothing(run: GraphExecution, heard: Heard) -> None:
-    heard.clear()
+def test_a_report_that_changes_nothing_sends_no_signal(run: GraphExecution, received: Received) -> None:
+    received.clear()
     report_all([ExecutionReport(run, status="RUNNING")])
-    assert heard == []
+    assert received == []
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_commit_comes_next_after_a_report_of_one_change(run: GraphExecution, heard: Heard) -> None:
-    heard.clear()
+def test_a_report_of_one_change_is_last_before_the_commit(run: GraphExecution, received: Received) -> None:
+    received.clear()
     report_node(run, node_id="a", status="RUNNING")
     append_node_outputs(run, node_id="a", outputs={"x": [1]})
-    assert [sent.commits_next for sent in heard] == [True, True]
-    heard.clear()
+    assert [sent.is_last_before_commit for sent in received] == [True, True]
+    received.clear()
     with transaction.atomic():
         report_node(run, node_id="b", status="RUNNING")
-    report_execution(run, status="COMPLETED")  # with both nodes
-    assert [sent.commits_next for sent in heard] == [False, False, False]
+    report_execution(run, status="COMPLETED")  # terminates both nodes too
+    assert [sent.is_last_before_commit for sent in received] == [False, False, False]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_receiver_that_raises_makes_the_batch_fail(run: GraphExecution, deaf: None) -> None:
+def test_a_receiver_that_raises_makes_all_reports_fail(run: GraphExecution, failing_receivers: None) -> None:
     before = rows()
-    with pytest.raises(CannotHearError):
+    with pytest.raises(ReceiverError):
         report_all([NodeReport(run, node_id="a", status="RUNNING"), ExecutionReport(run, status="COMPLETED")])
     assert rows() == before
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_streams_have_every_step_in_order(run: GraphExecution) -> None:
+def test_the_streams_hold_every_change_in_order(run: GraphExecution) -> None:
     report_all(
         [
             NodeReport(run, node_id="a", status="QUEUED"),
@@ -353,8 +152,8 @@ def test_the_streams_have_every_step_in_order(run: GraphExecution) -> None:
     stream = StreamEvent.objects.filter(stream__key__endswith=f"graph_exec#{run.pk}").order_by("seq")
     seqs, texts = zip(*stream.values_list("seq", "data"), strict=True)
     assert [later - sooner for sooner, later in pairwise(seqs)] == [1] * 7
-    _, *told = [json.loads(text) for text in texts]
-    assert [(each["event_type"][:4], each["status"], each.get("output_data", {}).get("x")) for each in told] == [
+    _, *recorded = [json.loads(text) for text in texts]
+    assert [(each["event_type"][:4], each["status"], each.get("output_data", {}).get("x")) for each in recorded] == [
         ("node", "QUEUED", None),
         ("grap", "RUNNING", None),
         ("node", "RUNNING", None),
@@ -367,6 +166,7 @@ def test_the_streams_have_every_step_in_order(run: GraphExecution) -> None:
 
 
 # Refusals
+
 
 WRONG: dict[str, tuple[Callable[[GraphExecution], Report], type[Exception], str]] = {
     "transition": (lambda run: ExecutionReport(run, status="INCOMPLETE"), IllegalTransition, "INCOMPLETE may not"),
@@ -409,9 +209,9 @@ WRONG: dict[str, tuple[Callable[[GraphExecution], Report], type[Exception], str]
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_wrong_report_is_named_and_nothing_is_changed(run: GraphExecution, heard: Heard, name: str) -> None:
+def test_a_wrong_report_is_named_and_nothing_changes(run: GraphExecution, received: Received, name: str) -> None:
     wrong, kind, message = WRONG[name]
-    heard.clear()
+    received.clear()
     before = rows()
     with transaction.atomic():
         with pytest.raises(ReportRefused, match=f"(?s)Report 2: .*{message}") as caught:
@@ -425,10 +225,10 @@ def test_a_wrong_report_is_named_and_nothing_is_changed(run: GraphExecution, hea
             )
         assert isinstance(caught.value.error, kind)
         assert rows() == before, "and the transaction around it goes on"
-    assert heard == []
+    assert received == []
 
 
-def test_what_ends_in_the_batch_has_ended_for_the_rest_of_it(run: GraphExecution) -> None:
+def test_an_execution_that_ends_refuses_the_next_reports_of_the_same_call(run: GraphExecution) -> None:
     node, end = NodeReport(run, node_id="a", status="RUNNING"), ExecutionReport(run, status="FAILED", error="x")
     with pytest.raises(ReportRefused) as caught:
         report_all([node, end, node])
@@ -439,14 +239,14 @@ def test_what_ends_in_the_batch_has_ended_for_the_rest_of_it(run: GraphExecution
     assert (caught.value.index, type(caught.value.error)) == (1, NodeHasEnded)
 
 
-def test_an_id_that_another_execution_has_is_refused(run: GraphExecution, graph: Graph, user: User) -> None:
+def test_an_id_of_another_execution_is_refused(run: GraphExecution, graph: Graph, user: User) -> None:
     other = GraphExecution.objects.create(graph=graph, user=user, status="RUNNING")
     theirs = report_node(other, node_id="a", status="RUNNING")
     for id in (theirs.pk, str(theirs.pk)):
         with pytest.raises(ReportRefused) as caught:
             report_all([NodeReport(run, node_id="a", status="RUNNING", node_exec_id=id)])
         assert type(caught.value.error) is NodeMismatch
-    # Also where the batch itself has made it.
+    # The same holds if this call has created it.
     id = uuid4()
     reports = [NodeReport(each, node_id="a", status="RUNNING", node_exec_id=id) for each in (run, other)]
     with pytest.raises(ReportRefused) as caught:
@@ -454,92 +254,7 @@ def test_an_id_that_another_execution_has_is_refused(run: GraphExecution, graph:
     assert (caught.value.index, type(caught.value.error)) == (1, NodeMismatch)
 
 
-def test_more_reports_than_one_transaction_may_have_are_refused(run: GraphExecution, settings: Any) -> None:
+def test_more_reports_than_the_limit_are_refused(run: GraphExecution, settings: Any) -> None:
     settings.EXECUTIONS = {"MAX_BULK_EVENTS": 2}
     with pytest.raises(TooManyEvents, match="MAX_BULK_EVENTS"):
         report_all([NodeReport(run, node_id="a", status="RUNNING")] * 3)
-
-
-# What it costs
-
-
-def mixed(run: GraphExecution, count: int) -> list[Report]:
-    """New nodes and old ones, with an id and without, appended to, between reports of the execution."""
-    reports: list[Report] = []
-    while len(reports) < count:
-        number = len(reports)
-        reports += [
-            NodeReport(run, node_id=f"n{number}", status="RUNNING", node_exec_id=uuid4()),
-            NodeReport(run, node_id=f"m{number}", status="RUNNING"),
-            NodeOutputs(run, node_id=f"m{number}", outputs={"x": [1]}),
-            NodeReport(run, node_id="old", status="RUNNING"),
-            ExecutionReport(run, status="RUNNING", stats={"cost": number}),
-        ]
-    return reports
-
-
-@pytest.mark.django_db(transaction=True)
-def test_ten_times_the_reports_are_the_same_statements(run: GraphExecution) -> None:
-    report_all([NodeReport(run, node_id="old", status="RUNNING")])
-    report_all(mixed(run, 5))  # the streams exist
-    statements = []
-    for count in (10, 80):  # a hundred events are one INSERT into the log, which needs two of them here
-        with CaptureQueriesContext(connection) as queries:
-            report_all(mixed(run, count))
-        statements.append([each["sql"].split("(")[0].split(" SET ")[0].strip() for each in queries])
-    assert statements[0] == statements[1]
-    assert len(statements[0]) <= 17, statements[0]
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_thousand_reports_of_many_executions_are_a_few_statements(graph: Graph, user: User) -> None:
-    runs = [GraphExecution(graph=graph, user=user, status="RUNNING") for _ in range(50)]
-    GraphExecution.objects.bulk_create(runs)
-    reports = [NodeReport(each, node_id=f"n{number}", status="QUEUED") for each in runs for number in range(20)]
-    with CaptureQueriesContext(connection) as queries:
-        report_all(reports)
-    ours = [each["sql"] for each in queries if '"executions_' in each["sql"]]
-    assert len(ours) == 3  # the executions, the nodes that are there, the nodes that are made
-    assert NodeExecution.objects.count() == 1_000
-
-
-# At once
-
-
-@pytest.mark.django_db(transaction=True)
-def test_of_two_batches_at_once_the_second_sees_what_the_first_has_done(
-    graph: Graph, user: User, in_thread: InThread
-) -> None:
-    one, two = (GraphExecution.objects.create(graph=graph, user=user, status="RUNNING") for _ in range(2))
-
-    def batch(*runs: GraphExecution) -> Callable[[], Any]:
-        return lambda: report_all(
-            [
-                report
-                for run in runs
-                for report in (
-                    NodeReport(run, node_id="a", status="RUNNING"),
-                    NodeOutputs(run, node_id="a", outputs={"x": [1]}),
-                )
-            ]
-        )
-
-    is_written, may_commit = threading.Event(), threading.Event()
-
-    def first() -> None:
-        with transaction.atomic():
-            batch(one)()
-            is_written.set()
-            may_commit.wait(30)
-
-    holding = in_thread(first)
-    assert is_written.wait(30)
-    waiting = in_thread(batch(two, one))
-    until_one_waits()
-    may_commit.set()
-    for each in (holding, waiting):
-        each.result(30)
-    several = [in_thread(batch(*runs)) for runs in [(one, two), (two, one)] * 4]
-    for each in several:
-        each.result(30)
-    assert {len(node.output_data["x"]) for node in NodeExecution.objects.all()} == {10, 9}

@@ -1,4 +1,4 @@
-"""What can be reported, as values."""
+"""Reports are immutable values, and errors hold their reasons."""
 
 import dataclasses
 
@@ -8,7 +8,7 @@ from executions.models import GraphExecution
 from executions.reporting.reports import ExecutionHasEnded, ExecutionReport, NodeOutputs, NodeReport, ReportRefused
 
 
-def test_a_report_is_a_value_whose_fields_are_named() -> None:
+def test_a_report_is_immutable_and_takes_keyword_arguments() -> None:
     run = GraphExecution()
     report = NodeReport(run, node_id="a", status="RUNNING")
     assert report == NodeReport(run, status="RUNNING", node_id="a")
@@ -19,7 +19,7 @@ def test_a_report_is_a_value_whose_fields_are_named() -> None:
             kind(run, "a", "RUNNING")  # type: ignore[call-arg]
 
 
-def test_a_refusal_says_which_report_and_why() -> None:
+def test_report_refused_holds_the_index_and_the_error() -> None:
     reason = ExecutionHasEnded(GraphExecution(status="FAILED"))
     assert reason.status == "FAILED"
     refused = ReportRefused(3, reason)

@@ -72,7 +72,7 @@ def start_runner(settings: Settings) -> Iterator[StartRunner]:
             settings.EXECUTIONS = {
                 "BLOCK_MODULES": ("tests.executions.sample_blocks",),
                 "POLL_INTERVAL": 0.05,
-                "WORKERS": 1,
+                "BLOCK_PROCESSES": 1,
                 **limits,
             }
             runner = EmbeddedRunner()

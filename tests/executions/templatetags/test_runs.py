@@ -1,4 +1,4 @@
-"""What templates can say."""
+"""The filters and tags of templates."""
 
 import pytest
 from django.contrib.auth.models import User
@@ -23,7 +23,7 @@ def panel(user: User) -> str:
     return PANEL.render(RequestContext(request, {"request": request}))
 
 
-def test_the_unread_ones_are_listed_the_newest_first(user: User, other_user: User) -> None:
+def test_unread_notifications_are_listed_newest_first(user: User, other_user: User) -> None:
     for event in ("first", "second"):
         notify_user(user, type="info", event=event)
     notify_user(other_user, type="info", event="not yours")
@@ -32,11 +32,11 @@ def test_the_unread_ones_are_listed_the_newest_first(user: User, other_user: Use
     assert panel(user) == "0:"
 
 
-def test_all_are_counted_and_only_some_listed(user: User) -> None:
+def test_all_notifications_are_counted_but_only_some_are_listed(user: User) -> None:
     Notification.objects.bulk_create([Notification(user=user, type="info", event="hey") for _ in range(MAX_LISTED + 5)])
     assert panel(user) == f"{MAX_LISTED + 5}:" + " hey" * MAX_LISTED
 
 
-def test_a_status_and_a_duration_are_said_in_words() -> None:
-    said = Template("{% load runs %}{{ 'COMPLETED'|label }}").render(Context())
-    assert said == "Completed"
+def test_a_status_and_a_duration_are_shown_in_words() -> None:
+    rendered = Template("{% load runs %}{{ 'COMPLETED'|label }}").render(Context())
+    assert rendered == "Completed"

@@ -148,7 +148,7 @@ def test_an_event_gets_its_number_with_its_insert_where_nothing_but_the_commit_c
         signals.node_execution_changed.connect(hear)
     try:
         with transaction.atomic():
-            signals.node_execution_changed.send(sender=object, event=node(), commits_next=True)
+            signals.node_execution_changed.send(sender=object, event=node(), is_last_before_commit=True)
             assert StreamEvent.objects.get().seq == (None if others else 1)
     finally:
         signals.node_execution_changed.disconnect(hear)

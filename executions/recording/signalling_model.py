@@ -1,0 +1,112 @@
+"""Models whose every write sends a signal: `GraphExecution`, `NodeExecution` and `Notification`.
+
+    StorableModel            storable_model.py   a row with a UUID, written as one change
+    └─ ModelWithEvents       contract.py         the declarations: which writes signal, which event
+       └─ SignallingModel    here                single writes send signals
+          └─ StatusModel     status_model.py     status changes follow the table, times follow the status
+
+Bulk writes are in `executions.recording.queryset`, deletions in `executions.deletions`.
+"""
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import Any
+
+from django.core.exceptions import ObjectDoesNotExist, ValidationError
+from django.db import models
+from django.utils import timezone
+from pydantic import ValidationError as PydanticError
+
+from executions.recording.change import RefusedBeforeWrite
+from executions.recording.contract import ModelWithEvents
+from executions.recording.queryset import SignallingQuerySet
+from executions.validation import sentences
+
+
+class SignallingModel(ModelWithEvents):
+    """A row whose every change sends a signal.
+
+    `save()` writes the row and sends the signal in one atomic block. After a full save the event shows the instance.
+    After a partial save the row is read again, because the other fields of the instance may be stale. A save that
+    writes no field of `trigger_fields` sends no signal. Fixtures (`raw`) are not checked and send no signal.
+    """
+
+    objects = SignallingQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+        base_manager_name = "objects"
+
+    def clean(self) -> None:
+        """A value that an event cannot hold is an error of the form."""
+        super().clean()
+        try:
+            self.to_event()
+        except PydanticError as error:
+            raise ValidationError(sentences(error)) from error
+        except ValueError as error:
+            raise ValidationError(str(error)) from error
+        except ObjectDoesNotExist:
+            pass  # the field of a missing relation reports its own error
+
+    # Django calls this hook around the INSERT or UPDATE of one table. It knows which fields are really written. It runs
+    # before the `post_save` of other apps, which may write the row again.
+    def _save_table(
+        self,
+        raw: bool = False,
+        cls: type[models.Model] | None = None,
+        force_insert: bool = False,
+        force_update: bool = False,
+        using: str | None = None,
+        update_fields: Iterable[str] | None = None,
+    ) -> bool:
+        self._is_raw = raw
+        arguments = (raw, cls, force_insert, force_update, using, update_fields)
+        if raw:
+            return bool(super()._save_table(*arguments))  # type: ignore[misc]
+        names = self._written_names(update_fields)
+        columns = self.status_times.columns if self.status_times else ()
+        old_times = {column: self.__dict__[column] for column in columns if column in self.__dict__}
+        try:
+            try:
+                self.prepare_to_write(names)
+            except ValueError as error:
+                raise RefusedBeforeWrite(error) from None
+            old_value = None if force_insert else self._read_old_value(using, names)
+            was_updated = bool(super()._save_table(*arguments))  # type: ignore[misc]
+            if not was_updated or names & self.trigger_fields:
+                self._signal_saved(using, names, old_value, is_created=not was_updated)
+        except BaseException:
+            self.__dict__.update(old_times)
+            raise
+        return was_updated
+
+    def _signal_saved(self, using: str | None, names: Collection[str], old_value: Any, *, is_created: bool) -> None:
+        row = self
+        if not self._equals_row(names):
+            row = self.rows_with_events(using).get(pk=self.pk)
+            if self.status_times and "status" in names:
+                self.__dict__.update({column: getattr(row, column) for column in self.status_times.columns})
+        event = row.created_event() if is_created else row.changed_event(old_value)
+        if event is not None:
+            signal = self.created_signal if is_created else self.changed_signal
+            signal.send(
+                sender=self._meta.concrete_model, event=event, is_last_before_commit=self._is_last_before_commit
+            )
+
+    def _read_old_value(self, using: str | None, names: Collection[str]) -> Any:
+        """What `old_value_field` holds before the write. A subclass whose events depend on it overrides this."""
+        return None
+
+    def _equals_row(self, names: Collection[str]) -> bool:
+        """Whether a read of the row would return what the instance holds, once these fields are written."""
+        for field in self._meta.concrete_fields:
+            if field.name in self.event_fields:
+                value = self.__dict__.get(field.attname)
+                if field.name not in names or hasattr(value, "resolve_expression"):
+                    return False
+                if value is not None and field.to_python(value) is not value:
+                    return False
+                if isinstance(value, datetime) and timezone.is_naive(value):
+                    return False
+        return True
