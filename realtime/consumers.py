@@ -24,15 +24,11 @@ from realtime import asgi_extension, streams
 from realtime.auth.handshake import SUBPROTOCOL, CredentialsRefused, ForeignOrigin, authenticate, offers_bearer
 from realtime.auth.stream_access import stream_key
 from realtime.conf import limits
+from realtime.connection.lost import close_failed
 from realtime.connection.request_queue import RequestQueue
-from realtime.connection.writer import Writer, close_failed
-from realtime.db import in_thread
+from realtime.connection.writer import Writer
 from realtime.hub import registry
-from realtime.hub.watched_stream import snapshot_answer
-from realtime.log.replay import newest_by_entity
-from realtime.log.types import StreamPosition
 from realtime.metrics import count
-from realtime.subscription.start_position import FromSnapshot, beginning
 from realtime.subscription.subscription import SocketSubscription
 from realtime.throttling import Cap, TokenBucket
 from realtime.wire.close_codes import CloseCode
@@ -77,9 +73,11 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self.subscriptions: dict[str, SocketSubscription] = {}
         self._task: Any = asyncio.current_task()
         self._failure: Exception | None = None
-        self.writer = Writer(send, self._fill, asgi_extension.direct_sender_of(scope), on_failure=self._fail)
+        self.writer = Writer(send, asgi_extension.direct_sender_of(scope), on_failure=self._fail)
         self._writing: asyncio.Task[None] | None = None
-        self._pending: RequestQueue[Request | BadRequest] = RequestQueue(self._answer, most=limits.MAX_PENDING_REQUESTS)
+        self._pending: RequestQueue[Request | BadRequest] = RequestQueue(
+            self._answer, limit=limits.MAX_PENDING_REQUESTS
+        )
         self._is_flooded = False
         self._bucket: TokenBucket | None = None
         if asgi_extension.hand_over(scope, LAST_FRAMES):
@@ -151,7 +149,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self._counted_as = str(self.user.pk)
         self.hub = registry.acquire()
         request = Request(WSMethod.SUBSCRIBE_NOTIFICATIONS, None, Subscribe())
-        notifications = self._listener(streams.notifications(str(self.user.pk)), request)
+        notifications = self._register(streams.notifications(str(self.user.pk)), request)
         self.subscriptions[notifications.key] = notifications
         stream = await self.hub.subscribe(notifications)
         await self.accept(subprotocol)
@@ -204,7 +202,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         except BadRequest as bad_request:
             message = bad_request
         if isinstance(message, Request) and message.method == WSMethod.HEARTBEAT:
-            await self.writer.has_room()
+            await self.writer.wait_for_room()
             self.writer.pong(pong_frame(message.id))
         elif isinstance(message, Request) and message.method == WSMethod.ERROR:
             logger.info("A client reports an error: %.500s", text_data)
@@ -212,7 +210,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             await self._pending.add(message)
 
     async def _answer(self, message: Request | BadRequest) -> None:
-        await self.writer.has_room()
+        await self.writer.wait_for_room()
         try:
             if isinstance(message, BadRequest):
                 raise message
@@ -226,54 +224,32 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             self.writer.answer(error_frame(INTERNAL_ERROR, id=message.id))
 
     async def _subscribe(self, request: Request) -> None:
+        """Until the answer, a former subscription to the stream goes on. It stays if the new one fails."""
         key = await stream_key(self.user, request)
-        wish: Subscribe = request.data
-        before = self.subscriptions.get(key)
-        if before and not wish.numbered:
+        options: Subscribe = request.data
+        former = self.subscriptions.get(key)
+        if former and not options.numbered:
             self.writer.answer(answer_frame(request.method, channel=key, id=request.id))
             return
-        if not before and len(self.subscriptions) > limits.MAX_SUBSCRIPTIONS:
+        if not former and len(self.subscriptions) > limits.MAX_SUBSCRIPTIONS:
             raise BadRequest(TOO_MANY_SUBSCRIPTIONS, request.id)
-        subscription = self._listener(key, request)
+        subscription = self._register(key, request)
         try:
             stream = await self.hub.subscribe(subscription)
-            await self._begin(subscription, stream, request)
+            start = await self.hub.prepare_start(subscription, options, stream)
+            if start is None:
+                raise BadRequest(NOT_FOUND[request.method], request.id)
+            answer = start.answer(request.id)
+            if former:
+                former.stop()
+            self.subscriptions[key] = subscription
+            self.writer.answer(answer)
+            start.begin()
         except BaseException:
             await self.hub.unsubscribe(subscription)
             raise
-        if before:
-            await self.hub.unsubscribe(before)
-
-    async def _begin(self, subscription: SocketSubscription, stream: StreamPosition, request: Request) -> None:
-        """Answers a subscribe, and starts to send: from now on, from a cursor, or with a snapshot. Up to the answer a
-        former subscription goes on, and stays if this one comes to nothing."""
-        while True:
-            start = beginning(request.data, stream)
-            seqs: list[int] = []
-            truncated = False
-            if isinstance(start, FromSnapshot):
-                seqs, truncated = await in_thread(
-                    newest_by_entity, stream.id, after=start.after, head=stream.head, limit=subscription.snapshot_limit
-                )
-            if subscription.is_stopped:  # the stream has ended meanwhile
-                raise BadRequest(NOT_FOUND[request.method], request.id)
-            if self.hub.is_current(subscription.key, stream):
-                break
-            stream = await self.hub.reread_head(subscription.key)  # another history has begun meanwhile
-        if subscription.numbered:
-            answer = snapshot_answer(
-                subscription, stream, recovered=start.recovered, truncated=truncated, id=request.id
-            )
-        else:
-            answer = answer_frame(request.method, channel=subscription.key, id=request.id)
-        if before := self.subscriptions.get(subscription.key):
-            before.stop()
-        self.subscriptions[subscription.key] = subscription
-        self.writer.answer(answer)
-        if isinstance(start, FromSnapshot):
-            subscription.start_snapshot(seqs, stream.head)
-        else:
-            subscription.start(start.cursor, stream.head)
+        if former:
+            await self.hub.unsubscribe(former)
 
     async def _unsubscribe(self, request: Request) -> None:
         subscription = next((each for each in self.subscriptions.values() if each.target == request.data), None)
@@ -285,7 +261,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     # Subscriptions
 
-    def _listener(self, key: str, request: Request) -> SocketSubscription:
+    def _register(self, key: str, request: Request) -> SocketSubscription:
         """A subscription that only listens, until it is started."""
         return SocketSubscription(key, request.method, request.data, writer=self.writer, on_end=self._stream_ended)
 
@@ -293,8 +269,3 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         if self.subscriptions.get(subscription.key) is subscription:
             del self.subscriptions[subscription.key]
             self.writer.answer(error_frame(NOT_FOUND[subscription.method]))
-
-    # What the writer needs
-
-    async def _fill(self, subscription: SocketSubscription) -> None:
-        await self.hub.fill(subscription)

@@ -11,10 +11,10 @@ R = TypeVar("R")
 
 
 class RequestQueue(Generic[R]):
-    """`answer` answers one request; it raises nothing. At most `most` wait."""
+    """`answer` answers one request; it raises nothing. At most `limit` wait."""
 
-    def __init__(self, answer: Callable[[R], Awaitable[None]], *, most: int) -> None:
-        self._answer, self._most = answer, most
+    def __init__(self, answer: Callable[[R], Awaitable[None]], *, limit: int) -> None:
+        self._answer, self._limit = answer, limit
         self._requests: list[R] = []
         self._has_room = Latch(is_open=True)
         self.task: asyncio.Task[None] | None = None
@@ -24,7 +24,7 @@ class RequestQueue(Generic[R]):
         """Returns as soon as there is room for it."""
         await self._has_room.wait()
         self._requests.append(request)
-        if len(self._requests) >= self._most:
+        if len(self._requests) >= self._limit:
             self._has_room.close()
         if self.task is None:
             self.task = asyncio.create_task(self._answer_all())

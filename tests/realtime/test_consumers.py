@@ -10,6 +10,7 @@ from django.db import OperationalError
 from executions.services import notify_user, report_execution, report_node, start_execution
 from realtime import consumers
 from realtime.bridge import access
+from realtime.hub import watched_stream
 from realtime.hub.registry import hub_of_this_loop
 from realtime.subscription.state import Subscription
 from tests.database import in_db
@@ -216,7 +217,7 @@ async def test_a_subscribe_that_fails_leaves_what_was_subscribed_before(live_cli
     def fail(*args, **kwargs):
         raise OperationalError
 
-    for name in ("realtime.hub.watched_stream.numbered_head", "realtime.consumers.newest_by_entity"):
+    for name in ("realtime.hub.watched_stream.numbered_head", "realtime.hub.start.newest_by_entity"):
         with monkeypatch.context() as broken:
             broken.setattr(name, fail)
             answer = await client.ask(
@@ -247,14 +248,14 @@ async def test_a_subscribe_of_what_ends_meanwhile_is_answered_once_with_an_error
 ):
     client = await live_client(user)
     key = f"{user.pk}|graph_exec#{execution.pk}"
-    start = consumers.beginning
+    start_position = watched_stream.start_position
 
     def end_and_start(*args):
         hub = hub_of_this_loop()
         hub.end(hub.streams[key])
-        return start(*args)
+        return start_position(*args)
 
-    monkeypatch.setattr(consumers, "beginning", end_and_start)
+    monkeypatch.setattr(watched_stream, "start_position", end_and_start)
     answer = await client.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk)}, id="7")
     assert (answer["error"], answer["id"]) == ("Graph execution not found", "7")
     await client.ping()
@@ -342,4 +343,4 @@ async def test_a_slow_sockets_memory_is_bounded(live_client, user, execution, se
     assert seqs == list(range(1, 32))
     assert max(events for events, _ in most) <= 10
     assert max(size for _, size in most) <= 10_000
-    assert subscription.cursor == 31
+    assert subscription.delivered_seq == 31

@@ -171,7 +171,7 @@ class Client:
         self.database = database
         self.consumer = LiveConsumer()
         self.consumer.user, self.consumer.hub, self.consumer.subscriptions = None, hub, {}
-        self.consumer.writer = self.writer = Writer(self._take, self.consumer._fill, on_failure=self.fail)
+        self.consumer.writer = self.writer = Writer(self._take, on_failure=self.fail)
         self.writing = self.writer.start()
         self.asking: asyncio.Task[None] | None = None
         self.wishes: dict[str, Wish] = {}
@@ -339,21 +339,18 @@ class Delivery(RuleBasedStateMachine):
         yield patch.object(hub_module, "GroupMembership", NoGroups)
         for module in (
             "auth.stream_access",
-            "consumers",
-            "hub.hub",
             "hub.page_cache",
+            "hub.start",
             "hub.sweep",
             "hub.watched_stream",
         ):
             yield patch(f"realtime.{module}.in_thread", self.in_thread)
-        for module in ("hub.hub", "hub.watched_stream"):
-            yield patch(f"realtime.{module}.numbered_head", self.database.numbered_head)
-        for module in ("consumers", "hub.watched_stream"):
-            yield patch(f"realtime.{module}.newest_by_entity", self.database.newest_by_entity)
+        yield patch("realtime.hub.watched_stream.numbered_head", self.database.numbered_head)
+        yield patch("realtime.hub.start.newest_by_entity", self.database.newest_by_entity)
         yield patch("realtime.hub.page_cache.read_after", self.database.read_after)
         yield patch("realtime.hub.page_cache.read_each", self.database.read_each)
         yield patch("realtime.auth.stream_access._find", lambda user, data: KEY)
-        yield patch("realtime.hub.sweep._settle_unnumbered", lambda: None)
+        yield patch("realtime.hub.sweep._number_leftovers", lambda: None)
         yield patch.object(store, "heads", self.database.heads)
 
     async def in_thread(self, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

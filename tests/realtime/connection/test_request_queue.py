@@ -8,10 +8,10 @@ from realtime.connection.request_queue import RequestQueue
 class Desk:
     """Answers while its gate is open."""
 
-    def __init__(self, most: int = 3) -> None:
+    def __init__(self, limit: int = 3) -> None:
         self.answered: list[int] = []
         self.gate = asyncio.Event()
-        self.pending: RequestQueue[int] = RequestQueue(self._answer, most=most)
+        self.pending: RequestQueue[int] = RequestQueue(self._answer, limit=limit)
 
     async def _answer(self, request: int) -> None:
         await self.gate.wait()
@@ -35,7 +35,7 @@ async def test_requests_are_answered_in_order_and_then_no_task_is_left() -> None
 
 
 async def test_who_has_asked_for_too_much_waits_and_loses_nothing() -> None:
-    desk = Desk(most=2)
+    desk = Desk(limit=2)
     asking = asyncio.ensure_future(add_all(desk, range(10)))
     await turns()
     assert not asking.done()

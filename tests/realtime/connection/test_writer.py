@@ -11,7 +11,8 @@ from autobahn.exception import Disconnected
 from pytest_django import Settings
 
 from realtime.connection import writer
-from realtime.connection.writer import Writer, close_failed
+from realtime.connection.lost import close_failed
+from realtime.connection.writer import Writer
 from realtime.metrics import counts
 from realtime.subscription.state import After
 from realtime.subscription.subscription import SocketSubscription
@@ -52,7 +53,7 @@ class Socket:
         return self.frames.empty()
 
 
-class SocketOutlet:
+class SocketSender:
     """The cheaper way to it."""
 
     def __init__(self, socket: Socket) -> None:
@@ -84,16 +85,30 @@ class SocketOutlet:
 Fill = Callable[[SocketSubscription], Awaitable[None]]
 
 
+class Log:
+    """Notes for which keys it is read."""
+
+    def __init__(self) -> None:
+        self.answer: Fill = self.no_answer
+        self.asked: list[str] = []
+
+    async def no_answer(self, subscription: SocketSubscription) -> None:
+        raise AssertionError("this test has no log")
+
+    async def fill(self, subscription: SocketSubscription) -> None:
+        self.asked.append(subscription.key)
+        await self.answer(subscription)
+
+
 class Connection:
-    """A writer, its socket, and what it asks of the log."""
+    """A writer, its socket, and the log of its subscriptions."""
 
     def __init__(self, *, sends_at_once: bool) -> None:
         self.socket = Socket()
-        self.fill: Fill = self.no_log
-        self.fills: list[str] = []
-        self.direct_sender = SocketOutlet(self.socket) if sends_at_once else None
+        self.log = Log()
+        self.direct_sender = SocketSender(self.socket) if sends_at_once else None
         self.failures: list[Exception] = []
-        self.writer = Writer(self.socket.send, self._fill, self.direct_sender, on_failure=self.failures.append)
+        self.writer = Writer(self.socket.send, self.direct_sender, on_failure=self.failures.append)
         self.running = self.writer.start()
 
     async def is_held_up(self) -> None:
@@ -102,21 +117,15 @@ class Connection:
         self.writer.answer("held up")
         assert await self.socket.next(1) == ["held up"]
 
-    async def no_log(self, subscription: SocketSubscription) -> None:
-        raise AssertionError("this test has no log")
-
-    async def _fill(self, subscription: SocketSubscription) -> None:
-        self.fills.append(subscription.key)
-        await self.fill(subscription)
-
-    def subscribe(self, key: str, *, cursor: int = 0, head: int | None = None, **wish: Any) -> SocketSubscription:
+    def subscribe(self, key: str, *, cursor: int = 0, head: int | None = None, **options: Any) -> SocketSubscription:
         subscription = SocketSubscription(
             key,
             WSMethod.SUBSCRIBE_STREAM,
-            Subscribe(**wish),
+            Subscribe(**options),
             writer=self.writer,
             on_end=lambda _: None,
         )
+        subscription.log_reader = self.log
         subscription.start(cursor, cursor if head is None else head)
         return subscription
 
@@ -165,7 +174,7 @@ async def test_a_page_goes_out_together(connection: Connection) -> None:
     async def fill(subscription: SocketSubscription) -> None:
         assert subscription.fill(page)
 
-    connection.fill = fill
+    connection.log.answer = fill
     connection.subscribe("a", head=50)
     assert await connection.socket.next(50) == [frame(seq) for seq in range(1, 51)]
     if connection.direct_sender:
@@ -231,8 +240,8 @@ async def test_only_who_knows_numbers_gets_them(connection: Connection) -> None:
 
 
 async def test_only_who_knows_numbers_gets_the_events_of_part_2(connection: Connection) -> None:
-    for key, wish in (("a", {"after": 0}), ("b", {})):
-        live = connection.subscribe(key, **wish)
+    for key, options in (("a", {"after": 0}), ("b", {})):
+        live = connection.subscribe(key, **options)
         live.offer(event(1, key, method="execution_deleted"))
         live.offer(event(2, key))
     first, *others = await connection.socket.next(3)
@@ -245,7 +254,7 @@ async def test_events_that_are_not_for_this_client_count_as_sent(connection: Con
     live = connection.subscribe("a")
     live.offer(event(1, method="execution_deleted"))
     assert await connection.socket.is_quiet()
-    assert live.cursor == 1
+    assert live.delivered_seq == 1
     assert not live.has_work
 
 
@@ -259,9 +268,9 @@ async def test_who_does_not_read_is_not_answered_more(connection: Connection, se
     await connection.socket.next(1)
     for number in range(2):
         connection.writer.answer(f"answer {number}")
-    await connection.writer.has_room()
+    await connection.writer.wait_for_room()
     connection.writer.pong("pong")
-    waiting = asyncio.ensure_future(connection.writer.has_room())
+    waiting = asyncio.ensure_future(connection.writer.wait_for_room())
     assert await connection.socket.is_quiet()
     assert not waiting.done()
     connection.socket.gate.set()
@@ -278,10 +287,10 @@ async def test_what_is_missing_is_read_and_sent(connection: Connection) -> None:
         assert isinstance(wanted, After)
         assert subscription.fill([event(seq) for seq in range(wanted.seq + 1, wanted.seq + 3)])
 
-    connection.fill = fill
+    connection.log.answer = fill
     connection.subscribe("a", head=6)
     assert await connection.socket.next(6) == [frame(seq) for seq in range(1, 7)]
-    assert connection.fills == ["a"] * 3
+    assert connection.log.asked == ["a"] * 3
     assert await connection.socket.is_quiet()
 
 
@@ -292,7 +301,7 @@ async def test_a_slow_read_holds_up_neither_answers_nor_other_streams(connection
         await gate.wait()
         subscription.fill([event(1)])
 
-    connection.fill = fill
+    connection.log.answer = fill
     await connection.is_held_up()
     connection.subscribe("a", head=1)
     other = connection.subscribe("b")
@@ -315,11 +324,11 @@ async def test_one_read_of_a_socket_runs_at_a_time(connection: Connection) -> No
         running -= 1
         subscription.fill([event(1, subscription.key)])
 
-    connection.fill = fill
+    connection.log.answer = fill
     for key in "abcd":
         connection.subscribe(key, head=1)
     assert sorted(await connection.socket.next(4)) == sorted(frame(1, key) for key in "abcd")
-    assert (connection.fills, most) == (list("abcd"), 1)
+    assert (connection.log.asked, most) == (list("abcd"), 1)
 
 
 async def test_a_read_that_fails_is_tried_again_after_a_while(connection: Connection, settings: Settings) -> None:
@@ -327,16 +336,16 @@ async def test_a_read_that_fails_is_tried_again_after_a_while(connection: Connec
     before = counts().get("errors", 0)
 
     async def fill(subscription: SocketSubscription) -> None:
-        if len(connection.fills) < 3:
+        if len(connection.log.asked) < 3:
             raise ConnectionError
         subscription.fill([event(1)])
 
-    connection.fill = fill
+    connection.log.answer = fill
     connection.subscribe("a", head=1)
     assert await connection.socket.is_quiet()
-    assert len(connection.fills) == 1
+    assert len(connection.log.asked) == 1
     assert await connection.socket.next(1) == [frame(1)]
-    assert len(connection.fills) == 3
+    assert len(connection.log.asked) == 3
     assert counts()["errors"] == before + 2
 
 
@@ -346,11 +355,11 @@ async def test_a_read_that_fails_holds_up_no_other_stream(connection: Connection
             raise ConnectionError
         subscription.fill([event(1, "b")])
 
-    connection.fill = fill
+    connection.log.answer = fill
     connection.subscribe("a", head=1)
     connection.subscribe("b", head=1)
     assert await connection.socket.next(1) == [frame(1, "b")]
-    assert connection.fills == ["a", "b"]
+    assert connection.log.asked == ["a", "b"]
 
 
 async def test_what_is_offered_during_a_read_is_sent_after_it_and_once(connection: Connection) -> None:
@@ -361,7 +370,7 @@ async def test_what_is_offered_during_a_read_is_sent_after_it_and_once(connectio
         await gate.wait()
         subscription.fill([event(1), event(2)] if subscription.wanted == After(0) else [event(3)])
 
-    connection.fill = fill
+    connection.log.answer = fill
     live = connection.subscribe("a", head=1)
     await begun.wait()
     live.offer(event(2))
@@ -483,13 +492,13 @@ async def test_a_subscription_that_stops_during_its_read_sends_nothing_of_it(con
         await gate.wait()
         subscription.fill([event(1)])
 
-    connection.fill = fill
+    connection.log.answer = fill
     live = connection.subscribe("a", head=1)
     await begun.wait()
     live.stop()
     gate.set()
     assert await connection.socket.is_quiet()
-    assert connection.fills == ["a"]
+    assert connection.log.asked == ["a"]
 
 
 async def test_a_writer_that_is_cancelled_ends_its_read_too(connection: Connection) -> None:
@@ -502,7 +511,7 @@ async def test_a_writer_that_is_cancelled_ends_its_read_too(connection: Connecti
         finally:
             ended.set()
 
-    connection.fill = fill
+    connection.log.answer = fill
     connection.subscribe("a", head=1)
     await begun.wait()
     connection.running.cancel()
@@ -629,7 +638,7 @@ async def test_a_writer_that_has_failed_holds_nobody_up(connection: Connection, 
     for _ in range(5):
         connection.writer.answer("answer")
         connection.writer.pong("pong")
-        await asyncio.wait_for(connection.writer.has_room(), PATIENCE)
+        await asyncio.wait_for(connection.writer.wait_for_room(), PATIENCE)
 
 
 async def test_a_send_that_is_cancelled_does_not_concern_whoever_has_brought_the_frame(

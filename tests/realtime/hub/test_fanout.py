@@ -28,8 +28,8 @@ class Socket:
         self.looks = 0
 
     def subscribe(self, *, numbered: bool = True, cursor: int = 0) -> SocketSubscription:
-        wish = Subscribe(replay="none") if numbered else Subscribe()
-        subscription = SocketSubscription("a", WSMethod.SUBSCRIBE_STREAM, wish, writer=self, on_end=lambda _: None)
+        options = Subscribe(replay="none") if numbered else Subscribe()
+        subscription = SocketSubscription("a", WSMethod.SUBSCRIBE_STREAM, options, writer=self, on_end=lambda _: None)
         subscription.start(cursor, cursor)
         return subscription
 
@@ -63,11 +63,11 @@ def event(seq: int, method: str = "notification") -> Event:
     return Event(seq, method, f'"event {seq}"', None)
 
 
-def audience_of(*subscriptions: SocketSubscription) -> Fanout:
-    audience = Fanout()
+def fanout_of(*subscriptions: SocketSubscription) -> Fanout:
+    fanout = Fanout()
     for subscription in subscriptions:
-        audience.add(subscription)
-    return audience
+        fanout.add(subscription)
+    return fanout
 
 
 def expected(events: Sequence[Event], numbered: bool) -> list[str]:
@@ -76,54 +76,54 @@ def expected(events: Sequence[Event], numbered: bool) -> list[str]:
 
 async def test_those_in_step_get_each_event_in_the_form_that_they_asked_for() -> None:
     one, other = Socket(), Socket()
-    audience = audience_of(one.subscribe(), other.subscribe(numbered=False))
+    fanout = fanout_of(one.subscribe(), other.subscribe(numbered=False))
     events = [event(1), event(2), event(3, ADDED), event(4)]
     for each in events:
-        audience.hand_on([each])
+        fanout.deliver([each])
     assert one.frames == expected(events, numbered=True)
     assert other.frames == expected(events, numbered=False)
-    assert [each.cursor for each in audience.each()] == [4, 4]
+    assert [each.delivered_seq for each in fanout.each()] == [4, 4]
 
 
 async def test_one_that_cannot_send_goes_on_by_itself_and_comes_back() -> None:
     slow, quick = Socket(), Socket()
     behind = slow.subscribe()
-    audience = audience_of(behind, quick.subscribe())
+    fanout = fanout_of(behind, quick.subscribe())
     log = [event(seq) for seq in range(1, 7)]
-    audience.hand_on([log[0]])
-    audience.hand_on([log[1]])
+    fanout.deliver([log[0]])
+    fanout.deliver([log[1]])
     slow.is_open = False
-    audience.hand_on([log[2]])
-    audience.hand_on([log[3]])
+    fanout.deliver([log[2]])
+    fanout.deliver([log[3]])
     assert (len(slow.frames), len(quick.frames)) == (2, 4)
-    assert (behind.cursor, behind.tail) == (2, 4)
+    assert (behind.delivered_seq, behind.tail) == (2, 4)
     slow.catch_up(behind, log)
-    audience.hand_on([log[4]])
+    fanout.deliver([log[4]])
     looks = slow.looks
-    audience.hand_on([log[5]])
+    fanout.deliver([log[5]])
     assert slow.frames == quick.frames == expected(log, numbered=True)
     assert slow.looks == looks
 
 
 async def test_the_events_of_one_announcement_reach_those_that_were_in_step() -> None:
     socket = Socket()
-    audience = audience_of(socket.subscribe())
+    fanout = fanout_of(socket.subscribe())
     log = [event(seq) for seq in range(1, 7)]
     for handed_on in (log[:1], log[1:2], log[2:5], [], log[5:]):
-        audience.hand_on(handed_on)
+        fanout.deliver(handed_on)
     assert socket.frames == expected(log, numbered=True)
 
 
 async def test_what_is_discarded_gets_nothing_more() -> None:
     staying, leaving = Socket(), Socket()
     subscription = leaving.subscribe()
-    audience = audience_of(staying.subscribe(), subscription)
+    fanout = fanout_of(staying.subscribe(), subscription)
     for seq in (1, 2):
-        audience.hand_on([event(seq)])
-    audience.discard(subscription)
-    audience.hand_on([event(3)])
-    assert (len(staying.frames), len(leaving.frames), len(audience)) == (3, 2, 1)
-    audience.discard(subscription)  # once more is no harm
+        fanout.deliver([event(seq)])
+    fanout.discard(subscription)
+    fanout.deliver([event(3)])
+    assert (len(staying.frames), len(leaving.frames), len(fanout)) == (3, 2, 1)
+    fanout.discard(subscription)  # once more is no harm
 
 
 async def test_one_that_has_not_started_hears_of_what_happens() -> None:
@@ -131,12 +131,12 @@ async def test_one_that_has_not_started_hears_of_what_happens() -> None:
     subscription = SocketSubscription(
         "a", WSMethod.SUBSCRIBE_STREAM, Subscribe(replay="none"), writer=socket, on_end=lambda _: None
     )
-    audience = audience_of(subscription)
+    fanout = fanout_of(subscription)
     for seq in (1, 2):
-        audience.hand_on([event(seq)])
+        fanout.deliver([event(seq)])
     subscription.start(0, 0)
     socket.catch_up(subscription, [event(1), event(2)])
-    audience.hand_on([event(3)])
+    fanout.deliver([event(3)])
     assert socket.frames == expected([event(1), event(2), event(3)], numbered=True)
 
 
@@ -144,10 +144,10 @@ async def test_no_event_is_passed_over_in_step() -> None:
     """The stream hands on without a gap. If it ever did not, the log would be read."""
     socket = Socket()
     subscription = socket.subscribe()
-    audience = audience_of(subscription)
+    fanout = fanout_of(subscription)
     log = [event(seq) for seq in range(1, 5)]
     for each in (log[0], log[1], log[3]):
-        audience.hand_on([each])
+        fanout.deliver([each])
     assert len(socket.frames) == 2
     socket.catch_up(subscription, log)
     assert socket.frames == expected(log, numbered=True)
@@ -156,33 +156,33 @@ async def test_no_event_is_passed_over_in_step() -> None:
 async def test_two_subscriptions_of_one_socket_do_not_get_in_each_others_way() -> None:
     socket = Socket()
     former, new = socket.subscribe(), socket.subscribe()
-    audience = audience_of(former, new)
+    fanout = fanout_of(former, new)
     for seq in (1, 2):
-        audience.hand_on([event(seq)])
-    audience.discard(former)
+        fanout.deliver([event(seq)])
+    fanout.discard(former)
     for seq in (3, 4):
-        audience.hand_on([event(seq)])
+        fanout.deliver([event(seq)])
     assert [socket.frames.count(event(seq).numbered_frame) for seq in (1, 2, 3, 4)] == [2, 2, 1, 1]
 
 
 async def test_a_full_buffer_is_counted(settings: Settings) -> None:
     settings.REALTIME = {"BUFFER_EVENTS": 2}
     socket = Socket()
-    audience = audience_of(socket.subscribe())
-    audience.hand_on([event(1)])
+    fanout = fanout_of(socket.subscribe())
+    fanout.deliver([event(1)])
     socket.is_open = False
     before = counts().get("subscriptions_behind", 0)
     for seq in (2, 3, 4):
-        audience.hand_on([event(seq)])
+        fanout.deliver([event(seq)])
     assert counts()["subscriptions_behind"] == before + 1
 
 
 async def test_one_that_has_read_ahead_is_in_step_only_when_the_others_are_there() -> None:
     ahead = Socket()
-    audience = audience_of(ahead.subscribe(cursor=3))
+    fanout = fanout_of(ahead.subscribe(cursor=3))
     log = [event(seq) for seq in range(1, 6)]
     for each in log:
-        audience.hand_on([each])
+        fanout.deliver([each])
     assert ahead.frames == expected(log[3:], numbered=True)
 
 
@@ -206,12 +206,12 @@ def test_whatever_happens_each_gets_all_from_its_beginning_to_its_end(deeds: Seq
 
 async def play(deeds: Sequence[tuple[str, Any]]) -> None:
     """The log is ahead of what has been handed on, and whoever catches up reads all of it."""
-    audience, log, handed_on = Fanout(), list[Event](), 0
+    fanout, log, handed_on = Fanout(), list[Event](), 0
     watching: list[tuple[Socket, SocketSubscription, int]] = []
 
     def check(socket: Socket, subscription: SocketSubscription, start: int) -> None:
-        audience.each()
-        subscription.lag(len(log))
+        fanout.each()
+        subscription.note_head(len(log))
         socket.catch_up(subscription, log)
         assert socket.frames == expected(log[start:], subscription.numbered)
 
@@ -221,23 +221,23 @@ async def play(deeds: Sequence[tuple[str, Any]]) -> None:
         elif deed == "hand on":
             events = log[handed_on : handed_on + of]
             handed_on += len(events)
-            audience.hand_on(events)
+            fanout.deliver(events)
         elif deed == "join":
             socket = Socket()
             watching.append((socket, socket.subscribe(numbered=of, cursor=len(log)), len(log)))
-            audience.add(watching[-1][1])
+            fanout.add(watching[-1][1])
         elif deed == "look":
-            assert len(audience.each()) == len(watching)
+            assert len(fanout.each()) == len(watching)
         elif of < len(watching):
             socket, subscription, _ = watching[of]
             if deed == "hold up":
                 socket.is_open = False
             elif deed == "catch up" and not socket.is_open:
-                audience.each()
-                subscription.lag(len(log))
+                fanout.each()
+                subscription.note_head(len(log))
                 socket.catch_up(subscription, log)
             elif deed == "leave":
                 check(*watching.pop(of))
-                audience.discard(subscription)
+                fanout.discard(subscription)
     for each in watching:
         check(*each)

@@ -50,7 +50,7 @@ def test_an_announcement_in_any_order_is_handed_on_in_order() -> None:
 
 def test_to_hear_of_an_event_opens_a_gap_and_hands_on_nothing() -> None:
     ordering: ReorderBuffer[Event] = ReorderBuffer(4)
-    ordering.hear_of(6)
+    ordering.note_exists(6)
     assert ordering.has_gap
     assert seqs(ordering.receive(events(5))) == [5]
     assert ordering.has_gap
@@ -60,27 +60,27 @@ def test_to_hear_of_an_event_opens_a_gap_and_hands_on_nothing() -> None:
 
 def test_to_hear_of_an_old_event_changes_nothing() -> None:
     ordering: ReorderBuffer[Event] = ReorderBuffer(4)
-    ordering.hear_of(2)
+    ordering.note_exists(2)
     assert (ordering.position, ordering.known, ordering.has_gap) == (4, 4, False)
 
 
 def test_after_a_jump_only_what_follows_is_handed_on() -> None:
     ordering: ReorderBuffer[Event] = ReorderBuffer(0)
     ordering.receive(events(2, 9, 12))
-    ordering.jump(10)
+    ordering.skip_to(10)
     assert ordering.receive(events(2, 10)) == []
     assert seqs(ordering.receive(events(11))) == [11, 12]
 
 
 def test_a_jump_does_not_make_it_forget_what_it_has_heard_of() -> None:
     ordering: ReorderBuffer[Event] = ReorderBuffer(0)
-    ordering.hear_of(8)
-    ordering.jump(5)
+    ordering.note_exists(8)
+    ordering.skip_to(5)
     assert ordering.has_gap
 
 
 def test_only_so_many_events_are_kept_while_one_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("realtime.hub.reorder_buffer._MOST_AHEAD", 3)
+    monkeypatch.setattr("realtime.hub.reorder_buffer._MAX_EARLY", 3)
     ordering: ReorderBuffer[Event] = ReorderBuffer(0)
     ordering.receive(events(2, 3, 4, 5, 6))
     assert seqs(ordering.receive(events(1))) == [1, 2, 3, 4]
@@ -88,12 +88,12 @@ def test_only_so_many_events_are_kept_while_one_is_missing(monkeypatch: pytest.M
 
 
 def test_the_missing_event_is_taken_however_many_wait_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("realtime.hub.reorder_buffer._MOST_AHEAD", 2)
+    monkeypatch.setattr("realtime.hub.reorder_buffer._MAX_EARLY", 2)
     ordering: ReorderBuffer[Event] = ReorderBuffer(0)
     assert ordering.receive(events(3, 4)) == []
     assert seqs(ordering.receive(events(1, 2))) == [1, 2, 3, 4]
 
 
 def test_one_announcement_in_order_is_handed_on_however_long_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("realtime.hub.reorder_buffer._MOST_AHEAD", 2)
+    monkeypatch.setattr("realtime.hub.reorder_buffer._MAX_EARLY", 2)
     assert seqs(ReorderBuffer[Event](0).receive(events(*range(1, 11)))) == list(range(1, 11))

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from executions.services import mark_read, notify_user, report_execution, report_node
 from realtime import streams
-from realtime.hub import page_cache, watched_stream
+from realtime.hub import page_cache, start
 from realtime.hub.hub import Hub
 from realtime.hub.registry import hub_of_this_loop
 from realtime.hub.sweep import sweep
@@ -135,7 +135,7 @@ async def test_a_gap_that_cannot_be_read_is_read_after_the_next_sweep(
     with monkeypatch.context() as broken:
         broken.setattr(page_cache, "read_after", fail)
         await sweep(hub_of_this_loop())
-        await asyncio.wait({hub_of_this_loop().streams[key]._mending}, timeout=PATIENCE)
+        await asyncio.wait({hub_of_this_loop().streams[key]._filling_gap}, timeout=PATIENCE)
     assert counted["errors"] == 1
     await sweep(hub_of_this_loop())
     assert [frame["seq"] for frame in await client.frames(2)] == [2, 3]
@@ -215,7 +215,7 @@ async def test_a_database_that_fails_while_another_history_begins_leaves_no_read
     clients = [await live_client(user) for _ in range(3)]
     for client in clients:
         await client.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk), "after": 6})
-    newest_by_entity = watched_stream.newest_by_entity
+    newest_by_entity = start.newest_by_entity
     failures = iter([OperationalError] * 5)
 
     def fail_at_first(*args, **kwargs):
@@ -223,7 +223,7 @@ async def test_a_database_that_fails_while_another_history_begins_leaves_no_read
             raise failure
         return newest_by_entity(*args, **kwargs)
 
-    monkeypatch.setattr(watched_stream, "newest_by_entity", fail_at_first)
+    monkeypatch.setattr(start, "newest_by_entity", fail_at_first)
     await in_db(go_back)(key, 2, epoch="another")
     for client in clients:
         answer, *snapshot = await client.frames(3)

@@ -38,7 +38,7 @@ def test_the_next_event_is_sent_and_one_that_was_sent_is_skipped() -> None:
     live.offer(Event(6))
     live.offer(Event(4))
     assert taken(live) == [6]
-    assert live.cursor == 6
+    assert live.delivered_seq == 6
     assert not live.has_work
 
 
@@ -132,7 +132,7 @@ def test_a_snapshot_fills_no_more_than_there_is_room_for_and_the_rest_is_wanted_
 def test_a_lost_subscription_takes_nothing_and_wants_a_snapshot_until_it_is_started_again() -> None:
     live = started(3, 3)
     live.offer(Event(4))
-    live.lose()
+    live.invalidate(live.delivered_seq)
     for seq in (2, 3, 4):
         live.offer(Event(seq))
     assert live.take() is None
@@ -192,7 +192,7 @@ class Delivery(RuleBasedStateMachine):
 
     @rule()
     def sweep(self) -> None:
-        self.live.lag(self.log.head)
+        self.live.note_head(self.log.head)
 
     @rule(count=st.integers(1, 4))
     def send(self, count: int) -> None:
@@ -214,7 +214,7 @@ class Delivery(RuleBasedStateMachine):
         events = [Event(seq) for seq in range(first, min(wanted.seq + page, self.log.head) + 1)]
         if not self.live.fill(events):
             assert wanted.seq < self.log.floor, "refused only where the log has a hole"
-            self.live.lose()
+            self.live.invalidate(self.live.delivered_seq)
             assert self.live.wanted == Anew()
             self.live.start_snapshot([], self.log.head)
             self.expected = self.log.head + 1
@@ -225,7 +225,7 @@ class Delivery(RuleBasedStateMachine):
 
     @rule(back=st.integers(0, 3))
     def reconnect(self, back: int) -> None:
-        cursor = max(self.log.floor, self.live.cursor - back)
+        cursor = max(self.log.floor, self.live.delivered_seq - back)
         self.live.stop()
         self.live = started(cursor, self.log.head, max_events=self.bound, max_bytes=1_000)
         self.expected = cursor + 1
@@ -244,7 +244,7 @@ class Delivery(RuleBasedStateMachine):
             self._send_one()
             if isinstance(self.live.wanted, After):
                 self.read(4)
-        assert self.live.cursor == self.log.head
+        assert self.live.delivered_seq == self.log.head
 
 
 TestDelivery = Delivery.TestCase
