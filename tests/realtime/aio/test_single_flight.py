@@ -106,7 +106,7 @@ async def test_a_read_for_which_nobody_waits_any_more_is_given_up(others: int) -
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-async def test_only_the_same_question_shares_a_read_and_none_is_kept() -> None:
+async def test_only_callers_with_the_same_key_share_a_call_and_nothing_is_kept() -> None:
     shared: SingleFlightGroup[int] = SingleFlightGroup()
     logs = {"one": Log(), "other": Log()}
     logs["other"].head = 7
@@ -118,7 +118,7 @@ async def test_only_the_same_question_shares_a_read_and_none_is_kept() -> None:
     assert await asyncio.gather(*asking) == [0, 7, 0, 7]
     assert await late == 0
     assert (logs["one"].begun, logs["other"].begun) == (2, 1)
-    assert not shared._reads
+    assert not shared._flights
 
 
 async def test_a_question_that_nobody_asks_any_more_is_forgotten() -> None:
@@ -128,4 +128,4 @@ async def test_a_question_that_nobody_asks_any_more_is_forgotten() -> None:
     await turns()
     asking.cancel()
     await turns()
-    assert not shared._reads
+    assert not shared._flights

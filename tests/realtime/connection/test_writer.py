@@ -7,11 +7,9 @@ from contextvars import ContextVar
 from typing import Any
 
 import pytest
-from autobahn.exception import Disconnected
 from pytest_django import Settings
 
 from realtime.connection import writer
-from realtime.connection.lost import close_failed
 from realtime.connection.writer import Writer
 from realtime.metrics import counts
 from realtime.subscription.state import After
@@ -19,6 +17,7 @@ from realtime.subscription.subscription import SocketSubscription
 from realtime.wire.event import Event
 from realtime.wire.methods import WSMethod
 from realtime.wire.requests import Subscribe
+from tests.realtime.connection.test_lost import LOST
 from tests.waiting import until_in_loop
 
 PATIENCE = 20.0  # seconds; only a test that fails waits for so long
@@ -518,16 +517,6 @@ async def test_a_writer_that_is_cancelled_ends_its_read_too(connection: Connecti
     await asyncio.wait_for(ended.wait(), PATIENCE)
 
 
-LOST = {
-    "of the system": BrokenPipeError(),
-    "of the ASGI specification": type("ClientDisconnected", (OSError,), {})(),
-    "of uvicorn after the end": RuntimeError(
-        "Unexpected ASGI message 'websocket.send', after sending 'websocket.close'."
-    ),
-    "of autobahn": Disconnected(),
-}
-
-
 @pytest.mark.parametrize("error", LOST.values(), ids=LOST)
 @pytest.mark.parametrize("is_idle", [True, False])
 async def test_a_connection_that_has_gone_ends_the_writer_quietly(
@@ -662,31 +651,3 @@ async def test_a_writer_that_is_cancelled_reports_nothing(connection: Connection
     connection.running.cancel()
     await asyncio.wait({connection.running}, timeout=PATIENCE)
     assert not connection.failures
-
-
-# What the consumer does about a failure
-
-
-async def test_a_failed_socket_is_closed_with_1011() -> None:
-    sent: list[dict[str, Any]] = []
-
-    async def send(message: dict[str, Any]) -> None:
-        sent.append(message)
-
-    await close_failed(send, ValueError())
-    assert sent == [{"type": "websocket.close", "code": 1011}]
-
-
-async def test_where_the_server_refuses_the_code_the_error_is_raised() -> None:
-    async def send_as_daphne(message: dict[str, Any]) -> None:
-        raise Exception("invalid close code 1011 (must be 1000 or from [3000, 4999])")
-
-    with pytest.raises(ValueError, match="the first"):
-        await close_failed(send_as_daphne, ValueError("the first"))
-
-
-async def test_a_connection_that_has_gone_meanwhile_needs_no_code() -> None:
-    async def send(message: dict[str, Any]) -> None:
-        raise BrokenPipeError
-
-    await close_failed(send, ValueError())

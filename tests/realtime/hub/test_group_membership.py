@@ -146,7 +146,7 @@ async def test_a_group_is_joined_when_redis_is_back(
     await groups.join("a")
     assert "a" not in groups._joined
     redis_server.start()
-    await groups._settling["a"]
+    await groups._reconciling["a"]
 
     async def arrives() -> bool:
         with suppress(ConnectionError, OSError):  # connections to the Redis that was before
@@ -228,8 +228,8 @@ def played() -> Played:
 
 
 async def settled(groups: GroupMembership, group: str) -> None:
-    while group in groups._settling:
-        await asyncio.wait({groups._settling[group]})
+    while group in groups._reconciling:
+        await asyncio.wait({groups._reconciling[group]})
         await asyncio.sleep(0)
 
 
@@ -286,7 +286,7 @@ async def test_a_join_that_comes_as_a_leave_ends_is_not_lost(played: Played, mem
     groups = members(played)
     await groups.join("a")
     groups.leave_soon("a")
-    leaving = groups._settling["a"]
+    leaving = groups._reconciling["a"]
     while not leaving.done():
         await asyncio.sleep(0)
     await groups.join("a")  # before anyone has heard of the end of the leave
@@ -367,7 +367,7 @@ async def test_who_stops_while_joining_leaves_that_too(played: Played, members: 
     played.gate.set()
     await stopping
     assert not played.groups
-    assert not groups._settling
+    assert not groups._reconciling
 
 
 async def test_who_stops_does_not_wait_for_a_layer_that_does_not_answer(
