@@ -1,4 +1,4 @@
-"""One socket in the test's own loop: what it joins and leaves, and what it does when something goes wrong."""
+"""One socket in the test's own loop: what it joins and leaves, and what it does after an error."""
 
 import asyncio
 import logging
@@ -22,7 +22,7 @@ NOT_A_ROW = "00000000-0000-0000-0000-000000000000"
 
 @pytest.fixture
 def frozen_database(monkeypatch):
-    """Whoever asks whether an execution may be watched waits, until the test sets the event."""
+    """The access check of an execution waits until the test sets the event."""
     event = threading.Event()
     find_execution = access.access.find_execution
 
@@ -89,9 +89,7 @@ async def test_disconnecting_leaves_everything(live_client, user, graph, executi
     await nothing_is_left()
 
 
-async def test_a_cancelled_socket_leaves_everything_though_it_is_never_told_of_a_disconnect(
-    live_client, user, execution
-):
+async def test_a_cancelled_socket_leaves_everything_without_a_disconnect_message(live_client, user, execution):
     client = await live_client(user)
     await client.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk)})
     await client.vanish()
@@ -99,7 +97,7 @@ async def test_a_cancelled_socket_leaves_everything_though_it_is_never_told_of_a
 
 
 @pytest.mark.parametrize("how", [InProcess.disconnect, InProcess.vanish])
-async def test_a_socket_that_goes_while_its_subscribe_is_under_way_leaves_everything(
+async def test_a_socket_that_disconnects_during_its_subscribe_leaves_everything(
     how, live_client, user, execution, frozen_database
 ):
     client = await live_client(user)
@@ -111,7 +109,7 @@ async def test_a_socket_that_goes_while_its_subscribe_is_under_way_leaves_everyt
 
 
 @pytest.mark.parametrize("how", [InProcess.disconnect, InProcess.vanish])
-async def test_a_socket_that_goes_while_it_subscribes_again_leaves_nothing_to_the_others(
+async def test_a_socket_that_disconnects_during_a_second_subscribe_leaves_everything(
     how, live_client, user, execution, monkeypatch
 ):
     stays, goes = await live_client(user), await live_client(user)
@@ -134,7 +132,7 @@ async def _forever(has_begun: asyncio.Event) -> None:
     await asyncio.Event().wait()
 
 
-async def test_a_socket_that_goes_while_it_connects_leaves_everything(user, monkeypatch):
+async def test_a_socket_that_disconnects_while_it_connects_leaves_everything(user, monkeypatch):
     reads = asyncio.Event()
     monkeypatch.setattr("realtime.hub.watched_stream.in_thread", lambda *_: _forever(reads))
     client = InProcess(user=user)
@@ -146,14 +144,14 @@ async def test_a_socket_that_goes_while_it_connects_leaves_everything(user, monk
 
 
 @pytest.mark.usefixtures("transactional_db")
-async def test_a_refused_socket_leaves_nothing():
+async def test_a_refused_socket_leaves_nothing_behind():
     async with InProcess() as client:
         assert (await client.frame())["error"] == "Authentication required"
         assert await client.close_code() == 4001
     await nothing_is_left()
 
 
-async def test_a_socket_whose_stream_cannot_be_opened_is_refused_and_leaves_nothing(user, monkeypatch, counted):
+async def test_a_socket_whose_stream_cannot_be_read_is_refused_and_leaves_nothing_behind(user, monkeypatch, counted):
     def fail(key):
         raise OperationalError
 
@@ -169,7 +167,7 @@ async def test_a_socket_whose_stream_cannot_be_opened_is_refused_and_leaves_noth
 # When something goes wrong
 
 
-async def test_an_unexpected_exception_is_an_internal_error_in_the_log_and_in_the_counts_and_the_socket_goes_on(
+async def test_an_unexpected_exception_is_answered_logged_and_counted_and_the_socket_stays_open(
     live_client, user, execution, monkeypatch, caplog, counted
 ):
     client = await live_client(user)
@@ -210,7 +208,7 @@ async def test_an_unexpected_exception_while_receiving_leaves_the_socket_open(li
     await client.ping()
 
 
-async def test_a_subscribe_that_fails_leaves_what_was_subscribed_before(live_client, user, execution, monkeypatch):
+async def test_a_failed_subscribe_keeps_the_former_subscription(live_client, user, execution, monkeypatch):
     client = await live_client(user)
     await client.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk), "after": 1})
 
@@ -233,7 +231,7 @@ async def test_a_subscribe_that_fails_leaves_what_was_subscribed_before(live_cli
     assert (await client.frame())["data"] == {"type": "info", "event": "hey"}
 
 
-async def test_a_socket_may_hold_so_many_subscriptions_and_no_more(live_client, user, graph, settings):
+async def test_the_subscriptions_of_a_socket_are_limited(live_client, user, graph, settings):
     settings.REALTIME = {"MAX_SUBSCRIPTIONS": 2}
     client = await live_client(user)
     ids = [str((await in_db(start_execution)(graph, user=user)).pk) for _ in range(3)]
@@ -243,7 +241,7 @@ async def test_a_socket_may_hold_so_many_subscriptions_and_no_more(live_client, 
     assert (await client.ask("subscribe_graph_execution", {"graph_exec_id": ids[2]}))["success"] is True
 
 
-async def test_a_subscribe_of_what_ends_meanwhile_is_answered_once_with_an_error(
+async def test_a_subscribe_to_a_stream_that_ends_meanwhile_is_answered_once_with_an_error(
     live_client, user, execution, monkeypatch
 ):
     client = await live_client(user)
@@ -292,7 +290,7 @@ async def test_events_of_other_streams_arrive_while_a_subscribe_is_pending(
     assert (await client.frame())["success"] is True
 
 
-async def test_a_client_with_many_requests_pending_is_answered_in_order_when_the_database_thaws(
+async def test_many_pending_requests_are_answered_in_order_when_the_database_works_again(
     live_client, user, execution, frozen_database, settings
 ):
     settings.REALTIME = {"MAX_PENDING_REQUESTS": 4}
@@ -309,7 +307,7 @@ async def test_a_client_with_many_requests_pending_is_answered_in_order_when_the
 # A slow client
 
 
-async def test_a_slow_socket_goes_behind_reads_from_the_log_and_gets_everything_in_order(
+async def test_a_slow_socket_lags_reads_the_log_and_gets_everything_in_order(
     live_client, user, execution, settings, counted
 ):
     settings.REALTIME = {"BUFFER_EVENTS": 10, "PAGE_EVENTS": 7}

@@ -6,16 +6,16 @@ import contextvars
 from realtime.aio.tasks import detached, run_to_end
 
 
-async def test_the_tasks_of_the_process_know_nothing_of_who_started_them() -> None:
-    whose = contextvars.ContextVar("whose", default="nobody's")
-    whose.set("a socket's")
+async def test_a_detached_task_starts_in_an_empty_context() -> None:
+    variable = contextvars.ContextVar("variable", default="unset")
+    variable.set("set by the starter")
     seen = []
 
     async def look() -> None:
-        seen.append(whose.get())
+        seen.append(variable.get())
 
     await detached(look())
-    assert seen == ["nobody's"]
+    assert seen == ["unset"]
 
 
 async def test_work_that_runs_to_its_end_is_not_cancelled_with_its_caller() -> None:

@@ -158,9 +158,7 @@ async def test_the_events_of_one_announcement_go_out_together(connection: Connec
         assert [len(together) for together in connection.direct_sender.releases if together] == [5]
 
 
-async def test_an_announcement_says_how_many_of_its_events_found_no_room(
-    connection: Connection, settings: Settings
-) -> None:
+async def test_the_events_that_found_the_buffer_full_are_counted(connection: Connection, settings: Settings) -> None:
     settings.REALTIME = {"BUFFER_EVENTS": 3}
     live = connection.subscribe("a")
     await connection.is_held_up()
@@ -187,7 +185,7 @@ async def test_events_are_sent_in_the_order_of_their_stream(connection: Connecti
     assert await connection.socket.next(5) == [frame(seq) for seq in range(1, 6)]
 
 
-async def test_heartbeats_go_before_answers_and_answers_before_events(connection: Connection) -> None:
+async def test_heartbeats_are_sent_before_answers_and_answers_before_events(connection: Connection) -> None:
     await connection.is_held_up()
     live = connection.subscribe("a")
     for seq in (1, 2):
@@ -200,7 +198,7 @@ async def test_heartbeats_go_before_answers_and_answers_before_events(connection
     assert await connection.socket.next(6) == ["pong 1", "pong 2", "answer 1", "answer 2", frame(1), frame(2)]
 
 
-async def test_a_heartbeat_overtakes_events_that_wait(connection: Connection) -> None:
+async def test_a_heartbeat_overtakes_waiting_events(connection: Connection) -> None:
     connection.socket.gate.clear()
     live = connection.subscribe("a")
     for seq in range(1, 50):
@@ -221,7 +219,7 @@ async def test_the_streams_of_a_socket_take_turns(connection: Connection) -> Non
     assert await connection.socket.next(6) == [frame(1), frame(1, "b"), *(frame(seq) for seq in range(2, 6))]
 
 
-async def test_what_comes_later_is_sent_too(connection: Connection) -> None:
+async def test_later_events_are_sent_too(connection: Connection) -> None:
     live = connection.subscribe("a")
     for seq in range(1, 4):
         live.offer(event(seq))
@@ -232,13 +230,13 @@ async def test_what_comes_later_is_sent_too(connection: Connection) -> None:
 # In which form
 
 
-async def test_only_who_knows_numbers_gets_them(connection: Connection) -> None:
+async def test_only_a_client_that_knows_numbers_gets_them(connection: Connection) -> None:
     connection.subscribe("a", after=0).offer(event(1))
     connection.subscribe("b").offer(event(1, "b"))
     assert await connection.socket.next(2) == [event(1).numbered_frame, frame(1, "b")]
 
 
-async def test_only_who_knows_numbers_gets_the_events_of_part_2(connection: Connection) -> None:
+async def test_only_a_client_that_knows_numbers_gets_the_events_of_part_2(connection: Connection) -> None:
     for key, options in (("a", {"after": 0}), ("b", {})):
         live = connection.subscribe(key, **options)
         live.offer(event(1, key, method="execution_deleted"))
@@ -260,7 +258,7 @@ async def test_events_that_are_not_for_this_client_count_as_sent(connection: Con
 # Bounded
 
 
-async def test_who_does_not_read_is_not_answered_more(connection: Connection, settings: Settings) -> None:
+async def test_a_client_that_does_not_read_gets_no_more_answers(connection: Connection, settings: Settings) -> None:
     settings.REALTIME = {"MAX_PENDING_REQUESTS": 3}
     connection.socket.gate.clear()
     connection.writer.answer("taken")
@@ -280,7 +278,7 @@ async def test_who_does_not_read_is_not_answered_more(connection: Connection, se
 # From the log
 
 
-async def test_what_is_missing_is_read_and_sent(connection: Connection) -> None:
+async def test_missing_events_are_read_and_sent(connection: Connection) -> None:
     async def fill(subscription: SocketSubscription) -> None:
         wanted = subscription.wanted
         assert isinstance(wanted, After)
@@ -293,7 +291,7 @@ async def test_what_is_missing_is_read_and_sent(connection: Connection) -> None:
     assert await connection.socket.is_quiet()
 
 
-async def test_a_slow_read_holds_up_neither_answers_nor_other_streams(connection: Connection) -> None:
+async def test_a_slow_read_delays_neither_answers_nor_other_streams(connection: Connection) -> None:
     gate = asyncio.Event()
 
     async def fill(subscription: SocketSubscription) -> None:
@@ -330,7 +328,7 @@ async def test_one_read_of_a_socket_runs_at_a_time(connection: Connection) -> No
     assert (connection.log.asked, most) == (list("abcd"), 1)
 
 
-async def test_a_read_that_fails_is_tried_again_after_a_while(connection: Connection, settings: Settings) -> None:
+async def test_a_failed_read_is_tried_again_later(connection: Connection, settings: Settings) -> None:
     settings.REALTIME = {"SWEEP_INTERVAL": 0.05}
     before = counts().get("errors", 0)
 
@@ -348,7 +346,7 @@ async def test_a_read_that_fails_is_tried_again_after_a_while(connection: Connec
     assert counts()["errors"] == before + 2
 
 
-async def test_a_read_that_fails_holds_up_no_other_stream(connection: Connection) -> None:
+async def test_a_failed_read_delays_no_other_stream(connection: Connection) -> None:
     async def fill(subscription: SocketSubscription) -> None:
         if subscription.key == "a":
             raise ConnectionError
@@ -361,7 +359,7 @@ async def test_a_read_that_fails_holds_up_no_other_stream(connection: Connection
     assert connection.log.asked == ["a", "b"]
 
 
-async def test_what_is_offered_during_a_read_is_sent_after_it_and_once(connection: Connection) -> None:
+async def test_events_offered_during_a_read_are_sent_once_after_it(connection: Connection) -> None:
     begun, gate = asyncio.Event(), asyncio.Event()
 
     async def fill(subscription: SocketSubscription) -> None:
@@ -385,7 +383,7 @@ who: ContextVar[str] = ContextVar("who", default="nobody")
 
 
 @pytest.mark.parametrize("waits", [False, True])
-async def test_what_a_send_sets_is_seen_by_no_other_and_can_be_reset(waits: bool) -> None:
+async def test_a_context_variable_set_by_a_send_is_seen_by_no_other_socket_and_can_be_reset(waits: bool) -> None:
     seen: list[str] = []
 
     def named(name: str, connection: Connection) -> Connection:
@@ -427,7 +425,7 @@ async def test_what_a_send_sets_is_seen_by_no_other_and_can_be_reset(waits: bool
     assert seen[:4] == (["nobody", "nobody", "Ann", "Bob"] if waits else ["nobody", "Ann", "nobody", "Bob"])
 
 
-async def test_what_a_send_sets_for_good_the_next_one_sees() -> None:
+async def test_a_context_variable_left_set_by_a_send_is_seen_by_the_next_one() -> None:
     connection = Connection(sends_at_once=False)
     seen: list[str] = []
 
@@ -446,7 +444,7 @@ async def test_what_a_send_sets_for_good_the_next_one_sees() -> None:
     connection.running.cancel()
 
 
-async def test_what_a_send_brings_itself_goes_after_it() -> None:
+async def test_a_frame_added_during_a_send_is_sent_after_it() -> None:
     connection = Connection(sends_at_once=False)
     sent: list[str] = []
 
@@ -469,7 +467,7 @@ async def test_what_a_send_brings_itself_goes_after_it() -> None:
 # The end
 
 
-async def test_after_the_stop_of_a_subscription_comes_no_frame_of_it(connection: Connection) -> None:
+async def test_a_stopped_subscription_sends_no_frame(connection: Connection) -> None:
     connection.socket.gate.clear()
     live = connection.subscribe("a")
     for seq in range(1, 4):
@@ -500,7 +498,7 @@ async def test_a_subscription_that_stops_during_its_read_sends_nothing_of_it(con
     assert connection.log.asked == ["a"]
 
 
-async def test_a_writer_that_is_cancelled_ends_its_read_too(connection: Connection) -> None:
+async def test_a_cancelled_writer_ends_its_read_too(connection: Connection) -> None:
     begun, ended = asyncio.Event(), asyncio.Event()
 
     async def fill(subscription: SocketSubscription) -> None:
@@ -519,7 +517,7 @@ async def test_a_writer_that_is_cancelled_ends_its_read_too(connection: Connecti
 
 @pytest.mark.parametrize("error", LOST.values(), ids=LOST)
 @pytest.mark.parametrize("is_idle", [True, False])
-async def test_a_connection_that_has_gone_ends_the_writer_quietly(
+async def test_a_lost_connection_ends_the_writer_without_an_error(
     connection: Connection, error: Exception, is_idle: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = counts().get("errors", 0)
@@ -533,7 +531,7 @@ async def test_a_connection_that_has_gone_ends_the_writer_quietly(
     assert not connection.failures
 
 
-async def test_a_goodbye_that_does_not_come_is_a_failure(
+async def test_a_lost_connection_without_a_disconnect_message_is_a_failure(
     connection: Connection, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(writer, "GOODBYE_TIMEOUT", 0.01)
@@ -544,7 +542,7 @@ async def test_a_goodbye_that_does_not_come_is_a_failure(
     assert "Redis of a middleware" in caplog.text
 
 
-async def test_after_the_consumers_end_nothing_is_a_failure(
+async def test_after_the_end_of_the_consumer_nothing_is_a_failure(
     connection: Connection, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(writer, "GOODBYE_TIMEOUT", 0.01)
@@ -575,7 +573,7 @@ async def test_any_other_error_is_logged_counted_and_reported(
     assert [record.levelname for record in caplog.records if record.exc_info] == ["ERROR"]
 
 
-async def test_an_error_at_the_event_of_another_does_not_concern_whoever_has_brought_it(
+async def test_an_error_of_a_send_does_not_reach_the_caller_that_offers_the_event(
     connection: Connection,
 ) -> None:
     live = connection.subscribe("a")
@@ -588,7 +586,7 @@ async def test_an_error_at_the_event_of_another_does_not_concern_whoever_has_bro
 
 
 @pytest.mark.parametrize("name", ["send", "release"])
-async def test_an_error_of_the_cheaper_way_is_reported(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_error_of_the_direct_sender_is_reported(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     error = ValueError()
 
     def fail(*args: Any) -> bool:
@@ -619,7 +617,7 @@ async def test_an_event_that_cannot_be_made_a_frame_is_reported(
     assert [type(error) for error in connection.failures] == [IndexError]
 
 
-async def test_a_writer_that_has_failed_holds_nobody_up(connection: Connection, settings: Settings) -> None:
+async def test_a_failed_writer_blocks_no_caller(connection: Connection, settings: Settings) -> None:
     settings.REALTIME = {"MAX_PENDING_REQUESTS": 2}
     connection.socket.error = ValueError()
     connection.writer.answer("answer")
@@ -630,7 +628,7 @@ async def test_a_writer_that_has_failed_holds_nobody_up(connection: Connection, 
         await asyncio.wait_for(connection.writer.wait_for_room(), PATIENCE)
 
 
-async def test_a_send_that_is_cancelled_does_not_concern_whoever_has_brought_the_frame(
+async def test_a_cancelled_send_does_not_reach_the_caller_that_offers_the_event(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def send(message: dict[str, Any]) -> None:
@@ -646,7 +644,7 @@ async def test_a_send_that_is_cancelled_does_not_concern_whoever_has_brought_the
     assert [str(error) for error in connection.failures] == ["The sending of a frame was cancelled"]
 
 
-async def test_a_writer_that_is_cancelled_reports_nothing(connection: Connection) -> None:
+async def test_a_cancelled_writer_reports_nothing(connection: Connection) -> None:
     await asyncio.sleep(0)
     connection.running.cancel()
     await asyncio.wait({connection.running}, timeout=PATIENCE)

@@ -1,4 +1,4 @@
-"""Every subscription of a stream gets every event once and in order, whether it is in step with the others or not."""
+"""Every subscription of a stream gets every event once and in order, synced or lagging."""
 
 import asyncio
 from collections.abc import Sequence
@@ -20,12 +20,12 @@ ADDED = "notification_read"
 
 
 class Socket:
-    """Takes frames at once while it is open; what waits otherwise, it takes by `catch_up`, from the log if need be."""
+    """Takes frames at once while it is open. `catch_up` takes the waiting events, and reads the log if needed."""
 
     def __init__(self) -> None:
         self.frames: list[str] = []
         self.is_open = True
-        self.looks = 0
+        self.wakes = 0
 
     def subscribe(self, *, numbered: bool = True, cursor: int = 0) -> SocketSubscription:
         options = Subscribe(replay="none") if numbered else Subscribe()
@@ -47,10 +47,10 @@ class Socket:
                 assert subscription.fill(log[wanted.seq :])
 
     def ready(self, subscription: SocketSubscription) -> None:
-        self.looks += 1
+        self.wakes += 1
 
     def answer(self, frame: str) -> None:
-        raise AssertionError("nothing is asked here")
+        raise AssertionError("these tests send no request")
 
     def hold(self) -> None:
         pass
@@ -74,7 +74,7 @@ def expected(events: Sequence[Event], numbered: bool) -> list[str]:
     return [each.numbered_frame if numbered else each.frame for each in events if numbered or not each.is_added]
 
 
-async def test_those_in_step_get_each_event_in_the_form_that_they_asked_for() -> None:
+async def test_synced_subscriptions_get_each_event_in_their_own_form() -> None:
     one, other = Socket(), Socket()
     fanout = fanout_of(one.subscribe(), other.subscribe(numbered=False))
     events = [event(1), event(2), event(3, ADDED), event(4)]
@@ -85,7 +85,7 @@ async def test_those_in_step_get_each_event_in_the_form_that_they_asked_for() ->
     assert [each.delivered_seq for each in fanout.each()] == [4, 4]
 
 
-async def test_one_that_cannot_send_goes_on_by_itself_and_comes_back() -> None:
+async def test_a_subscription_that_cannot_send_lags_and_is_synced_later() -> None:
     slow, quick = Socket(), Socket()
     behind = slow.subscribe()
     fanout = fanout_of(behind, quick.subscribe())
@@ -99,22 +99,22 @@ async def test_one_that_cannot_send_goes_on_by_itself_and_comes_back() -> None:
     assert (behind.delivered_seq, behind.tail) == (2, 4)
     slow.catch_up(behind, log)
     fanout.deliver([log[4]])
-    looks = slow.looks
+    wakes = slow.wakes
     fanout.deliver([log[5]])
     assert slow.frames == quick.frames == expected(log, numbered=True)
-    assert slow.looks == looks
+    assert slow.wakes == wakes
 
 
-async def test_the_events_of_one_announcement_reach_those_that_were_in_step() -> None:
+async def test_the_events_of_one_announcement_reach_synced_subscriptions() -> None:
     socket = Socket()
     fanout = fanout_of(socket.subscribe())
     log = [event(seq) for seq in range(1, 7)]
-    for handed_on in (log[:1], log[1:2], log[2:5], [], log[5:]):
-        fanout.deliver(handed_on)
+    for delivered in (log[:1], log[1:2], log[2:5], [], log[5:]):
+        fanout.deliver(delivered)
     assert socket.frames == expected(log, numbered=True)
 
 
-async def test_what_is_discarded_gets_nothing_more() -> None:
+async def test_a_discarded_subscription_gets_no_more_events() -> None:
     staying, leaving = Socket(), Socket()
     subscription = leaving.subscribe()
     fanout = fanout_of(staying.subscribe(), subscription)
@@ -126,7 +126,7 @@ async def test_what_is_discarded_gets_nothing_more() -> None:
     fanout.discard(subscription)  # once more is no harm
 
 
-async def test_one_that_has_not_started_hears_of_what_happens() -> None:
+async def test_a_subscription_that_has_not_started_knows_of_new_events() -> None:
     socket = Socket()
     subscription = SocketSubscription(
         "a", WSMethod.SUBSCRIBE_STREAM, Subscribe(replay="none"), writer=socket, on_end=lambda _: None
@@ -140,8 +140,8 @@ async def test_one_that_has_not_started_hears_of_what_happens() -> None:
     assert socket.frames == expected([event(1), event(2), event(3)], numbered=True)
 
 
-async def test_no_event_is_passed_over_in_step() -> None:
-    """The stream hands on without a gap. If it ever did not, the log would be read."""
+async def test_a_synced_subscription_skips_no_event() -> None:
+    """A stream delivers without a gap. If it did not, the log would be read."""
     socket = Socket()
     subscription = socket.subscribe()
     fanout = fanout_of(subscription)
@@ -153,7 +153,7 @@ async def test_no_event_is_passed_over_in_step() -> None:
     assert socket.frames == expected(log, numbered=True)
 
 
-async def test_two_subscriptions_of_one_socket_do_not_get_in_each_others_way() -> None:
+async def test_two_subscriptions_of_one_socket_do_not_disturb_each_other() -> None:
     socket = Socket()
     former, new = socket.subscribe(), socket.subscribe()
     fanout = fanout_of(former, new)
@@ -177,7 +177,7 @@ async def test_a_full_buffer_is_counted(settings: Settings) -> None:
     assert counts()["subscriptions_behind"] == before + 1
 
 
-async def test_one_that_has_read_ahead_is_in_step_only_when_the_others_are_there() -> None:
+async def test_a_subscription_that_has_read_ahead_is_synced_only_at_the_same_number() -> None:
     ahead = Socket()
     fanout = fanout_of(ahead.subscribe(cursor=3))
     log = [event(seq) for seq in range(1, 6)]
@@ -186,27 +186,27 @@ async def test_one_that_has_read_ahead_is_in_step_only_when_the_others_are_there
     assert ahead.frames == expected(log[3:], numbered=True)
 
 
-deeds = st.lists(
+actions = st.lists(
     st.one_of(
         st.tuples(st.just("record"), st.lists(st.sampled_from(["notification", ADDED]), min_size=1, max_size=4)),
-        st.tuples(st.just("hand on"), st.integers(1, 3)),
+        st.tuples(st.just("deliver"), st.integers(1, 3)),
         st.tuples(st.just("join"), st.booleans()),
         st.tuples(st.sampled_from(["leave", "hold up", "catch up"]), st.integers(0, 5)),
-        st.tuples(st.just("look"), st.none()),
+        st.tuples(st.just("each"), st.none()),
     ),
     max_size=60,
 )
 
 
 @hypothesis_settings(max_examples=400)
-@given(deeds)
-def test_whatever_happens_each_gets_all_from_its_beginning_to_its_end(deeds: Sequence[tuple[str, Any]]) -> None:
-    asyncio.run(play(deeds))
+@given(actions)
+def test_each_subscription_gets_every_event_from_its_start_to_its_end(actions: Sequence[tuple[str, Any]]) -> None:
+    asyncio.run(play(actions))
 
 
-async def play(deeds: Sequence[tuple[str, Any]]) -> None:
-    """The log is ahead of what has been handed on, and whoever catches up reads all of it."""
-    fanout, log, handed_on = Fanout(), list[Event](), 0
+async def play(actions: Sequence[tuple[str, Any]]) -> None:
+    """The log is ahead of the delivered events. A socket that catches up reads all of it."""
+    fanout, log, delivered = Fanout(), list[Event](), 0
     watching: list[tuple[Socket, SocketSubscription, int]] = []
 
     def check(socket: Socket, subscription: SocketSubscription, start: int) -> None:
@@ -215,28 +215,28 @@ async def play(deeds: Sequence[tuple[str, Any]]) -> None:
         socket.catch_up(subscription, log)
         assert socket.frames == expected(log[start:], subscription.numbered)
 
-    for deed, of in deeds:
-        if deed == "record":
+    for action, of in actions:
+        if action == "record":
             log += [event(len(log) + number, method) for number, method in enumerate(of, 1)]
-        elif deed == "hand on":
-            events = log[handed_on : handed_on + of]
-            handed_on += len(events)
+        elif action == "deliver":
+            events = log[delivered : delivered + of]
+            delivered += len(events)
             fanout.deliver(events)
-        elif deed == "join":
+        elif action == "join":
             socket = Socket()
             watching.append((socket, socket.subscribe(numbered=of, cursor=len(log)), len(log)))
             fanout.add(watching[-1][1])
-        elif deed == "look":
+        elif action == "each":
             assert len(fanout.each()) == len(watching)
         elif of < len(watching):
             socket, subscription, _ = watching[of]
-            if deed == "hold up":
+            if action == "hold up":
                 socket.is_open = False
-            elif deed == "catch up" and not socket.is_open:
+            elif action == "catch up" and not socket.is_open:
                 fanout.each()
                 subscription.note_head(len(log))
                 socket.catch_up(subscription, log)
-            elif deed == "leave":
+            elif action == "leave":
                 check(*watching.pop(of))
                 fanout.discard(subscription)
     for each in watching:

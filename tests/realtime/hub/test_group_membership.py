@@ -72,7 +72,7 @@ def layer(request: pytest.FixtureRequest, settings: Settings) -> BaseChannelLaye
 Members = Callable[..., GroupMembership]
 
 
-async def test_what_is_sent_to_a_joined_group_arrives(layer: Any, members: Members, inbox: Inbox) -> None:
+async def test_a_message_to_a_joined_group_arrives(layer: Any, members: Members, inbox: Inbox) -> None:
     groups = members(layer)
     await groups.join("a")
     await groups.join("b")
@@ -81,7 +81,7 @@ async def test_what_is_sent_to_a_joined_group_arrives(layer: Any, members: Membe
     assert sorted([await inbox.next() for _ in range(4)]) == [0, 1, 2, 3]
 
 
-async def test_what_is_sent_to_a_group_that_was_left_does_not(layer: Any, members: Members, inbox: Inbox) -> None:
+async def test_a_message_to_a_left_group_does_not_arrive(layer: Any, members: Members, inbox: Inbox) -> None:
     groups = members(layer)
     await groups.join("a")
     await groups.join("b")
@@ -110,7 +110,7 @@ async def test_joining_twice_delivers_once(layer: Any, members: Members, inbox: 
     assert [await inbox.next() for _ in range(2)] == [0, 1]
 
 
-async def test_who_stops_leaves_everything(layer: Any, members: Members, inbox: Inbox) -> None:
+async def test_stop_leaves_every_group(layer: Any, members: Members, inbox: Inbox) -> None:
     groups, others = members(layer), members(layer)
     for group in "abc":
         await groups.join(group)
@@ -124,7 +124,7 @@ async def test_who_stops_leaves_everything(layer: Any, members: Members, inbox: 
     assert inbox.messages.empty()
 
 
-async def test_a_message_that_cannot_be_handled_is_counted_and_the_next_one_comes(
+async def test_a_message_that_cannot_be_handled_is_counted_and_the_next_one_arrives(
     layer: Any, members: Members, inbox: Inbox
 ) -> None:
     before = counts().get("errors", 0)
@@ -157,7 +157,7 @@ async def test_a_group_is_joined_when_redis_is_back(
     assert await inbox.next() == 1
 
 
-async def test_a_layer_that_forgot_its_members_is_reminded(
+async def test_a_layer_that_lost_its_members_is_joined_again(
     redis_server: Redis, settings: Settings, members: Members, inbox: Inbox
 ) -> None:
     settings.REALTIME = {"REJOIN_INTERVAL": 0.05}
@@ -227,7 +227,7 @@ def played() -> Played:
     return Played()
 
 
-async def settled(groups: GroupMembership, group: str) -> None:
+async def reconciled(groups: GroupMembership, group: str) -> None:
     while group in groups._reconciling:
         await asyncio.wait({groups._reconciling[group]})
         await asyncio.sleep(0)
@@ -238,7 +238,7 @@ async def test_a_join_is_tried_until_it_succeeds(played: Played, members: Member
     before = counts().get("layer_errors", 0)
     groups = members(played)
     await groups.join("a")
-    await settled(groups, "a")
+    await reconciled(groups, "a")
     assert counts()["layer_errors"] == before + 5
     await played.group_send("a", {"type": "x", "n": 1})
     assert await inbox.next() == 1
@@ -253,7 +253,7 @@ async def test_a_join_that_takes_too_long_does_not_hold_up_its_caller(
     await groups.join("a")
     assert not played.groups
     played.gate.set()
-    await settled(groups, "a")
+    await reconciled(groups, "a")
     assert set(played.groups) == {"a"}
 
 
@@ -264,7 +264,7 @@ async def test_a_leave_during_a_join_leaves_afterwards(played: Played, members: 
     await groups.join("a")
     await groups.leave("a")
     played.gate.set()
-    await settled(groups, "a")
+    await reconciled(groups, "a")
     assert played.calls == ["join a", "leave a"]
     assert not played.groups
 
@@ -277,27 +277,27 @@ async def test_a_join_during_a_leave_joins_afterwards(played: Played, members: M
     await groups.leave("a")
     await groups.join("a")
     played.gate.set()
-    await settled(groups, "a")
+    await reconciled(groups, "a")
     assert played.calls == ["join a", "leave a", "join a"]
     assert set(played.groups) == {"a"}
 
 
-async def test_a_join_that_comes_as_a_leave_ends_is_not_lost(played: Played, members: Members) -> None:
+async def test_a_join_at_the_end_of_a_leave_is_not_lost(played: Played, members: Members) -> None:
     groups = members(played)
     await groups.join("a")
     groups.leave_soon("a")
     leaving = groups._reconciling["a"]
     while not leaving.done():
         await asyncio.sleep(0)
-    await groups.join("a")  # before anyone has heard of the end of the leave
-    await settled(groups, "a")
+    await groups.join("a")  # before the end of the leave is noticed
+    await reconciled(groups, "a")
     assert set(played.groups) == {"a"}
 
 
-async def test_a_failed_join_may_have_reached_the_layer_and_is_taken_back(
+async def test_a_failed_join_that_may_have_reached_the_layer_is_left(
     played: Played, members: Members, settings: Settings
 ) -> None:
-    """A join whose answer is lost: the layer holds us, and we do not know."""
+    """A join whose answer is lost: the layer has added the channel, and the caller gets an error."""
     settings.REALTIME = {"JOIN_TIMEOUT": 0.01}
     groups = members(played)
     await InMemoryChannelLayer.group_add(played, "a", groups.channel)
@@ -306,7 +306,7 @@ async def test_a_failed_join_may_have_reached_the_layer_and_is_taken_back(
     await groups.join("a")
     await groups.leave("a")
     played.gate.set()
-    await settled(groups, "a")
+    await reconciled(groups, "a")
     assert not played.groups
 
 
@@ -315,7 +315,7 @@ async def test_a_leave_that_fails_is_tried_until_it_succeeds(played: Played, mem
     await groups.join("a")
     played.failures = 3
     groups.leave_soon("a")
-    await settled(groups, "a")
+    await reconciled(groups, "a")
     assert not played.groups
 
 
@@ -343,9 +343,9 @@ async def test_a_group_that_is_left_while_it_is_joined_again_stays_left(
     await asyncio.sleep(0)
     played.gate.set()
     await leave
-    await settled(groups, "a")
+    await reconciled(groups, "a")
     await asyncio.sleep(0)
-    await settled(groups, "a")
+    await reconciled(groups, "a")
     assert not played.groups
 
 
@@ -357,7 +357,7 @@ async def test_receiving_goes_on_after_errors(played: Played, members: Members, 
     assert await inbox.next() == 1
 
 
-async def test_who_stops_while_joining_leaves_that_too(played: Played, members: Members, settings: Settings) -> None:
+async def test_stop_leaves_a_group_that_is_being_joined(played: Played, members: Members, settings: Settings) -> None:
     settings.REALTIME = {"JOIN_TIMEOUT": 0.01}
     groups = members(played)
     played.gate.clear()
@@ -370,7 +370,7 @@ async def test_who_stops_while_joining_leaves_that_too(played: Played, members: 
     assert not groups._reconciling
 
 
-async def test_who_stops_does_not_wait_for_a_layer_that_does_not_answer(
+async def test_stop_does_not_wait_for_a_layer_that_does_not_answer(
     played: Played, members: Members, settings: Settings
 ) -> None:
     settings.REALTIME = {"JOIN_TIMEOUT": 0.01, "ANNOUNCE_TIMEOUT": 0.01}
@@ -382,7 +382,7 @@ async def test_who_stops_does_not_wait_for_a_layer_that_does_not_answer(
     played.gate.set()
 
 
-async def test_who_stops_is_stopped_even_if_the_layer_swallows_a_cancellation(played: Played, members: Members) -> None:
+async def test_stop_ends_even_if_the_layer_swallows_a_cancellation(played: Played, members: Members) -> None:
     played.deaf_receives = 2
     groups = members(played)
     await groups.join("a")
@@ -398,7 +398,7 @@ async def test_without_a_layer_nothing_is_joined_and_nothing_fails(members: Memb
     await groups.stop()
 
 
-async def test_the_channel_is_one_that_layers_take(members: Members, played: Played) -> None:
+async def test_the_channel_name_is_valid_for_layers(members: Members, played: Played) -> None:
     channel = members(played).channel
     assert BaseChannelLayer().require_valid_channel_name(channel)
     assert len({members(played).channel for _ in range(5)} | {channel}) == 6

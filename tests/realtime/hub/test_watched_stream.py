@@ -1,4 +1,4 @@
-"""A stream that is open on a socket, when its log changes under it."""
+"""A watched stream whose log changes: gaps, pruned events, another history."""
 
 import asyncio
 import threading
@@ -60,7 +60,7 @@ def key(user, execution):
 
 @pytest.fixture
 def held_read(monkeypatch):
-    """The next read of a page takes its time: `started` is set when it has read, and it returns after `go`."""
+    """The next read of a page sets `started` when it has read, and returns after `go`."""
 
     class Held:
         started, go = threading.Event(), threading.Event()
@@ -144,7 +144,7 @@ async def test_a_gap_that_cannot_be_read_is_read_after_the_next_sweep(
 # Pruned below a slow reader
 
 
-async def test_a_reader_below_the_floor_gets_the_answer_again_and_a_snapshot_and_then_what_follows(
+async def test_a_reader_below_the_floor_gets_the_answer_again_a_snapshot_and_later_events(
     live_client, user, execution, key, settings, counted
 ):
     settings.REALTIME = {"BUFFER_EVENTS": 1, "PAGE_EVENTS": 2}
@@ -167,7 +167,7 @@ async def test_a_reader_below_the_floor_gets_the_answer_again_and_a_snapshot_and
     assert counted["snapshots_forced"] == 1
 
 
-async def test_a_reader_without_numbers_below_the_floor_gets_what_is_newer_than_what_it_had(
+async def test_a_reader_without_numbers_below_the_floor_gets_only_newer_events(
     live_client, user, execution, key, settings
 ):
     settings.REALTIME = {"BUFFER_EVENTS": 1, "PAGE_EVENTS": 2}
@@ -186,7 +186,7 @@ async def test_a_reader_without_numbers_below_the_floor_gets_what_is_newer_than_
 # Another history
 
 
-async def test_another_epoch_gives_the_answer_again_and_a_snapshot_and_then_what_follows(
+async def test_another_epoch_sends_the_answer_again_a_snapshot_and_later_events(
     live_client, user, execution, key, settings
 ):
     settings.REALTIME = NO_SWEEPS
@@ -207,7 +207,7 @@ async def test_another_epoch_gives_the_answer_again_and_a_snapshot_and_then_what
     assert [frame["seq"] for frame in await client.frames(2)] == [2, 3]
 
 
-async def test_a_database_that_fails_while_another_history_begins_leaves_no_reader_in_the_old_one(
+async def test_after_database_failures_every_reader_reaches_the_new_history(
     live_client, user, execution, key, settings, monkeypatch
 ):
     settings.REALTIME = {"SWEEP_INTERVAL": 0.05}
@@ -234,9 +234,7 @@ async def test_a_database_that_fails_while_another_history_begins_leaves_no_read
         assert [frame["seq"] for frame in await client.frames(2)] == [3, 4]
 
 
-async def test_an_announcement_of_another_epoch_is_not_taken_for_one_of_this_history(
-    live_client, user, execution, key, settings
-):
+async def test_an_announcement_of_another_epoch_starts_the_new_history(live_client, user, execution, key, settings):
     settings.REALTIME = NO_SWEEPS
     client = await live_client(user)
     await client.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk), "after": 1})
@@ -247,11 +245,11 @@ async def test_an_announcement_of_another_epoch_is_not_taken_for_one_of_this_his
     assert [frame["seq"] for frame in snapshot] == [1, 2]
 
 
-async def test_another_epoch_gives_notifications_without_numbers_no_second_time(live_client, user, settings):
+async def test_another_epoch_sends_no_notification_twice_to_a_reader_without_numbers(live_client, user, settings):
     settings.REALTIME = NO_SWEEPS
     client = await live_client(user)
-    await in_db(notify_user)(user, type="info", event="heard")
-    assert (await client.frame())["data"]["event"] == "heard"
+    await in_db(notify_user)(user, type="info", event="old")
+    assert (await client.frame())["data"]["event"] == "old"
     await in_db(give_another_epoch)(streams.notifications(str(user.pk)))
     hub = hub_of_this_loop()
     await sweep(hub)
@@ -260,7 +258,7 @@ async def test_another_epoch_gives_notifications_without_numbers_no_second_time(
     assert (await client.frame())["data"]["event"] == "new"
 
 
-async def test_another_epoch_gives_a_reader_without_numbers_the_present_state(
+async def test_another_epoch_sends_a_reader_without_numbers_the_present_state(
     live_client, user, execution, key, settings
 ):
     settings.REALTIME = NO_SWEEPS
@@ -273,9 +271,7 @@ async def test_another_epoch_gives_a_reader_without_numbers_the_present_state(
     assert "seq" not in frame
 
 
-async def test_a_log_that_has_gone_back_gives_the_snapshot_of_what_it_holds(
-    live_client, user, execution, key, settings
-):
+async def test_a_restored_log_sends_the_snapshot_of_what_it_holds(live_client, user, execution, key, settings):
     """A restored backup of the database has the same epoch, and less."""
     settings.REALTIME = NO_SWEEPS
     client = await live_client(user)
@@ -293,7 +289,7 @@ async def test_a_log_that_has_gone_back_gives_the_snapshot_of_what_it_holds(
 
 
 @pytest.mark.parametrize("replay", ["all", "latest", "none"])
-async def test_a_history_that_changes_while_a_subscribe_is_answered_is_what_the_answer_tells(
+async def test_the_answer_to_a_subscribe_is_of_the_history_that_began_meanwhile(
     replay, live_client, user, execution, key, settings, monkeypatch
 ):
     settings.REALTIME = NO_SWEEPS
@@ -318,13 +314,13 @@ async def test_a_history_that_changes_while_a_subscribe_is_answered_is_what_the_
     assert [frame["seq"] for frame in await second.frames(4)] == [3, 4, 5, 6]
 
 
-async def test_notifications_whose_stream_is_gone_go_on_with_those_to_come(live_client, user, settings):
+async def test_after_their_stream_is_deleted_later_notifications_arrive(live_client, user, settings):
     settings.REALTIME = NO_SWEEPS
     plain, numbered = await live_client(user), await live_client(user)
     await numbered.ask("subscribe_notifications", {"after": 0})
-    await in_db(notify_user)(user, type="info", event="heard")
+    await in_db(notify_user)(user, type="info", event="old")
     for client in (plain, numbered):
-        assert (await client.frame())["data"]["event"] == "heard"
+        assert (await client.frame())["data"]["event"] == "old"
     await in_db(forget)(streams.notifications(str(user.pk)))
     await sweep(hub_of_this_loop())
     answer = await numbered.frame()
@@ -334,18 +330,18 @@ async def test_notifications_whose_stream_is_gone_go_on_with_those_to_come(live_
         assert (await client.frame())["data"]["event"] == "new"
 
 
-async def test_notifications_recorded_before_their_new_history_is_noticed_are_not_lost(live_client, user, settings):
+async def test_notifications_recorded_before_a_new_history_is_noticed_are_not_lost(live_client, user, settings):
     settings.REALTIME = NO_SWEEPS
     client = await live_client(user)
-    await in_db(notify_user)(user, type="info", event="heard")
-    assert (await client.frame())["data"]["event"] == "heard"
+    await in_db(notify_user)(user, type="info", event="old")
+    assert (await client.frame())["data"]["event"] == "old"
     await in_db(forget)(streams.notifications(str(user.pk)))
     for number in range(3):
         await in_db(notify_user)(user, type="info", event=f"new {number}")
     assert [frame["data"]["event"] for frame in await client.frames(3)] == ["new 0", "new 1", "new 2"]
 
 
-async def test_read_states_come_to_readers_with_numbers_only(live_client, user):
+async def test_only_readers_with_numbers_get_read_states(live_client, user):
     plain, numbered = await live_client(user), await live_client(user)
     await numbered.ask("subscribe_notifications", {"after": 0})
     notification = await in_db(notify_user)(user, type="info", event="hey")

@@ -64,13 +64,13 @@ TABLE: list[tuple[dict[str, Any], FromCursor | FromSnapshot]] = [
 
 
 @pytest.mark.parametrize(("options", "start"), TABLE, ids=[str(options) for options, _ in TABLE])
-def test_a_subscribe_is_answered_whole_or_refused(options: dict[str, Any], start: FromCursor | FromSnapshot) -> None:
+def test_a_replay_is_complete_or_refused(options: dict[str, Any], start: FromCursor | FromSnapshot) -> None:
     got = start_position(Subscribe.model_validate(options), STREAM)
     assert (type(got), got) == (type(start), start)
 
 
 @pytest.mark.parametrize("options", [{"after": 0}, {"after": 0, "epoch": "now"}, {"replay": "all"}])
-def test_the_whole_history_is_repeated_where_all_of_it_is_kept(options: dict[str, Any]) -> None:
+def test_the_whole_history_is_replayed_if_all_of_it_is_kept(options: dict[str, Any]) -> None:
     assert start_position(Subscribe.model_validate(options), Stream("now", 42, 0)) == FromCursor(0)
 
 
@@ -83,11 +83,11 @@ def test_a_cursor_in_a_stream_that_was_emptied_is_refused() -> None:
     assert start_position(Subscribe(after=1), Stream("now", 0, 0)) == REFUSED
 
 
-def test_notifications_without_a_cursor_begin_with_what_comes() -> None:
+def test_notifications_without_a_cursor_start_at_the_head() -> None:
     assert start_position(SubscribeNotifications(), STREAM) == LIVE
 
 
-def test_only_who_says_where_it_is_or_what_it_wants_gets_numbers() -> None:
+def test_only_a_client_that_gives_a_cursor_or_a_replay_gets_numbers() -> None:
     assert not Subscribe().numbered
     assert not Subscribe(epoch="now").numbered
     assert Subscribe(after=0).numbered
@@ -112,6 +112,6 @@ def test_only_who_says_where_it_is_or_what_it_wants_gets_numbers() -> None:
         {"limit": "5"},
     ],
 )
-def test_a_wish_of_the_wrong_shape_is_no_wish(options: dict[str, Any]) -> None:
+def test_options_of_the_wrong_type_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Subscribe.model_validate(options)

@@ -1,4 +1,4 @@
-"""What a socket gets of a stream, by what its client knows."""
+"""Which frames a client gets, and what a subscription asks of its writer and its stream."""
 
 import pytest
 
@@ -37,7 +37,7 @@ def subscription_of(sender: Sender, **options: object) -> SocketSubscription:
     return subscription
 
 
-def test_who_knows_numbers_gets_them_and_who_does_not_gets_no_added_event() -> None:
+def test_a_client_without_numbers_gets_neither_numbers_nor_added_events() -> None:
     event, added = Event(1, "notification", "{}", None), Event(2, "notification_read", "{}", None)
     for options, frames in (
         ({"replay": "none"}, [event.numbered_frame, added.numbered_frame]),
@@ -51,7 +51,7 @@ def test_who_knows_numbers_gets_them_and_who_does_not_gets_no_added_event() -> N
         assert [frame for each in (event, added) if (frame := subscription.frame_of(each))] == frames
 
 
-def test_what_is_offered_together_is_released_whatever_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_events_offered_together_are_released_even_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     sender = Sender()
     subscription = subscription_of(sender)
 
