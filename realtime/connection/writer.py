@@ -95,11 +95,6 @@ class Writer:
             if self._reading:
                 self._reading.cancel()
 
-    def stop(self) -> None:
-        """The consumer has ended: nothing more is sent or reported."""
-        self._end()
-        self._on_failure = None
-
     # What is to be sent
 
     def pong(self, frame: str) -> None:
@@ -125,8 +120,7 @@ class Writer:
             self._send_queued()
 
     async def wait_for_room(self) -> None:
-        """Waits until fewer answers than MAX_PENDING_REQUESTS are unsent. A client that does not read gets no more
-        answers."""
+        """Waits until fewer answers than MAX_PENDING_REQUESTS are unsent: the client must read the earlier ones."""
         await self._queue.wait_for_room()
 
     # Sending
@@ -223,6 +217,11 @@ class Writer:
             self.ready(subscription)
 
     # The end
+
+    def stop(self) -> None:
+        """The consumer has ended: nothing more is sent or reported."""
+        self._end()
+        self._on_failure = None
 
     def _fail(self, error: Exception) -> None:
         if self._is_over:

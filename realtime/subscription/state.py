@@ -33,7 +33,7 @@ class State(Enum):
     STOPPED = "stopped"  # sends nothing more
 
 
-_ACTIVE: Final = State.ACTIVE  # for every frame; to read a member from its class takes longer
+_ACTIVE: Final = State.ACTIVE  # checked for every frame; a lookup in the class takes longer
 
 
 class SequencedEvent(Protocol):
@@ -86,7 +86,7 @@ class Subscription(Generic[E]):
         self.key, self.numbered = key, numbered
         self._max_events, self._max_bytes = max_events, max_bytes
         self.state = State.REGISTERED
-        self.delivered_seq = 0  # the client has the events of the stream's present history up to this number
+        self.delivered_seq = 0  # up to this number the client has the events of the stream's present history
         self.tail = self.known = 0
         # Lists and tuples: every socket has these, and an empty deque takes 760 bytes.
         self._snapshot: Sequence[int] = ()  # the numbers of the snapshot's events that are still to be read

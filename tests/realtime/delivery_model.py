@@ -48,7 +48,7 @@ class History:
         return f"epoch {self.id}"
 
     @property
-    def stands(self) -> StreamPosition:
+    def position(self) -> StreamPosition:
         return StreamPosition(self.id, self.epoch, self.head, self.floor)
 
     def event(self, seq: int) -> LogEvent:
@@ -59,7 +59,7 @@ class History:
 
 
 class Database:
-    """Answers what realtime asks of the log, as store.py and replay.py promise."""
+    """Answers the reads of the log as store.py and replay.py do."""
 
     def __init__(self) -> None:
         self.stream = History(1)
@@ -87,10 +87,10 @@ class Database:
         return {"type": ENDED, "key": KEY}
 
     def numbered_head(self, key: str) -> StreamPosition:
-        return self.stream.stands
+        return self.stream.position
 
     def heads(self, ids: Sequence[int]) -> list[StreamPosition]:
-        return [self.stream.stands] if self.stream.id in ids else []
+        return [self.stream.position] if self.stream.id in ids else []
 
     def newest_by_entity(self, id: int, *, after: int, head: int, limit: int) -> tuple[list[int], bool]:
         if id != self.stream.id:
@@ -102,8 +102,8 @@ class Database:
         if id != self.stream.id:
             return None
         seqs = [seq for seq in sorted(self.stream.entities) if after < seq <= after + LIMITS["PAGE_EVENTS"]]
-        stands = self.stream.stands
-        return Page(stands.epoch, stands.head, stands.floor, [self.stream.event(seq) for seq in seqs])
+        position = self.stream.position
+        return Page(position.epoch, position.head, position.floor, [self.stream.event(seq) for seq in seqs])
 
     def read_each(self, id: int, seqs: Sequence[int]) -> list[LogEvent]:
         if id != self.stream.id:
@@ -112,7 +112,7 @@ class Database:
 
 
 class Statement:
-    """One question to the database: carried out at one time, answered at a later one."""
+    """One statement: the database executes it at one time, and its result arrives at a later one."""
 
     def __init__(self, work: Callable[..., Any], args: Any, kwargs: Any) -> None:
         self._work = lambda: work(*args, **kwargs)
@@ -120,32 +120,32 @@ class Statement:
         self.answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self.result: list[Any] = []
 
-    def carry_out(self) -> None:
+    def execute(self) -> None:
         if not self.result:
             self.result.append(self._work())
 
     def give(self, *, fails: bool = False) -> None:
-        if self.answer.done():  # who asked has gone
+        if self.answer.done():  # the caller is gone
             return
         if fails:
             self.answer.set_exception(OperationalError("as the test wants it"))
         else:
-            self.carry_out()
+            self.execute()
             self.answer.set_result(self.result[0])
 
 
 # The client
 
 
-class Wish(NamedTuple):
-    """A subscribe under way: what it asked for, and of which epoch the client had everything up to its `after`."""
+class PendingSubscribe(NamedTuple):
+    """A subscribe without an answer. `complete_of` is the epoch of which the client has everything up to `after`."""
 
-    data: dict[str, Any]
+    options: dict[str, Any]
     complete_of: int | None
 
 
 class Client:
-    """A browser that knows the protocol, and what it holds against the server."""
+    """A browser that knows the protocol. It checks each frame, and collects what it finds wrong."""
 
     @staticmethod
     def fail(error: Exception) -> None:
@@ -158,7 +158,7 @@ class Client:
         self.consumer.writer = self.writer = Writer(self._take, on_failure=self.fail)
         self.writing = self.writer.start()
         self.asking: asyncio.Task[None] | None = None
-        self.wishes: dict[str, Wish] = {}
+        self.pending: dict[str, PendingSubscribe] = {}
         self.reads = asyncio.Event()
         self.reads.set()
         self.is_subscribed = False
@@ -166,17 +166,17 @@ class Client:
         self.epoch: int | None = None
         self.last = 0  # the newest number received
         self.until = 0  # up to here the numbers rise with holes; beyond, without
-        self.state: dict[str, int] = {}  # the newest event of each entity, as far as it was told
+        self.state: dict[str, int] = {}  # the newest event received of each entity
         self.is_complete = False  # whether `state` is all of it
-        self.found: list[AssertionError] = []
+        self.faults: list[AssertionError] = []
 
     # What it asks
 
-    def subscribe(self, wish: dict[str, Any]) -> None:
-        id = f"request {len(self.wishes)}"
-        is_complete = self.is_complete and wish.get("after") == self.last >= self.until
-        self.wishes[id] = Wish(wish, self.epoch if is_complete else None)
-        data = SubscribeStream.model_validate({"kind": "orders", "id": "7", **wish})
+    def subscribe(self, options: dict[str, Any]) -> None:
+        id = f"request {len(self.pending)}"
+        is_complete = self.is_complete and options.get("after") == self.last >= self.until
+        self.pending[id] = PendingSubscribe(options, self.epoch if is_complete else None)
+        data = SubscribeStream.model_validate({"kind": "orders", "id": "7", **options})
         self._ask(self.consumer._subscribe(Request(WSMethod.SUBSCRIBE_STREAM, id, data)))
 
     def unsubscribe(self) -> None:
@@ -185,7 +185,7 @@ class Client:
 
     def _ask(self, work: Any) -> None:
         async def asked() -> None:
-            with suppress(BadRequest, OperationalError):  # told by an error; a former subscription goes on
+            with suppress(BadRequest, OperationalError):  # answered with an error; a former subscription goes on
                 await work
 
         self.asking = asyncio.get_running_loop().create_task(asked())
@@ -208,7 +208,7 @@ class Client:
         try:
             self._on_frame(json.loads(message["text"]))
         except AssertionError as error:
-            self.found.append(error)
+            self.faults.append(error)
         await self.reads.wait()
 
     def _on_frame(self, frame: dict[str, Any]) -> None:
@@ -224,9 +224,9 @@ class Client:
             self._on_answer(frame)
 
     def _on_answer(self, frame: dict[str, Any]) -> None:
-        wish = self.wishes.get(frame.get("id", ""))
+        request = self.pending.get(frame.get("id", ""))
         if frame["data"] is None:
-            assert wish, "only who does not know numbers is answered without data"
+            assert request, "only a client without numbers is answered without data"
             if not self.is_subscribed:
                 self.is_subscribed, self.numbered, self.epoch = True, False, None
                 self.state, self.is_complete = {}, False
@@ -237,9 +237,9 @@ class Client:
         if not answer["recovered"]:
             self.last, self.until, self.state, self.is_complete = 0, head, {}, True
         else:
-            assert wish, "only a snapshot comes unasked"
-            after, replay = wish.data.get("after"), wish.data.get("replay")
-            self.is_complete = wish.complete_of == epoch
+            assert request, "an answer without a request is that of a snapshot"
+            after, replay = request.options.get("after"), request.options.get("replay")
+            self.is_complete = request.complete_of == epoch
             if replay == "none":
                 self.last, self.until, self.is_complete = head, head, False
             elif replay == "latest":
@@ -271,7 +271,7 @@ class Client:
         self.last = seq
         self.state[event["entity"]] = seq
 
-    # What must hold when everything has come to rest
+    # What holds at the end
 
     def check(self) -> None:
         stream = self.database.stream

@@ -1,10 +1,12 @@
-"""The promise, with everything that it rests on: every committed event reaches every client, in order, once, or the gap
-is told openly.
+"""The delivery promise: every committed event reaches every client once and in order, or the client is told of the gap.
 
-Hub, streams, subscriptions, ordering, pages, sweep, requests and writers are the real ones. The database, the channel
-layer and the clients are played, step by step, by Hypothesis: statements are carried out and answered late and in any
-order, and fail; announcements are lost, doubled, reordered and thinned; clients read slowly, leave and come back with
-what they have; the log is pruned, ended and begun again.
+Hub, streams, subscriptions, reordering, pages, sweep, requests and writers are the real ones. Hypothesis plays the
+database, the channel layer and the clients, step by step (delivery_model.py):
+
+- Statements are executed and answered late and in any order, and fail.
+- Announcements are lost, doubled, reordered, and stripped of their events.
+- Clients read slowly, leave, and come back with what they have.
+- The log is pruned, ended and begun again.
 """
 
 import asyncio
@@ -82,7 +84,7 @@ class Delivery(RuleBasedStateMachine):
         return await statement.answer
 
     def rest(self) -> None:
-        """Everybody goes on until there is nothing to do without the database, the layer or a client."""
+        """All tasks run until each waits for the database, the layer or a client."""
 
         async def turns() -> None:
             for _ in range(40):
@@ -98,8 +100,8 @@ class Delivery(RuleBasedStateMachine):
         result = self.loop.run_until_complete(now())
         self.rest()
         for client in self.clients:
-            if client.found:
-                raise client.found[0]
+            if client.faults:
+                raise client.faults[0]
             assert not client.writing.done()
         return result
 
@@ -132,8 +134,8 @@ class Delivery(RuleBasedStateMachine):
 
     @precondition(lambda self: self.statements)
     @rule(data=st.data())
-    def carry_out(self, data: Any) -> None:
-        data.draw(st.sampled_from(self.statements)).carry_out()
+    def execute(self, data: Any) -> None:
+        data.draw(st.sampled_from(self.statements)).execute()
 
     @precondition(lambda self: self.statements)
     @rule(data=st.data(), fails=st.sampled_from([False, False, False, True]))
@@ -152,7 +154,7 @@ class Delivery(RuleBasedStateMachine):
                 return
             for statement in list(self.statements):
                 self.do(statement.give)
-        raise AssertionError(f"it asks the database again and again: {[each.name for each in self.statements]}")
+        raise AssertionError(f"the database is asked without an end: {[each.name for each in self.statements]}")
 
     @precondition(lambda self: self.sweeping is None or self.sweeping.done())
     @rule()
@@ -167,10 +169,10 @@ class Delivery(RuleBasedStateMachine):
     def prune(self, upto: int) -> None:
         self.database.prune(upto)
 
-    @rule(told=st.booleans())
-    def begin_again(self, told: bool) -> None:
+    @rule(is_announced=st.booleans())
+    def begin_again(self, is_announced: bool) -> None:
         message = self.database.begin_again()
-        if told:
+        if is_announced:
             self.announcements.append(message)
 
     @precondition(lambda self: len(self.clients) < 3)
@@ -187,17 +189,17 @@ class Delivery(RuleBasedStateMachine):
     )
     def subscribe(self, data: Any, after: Any, replay: str | None, knows_epoch: bool) -> None:
         client = data.draw(st.sampled_from([client for client in self.clients if not client.is_asking]))
-        wish: dict[str, Any] = {}
+        options: dict[str, Any] = {}
         if after == "mine" and client.numbered:
             after = max(client.last, client.until) if client.last >= client.until else None
             knows_epoch = True
         if isinstance(after, int):
-            wish["after"] = after
+            options["after"] = after
         if replay:
-            wish["replay"] = replay
+            options["replay"] = replay
         if knows_epoch and client.epoch is not None:
-            wish["epoch"] = f"epoch {client.epoch}"
-        self.do(lambda: client.subscribe(wish))
+            options["epoch"] = f"epoch {client.epoch}"
+        self.do(lambda: client.subscribe(options))
 
     @precondition(lambda self: any(client.is_subscribed and not client.is_asking for client in self.clients))
     @rule(data=st.data())
