@@ -41,7 +41,7 @@ class History:
     id: int
     head: int = 0
     floor: int = 0
-    entities: dict[int, str] = field(default_factory=dict)  # of the events that are kept
+    entities: dict[int, str] = field(default_factory=dict)  # by seq, of the kept events
 
     @property
     def epoch(self) -> str:
@@ -165,7 +165,7 @@ class Client:
         self.numbered = False
         self.epoch: int | None = None
         self.last = 0  # the newest number received
-        self.until = 0  # up to here the numbers rise with holes; beyond, without
+        self.until = 0  # up to this number events may be missing; after it none
         self.state: dict[str, int] = {}  # the newest event received of each entity
         self.is_complete = False  # whether `state` is all of it
         self.faults: list[AssertionError] = []

@@ -1,4 +1,4 @@
-"""How many: the messages of a socket, under a server that does not count them, and the sockets of a user."""
+"""The limits for the messages of a socket, under a server that does not count them, and for the sockets of a user."""
 
 import pytest
 from django.contrib.auth.models import User

@@ -28,7 +28,7 @@ def frozen_database(monkeypatch):
     event.set()
 
 
-# Nothing waits for a slow database but what asks it
+# Only requests that need the database wait for it
 
 
 async def test_heartbeats_are_answered_while_the_database_is_frozen_and_a_subscribe_is_pending(

@@ -30,7 +30,7 @@ from tests.realtime.delivery_model import ENTITIES, KEY, LIMITS, Client, Databas
 
 
 class NoGroups:
-    """The layer is played by the test."""
+    """The test plays the layer."""
 
     def __init__(self, on_message: Any) -> None:
         self.channel = "none"

@@ -1,4 +1,4 @@
-"""What tasks wait at until it is open."""
+"""Tasks wait at a latch until it is open."""
 
 import asyncio
 

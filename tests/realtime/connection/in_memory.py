@@ -14,7 +14,7 @@ PATIENCE = 20.0  # seconds; only a test that fails waits for so long
 
 
 class Socket:
-    """What a client sees. It takes frames while its gate is open, and one more."""
+    """The client's side. It takes frames while its gate is open, and one more."""
 
     def __init__(self) -> None:
         self.frames: asyncio.Queue[str] = asyncio.Queue()
@@ -36,14 +36,14 @@ class Socket:
         return [await asyncio.wait_for(self.frames.get(), PATIENCE) for _ in range(count)]
 
     async def is_quiet(self) -> bool:
-        """Whether nothing comes once everybody has had a turn."""
+        """Whether no frame comes while all tasks run."""
         for _ in range(50):
             await asyncio.sleep(0)
         return self.frames.empty()
 
 
 class SocketSender:
-    """The cheaper way to it."""
+    """The direct sender of a socket."""
 
     def __init__(self, socket: Socket) -> None:
         self.socket = socket
@@ -75,7 +75,7 @@ Fill = Callable[[SocketSubscription], Awaitable[None]]
 
 
 class Log:
-    """Notes for which keys it is read."""
+    """A log that notes the keys of its reads."""
 
     def __init__(self) -> None:
         self.answer: Fill = self.no_answer
@@ -101,7 +101,7 @@ class Connection:
         self.running = self.writer.start()
 
     async def is_held_up(self) -> None:
-        """One frame is on its way, and the next ones wait until the gate opens."""
+        """Sends one frame. The next ones wait until the gate opens."""
         self.socket.gate.clear()
         self.writer.answer("held up")
         assert await self.socket.next(1) == ["held up"]

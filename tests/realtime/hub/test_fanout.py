@@ -123,7 +123,7 @@ async def test_a_discarded_subscription_gets_no_more_events() -> None:
     fanout.discard(subscription)
     fanout.deliver([event(3)])
     assert (len(staying.frames), len(leaving.frames), len(fanout)) == (3, 2, 1)
-    fanout.discard(subscription)  # once more is no harm
+    fanout.discard(subscription)  # a second discard does nothing
 
 
 async def test_a_subscription_that_has_not_started_knows_of_new_events() -> None:

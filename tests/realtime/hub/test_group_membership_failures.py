@@ -13,7 +13,7 @@ from tests.realtime.hub.conftest import PATIENCE, Inbox, Members
 
 
 class Played(InMemoryChannelLayer):
-    """Its joins and leaves wait until `gate` is open, and fail as often as `failures` says."""
+    """A layer whose joins and leaves wait until `gate` is open. The next `failures` of them fail."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -172,7 +172,7 @@ async def test_a_group_that_is_left_while_it_is_joined_again_stays_left(
     await groups.join("a")
     played.is_called.clear()
     played.gate.clear()
-    await played.until_called()  # the reminder is under way
+    await played.until_called()  # the second join is running
     assert played.calls == ["join a", "join a"]
     leave = asyncio.ensure_future(groups.leave("a"))
     await asyncio.sleep(0)

@@ -33,7 +33,7 @@ def owner_of_order(user: User, id: str) -> int:
 
 
 def change_order(user: User, count: int = 1, data: Any = None) -> None:
-    """So many events, in one transaction and so in one announcement, on a stream of our own."""
+    """Publishes this many events to a stream of its own, in one transaction and so in one announcement."""
     with transaction.atomic():
         for _ in range(count):
             publish(streams.own("orders", str(user.pk), "7"), "order_changed", "order", {"data": data})
@@ -52,7 +52,7 @@ def up_to(last: int) -> list[int]:
     return list(range(1, last + 1))
 
 
-# What a layer may do
+# Faults of the layer
 
 
 async def test_a_lost_announcement_is_repaired_when_the_next_one_arrives(live_client, user, settings, counted):
@@ -159,7 +159,7 @@ async def test_a_layer_that_has_forgotten_its_members_is_joined_again(live_clien
 
 
 async def test_fast_subscribes_and_unsubscribes_end_with_the_right_groups(live_client, user, execution):
-    """Joins and leaves of one group cross at every step of the loop."""
+    """Joins and leaves of one group overlap at every step of the loop."""
     stays = await live_client(user)
     subscription = {"graph_exec_id": str(execution.pk)}
     group = f"graph_exec.{user.pk}.{execution.pk}"
@@ -235,7 +235,7 @@ async def test_a_transactions_events_are_one_announcement_a_stream(live_client, 
 async def test_an_announcement_of_events_that_are_not_in_the_log_sends_the_events_of_the_log(
     live_client, user, settings
 ):
-    """As after a restored backup: the log is the truth, not the announcement."""
+    """As after a restored backup: the log decides, not the announcement."""
     settings.REALTIME = ORDERS | NO_SWEEPS | {"GAP_WAIT": 0}
     client = await live_client(user)
     await watch_order(client)
@@ -280,7 +280,7 @@ async def test_a_reconnect_storm_reads_a_page_once_and_not_once_a_socket(live_cl
     await asyncio.gather(*map(watch_order, clients))
     for client in clients:
         assert await seqs(client, 250) == up_to(250)
-    assert len(reads) <= 6  # three pages; a socket that asks for one a moment too early reads it once more
+    assert len(reads) <= 6  # three pages; a socket that asks before a page is cached reads it again
 
 
 async def test_the_sweep_of_a_hub_that_has_stopped_does_nothing(live_client, user):

@@ -1,4 +1,4 @@
-"""Reads of the log that sockets share."""
+"""Sockets share the pages of the log, and the reads of pages."""
 
 import asyncio
 import threading
@@ -22,7 +22,7 @@ KEY = "u1|orders#7"
 
 
 class Reads:
-    """The reads of the log that were made, each answered when the gate is open."""
+    """The reads of the log. Each is answered when the gate is open."""
 
     def __init__(self) -> None:
         self.after: list[int] = []
@@ -53,7 +53,7 @@ def happen(count: int) -> None:
 
 
 async def stream_with(count: int) -> tuple[int, str]:
-    """The id and epoch of a stream with so many events."""
+    """The id and epoch of a stream with this many events."""
     await in_thread(happen, count)
     stream = await in_thread(numbered_head, KEY)
     return stream.id, stream.epoch

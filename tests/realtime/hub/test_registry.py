@@ -1,4 +1,4 @@
-"""One hub a loop, from the first socket to the last."""
+"""Each event loop has one hub, from its first socket to its last."""
 
 import asyncio
 
@@ -34,7 +34,7 @@ async def test_a_socket_that_connects_while_the_last_one_leaves_gets_a_working_h
 
 
 def test_a_loop_that_ends_with_open_sockets_does_not_affect_the_next_loop(user):
-    """Like a program's test that forgets to disconnect."""
+    """As in a test that forgets to disconnect."""
 
     async def connect_and_forget():
         client = InProcess(user=user)

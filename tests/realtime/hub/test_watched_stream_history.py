@@ -99,7 +99,7 @@ async def test_another_epoch_sends_a_reader_without_numbers_the_present_state(
 
 
 async def test_a_restored_log_sends_the_snapshot_of_what_it_holds(live_client, user, execution, key, settings):
-    """A restored backup of the database has the same epoch, and less."""
+    """A restored backup of the database has the same epoch, and fewer events."""
     settings.REALTIME = NO_SWEEPS
     client = await live_client(user)
     await client.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk), "after": 1})

@@ -1,4 +1,4 @@
-"""Where a subscription begins, as a table: what the client says, against where the stream stands."""
+"""Where a subscription starts, as a table: the options of the client, and the position of the stream."""
 
 from typing import Any, NamedTuple
 
@@ -22,7 +22,7 @@ REFUSED = FromSnapshot(0, recovered=False)
 LIVE = FromCursor(42)
 
 TABLE: list[tuple[dict[str, Any], FromCursor | FromSnapshot]] = [
-    # The base protocol: from now on
+    # The base protocol: at the head
     ({}, LIVE),
     ({"epoch": "now"}, LIVE),
     ({"epoch": "other"}, LIVE),
@@ -55,7 +55,7 @@ TABLE: list[tuple[dict[str, Any], FromCursor | FromSnapshot]] = [
     ({"after": AT_ZERO, "replay": "latest"}, REFUSED),
     ({"after": BEYOND, "replay": "latest"}, REFUSED),
     ({"after": WITHIN, "epoch": "other", "replay": "latest"}, REFUSED),
-    # Numbers, and nothing repeated: there is no promise to break
+    # Numbers without a replay: nothing can be refused
     ({"replay": "none"}, LIVE),
     ({"after": WITHIN, "replay": "none"}, LIVE),
     ({"after": BEYOND, "replay": "none"}, LIVE),
