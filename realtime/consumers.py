@@ -1,38 +1,28 @@
-"""The socket. What it maps to what, at a glance:
+"""The socket: which message joins, leaves and sends what.
 
     connect                      joins notifications.<user>
     subscribe_graph_execution    joins graph_exec.<user>.<execution>
     subscribe_graph_executions   joins graph_execs.<user>.<graph>
     unsubscribe                  leaves
-    a group message              becomes a WSMessage for each subscription (hub.py, watched_stream.py, writer.py)
+    a group message              becomes a WSMessage for each subscription (hub/, connection/writer.py)
 
-The groups are joined by the process, once for all its sockets: a channel a socket would cost a Redis subscription each,
-and would make connecting fail while Redis is down.
+The process joins the groups, once for all its sockets. A channel per socket would cost a Redis subscription each, and
+connecting would fail while Redis is down.
 """
 
 import asyncio
 import logging
-from contextlib import suppress
 from time import monotonic
 from typing import Any
-
-from channels.consumer import get_handler_name
-from channels.exceptions import StopConsumer
-from channels.generic.websocket import AsyncWebsocketConsumer
 
 from realtime import asgi_extension, streams
 from realtime.auth.handshake import SUBPROTOCOL, CredentialsRefused, ForeignOrigin, authenticate, offers_bearer
 from realtime.auth.stream_access import stream_key
 from realtime.conf import limits
 from realtime.connection.request_queue import RequestQueue
-from realtime.connection.writer import Writer, close_failed
-from realtime.db import in_thread
+from realtime.connection.writer_consumer import WriterConsumer
 from realtime.hub import registry
-from realtime.hub.watched_stream import snapshot_answer
-from realtime.log.replay import newest_by_entity
-from realtime.log.types import StreamPosition
 from realtime.metrics import count
-from realtime.subscription.start_position import FromSnapshot, beginning
 from realtime.subscription.subscription import SocketSubscription
 from realtime.throttling import Cap, TokenBucket
 from realtime.wire.close_codes import CloseCode
@@ -58,80 +48,32 @@ from realtime.wire.requests import (
 
 logger = logging.getLogger(__name__)
 
-CLEAN_UP_TIMEOUT = 5.0  # seconds; the clean-up runs whatever ended the consumer
+CLEAN_UP_TIMEOUT = 5.0  # seconds; first for the tasks, then for the groups
 
-_users = Cap()  # sockets of this process, by the user's id
+_users = Cap()  # the sockets of this process, by user id
 
 
-class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
+class LiveConsumer(WriterConsumer):
     """One socket of one user."""
 
-    channel_layer_alias = None  # the hub has the process's one channel
-
-    # From the handshake to the end
-
-    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        self.scope, self.base_send, self.channel_layer = scope, send, None
+    def set_up(self) -> None:
         self.user: Any = None
         self.hub: Any = None  # a Hub, once the user is known
-        self.subscriptions: dict[str, SocketSubscription] = {}
-        self._task: Any = asyncio.current_task()
-        self._failure: Exception | None = None
-        self.writer = Writer(send, self._fill, asgi_extension.get_direct_sender(scope), on_failure=self._fail)
-        self._writing: asyncio.Task[None] | None = None
-        self._pending: RequestQueue[Request | BadRequest] = RequestQueue(self._answer, most=limits.MAX_PENDING_REQUESTS)
+        self.subscriptions: dict[str, SocketSubscription] = {}  # by key
+        self._requests: RequestQueue[Request | BadRequest] = RequestQueue(
+            self._answer, limit=limits.MAX_PENDING_REQUESTS
+        )
         self._is_flooded = False
         self._bucket: TokenBucket | None = None
-        if asgi_extension.register_last_frames(scope, LAST_FRAMES):
+        if asgi_extension.register_last_frames(self.scope, LAST_FRAMES):
             pass  # the server counts messages
         elif limits.MESSAGE_BURST:
             self._bucket = TokenBucket(limits.MESSAGE_RATE, limits.MESSAGE_BURST, monotonic())
-        self._counted_as: str | None = None
-        try:
-            # Not by the base class, which has a task for each message, so as to hear of the layer meanwhile.
-            while True:
-                await self.dispatch(await receive())
-        except StopConsumer:
-            pass
-        except asyncio.CancelledError:
-            if self._failure is None or self._task.uncancel():  # it is not, or not only, `_fail` that has cancelled it
-                raise
-        finally:
-            self.writer.stop()
-            # Not in disconnect(), which does not run after an exception, nor when the server stops. To its end, however
-            # often this is cancelled.
-            cleaning = asyncio.create_task(self._clean_up())
-            while not cleaning.done():
-                with suppress(asyncio.CancelledError):
-                    await asyncio.wait({cleaning})
-            if cleaning.cancelled():  # as every task is, when the loop ends
-                await self._clean_up()
-        if self._failure:
-            await close_failed(send, self._failure)
-
-    def _fail(self, error: Exception) -> None:
-        """Ends this, wherever it waits."""
-        self._failure = error
-        self._task.cancel()
-
-    async def dispatch(self, message: dict[str, Any]) -> None:
-        """As the base class does it, but without its look at the database connections, which runs in the one
-        thread-sensitive thread; and an exception is answered, not fatal."""
-        try:
-            await getattr(self, get_handler_name(message))(message)
-        except StopConsumer:
-            raise
-        except Exception as error:
-            count("errors")
-            logger.exception("A %s failed", message["type"])
-            if self._writing is None or self._writing.done():  # nobody would send an answer
-                self._failure = error
-                raise StopConsumer from error
-            self.writer.answer(error_frame(INTERNAL_ERROR))
+        self._counted_as: str | None = None  # the user's id in `_users`
 
     async def connect(self) -> None:
-        """Joins the user's notifications, then accepts. CredentialsRefused credentials are accepted first, since a
-        browser shows no code otherwise."""
+        """Joins the user's notifications, then accepts. A socket with refused credentials is accepted before it is
+        closed, since a browser would not show the close code otherwise."""
         subprotocol = SUBPROTOCOL if offers_bearer(self.scope) else None
         try:
             async with asyncio.timeout(limits.AUTH_TIMEOUT):
@@ -151,25 +93,25 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self._counted_as = str(self.user.pk)
         self.hub = registry.acquire()
         request = Request(WSMethod.SUBSCRIBE_NOTIFICATIONS, None, Subscribe())
-        notifications = self._listener(streams.notifications(str(self.user.pk)), request)
+        notifications = self._new_subscription(streams.notifications(str(self.user.pk)), request)
         self.subscriptions[notifications.key] = notifications
         stream = await self.hub.subscribe(notifications)
         await self.accept(subprotocol)
         notifications.start(stream.head, stream.head)
-        self._writing = self.writer.start()
+        self.writing = self.writer.start()
 
     async def _close_because(self, text: str, code: CloseCode) -> None:
         await self.send(error_frame(text))
         await self.close(int(code))  # autobahn takes no subclass of int
 
     async def _stop_tasks(self) -> None:
-        tasks = [task for task in (self._writing, self._pending.task) if task]
+        tasks = [task for task in (self.writing, self._requests.task) if task]
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=CLEAN_UP_TIMEOUT)
 
-    async def _clean_up(self) -> None:
+    async def clean_up(self) -> None:
         if self._counted_as is not None:
             _users.release(self._counted_as)
         await self._stop_tasks()
@@ -189,9 +131,9 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     # What the client sends
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
-        """Heartbeats are answered at once; the rest in order."""
-        if self._writing is None or self._is_flooded:
-            return  # the connection was refused, or is being closed
+        """Answers heartbeats at once, and queues all other requests."""
+        if self.writing is None or self._is_flooded:
+            return  # the socket was refused, or is being closed
         if self._bucket and not self._bucket.take(monotonic()):
             self._is_flooded = True
             count("floods")
@@ -204,15 +146,15 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         except BadRequest as bad_request:
             message = bad_request
         if isinstance(message, Request) and message.method == WSMethod.HEARTBEAT:
-            await self.writer.has_room()
+            await self.writer.wait_for_room()
             self.writer.pong(pong_frame(message.id))
         elif isinstance(message, Request) and message.method == WSMethod.ERROR:
             logger.info("A client reports an error: %.500s", text_data)
         else:
-            await self._pending.add(message)
+            await self._requests.add(message)
 
     async def _answer(self, message: Request | BadRequest) -> None:
-        await self.writer.has_room()
+        await self.writer.wait_for_room()
         try:
             if isinstance(message, BadRequest):
                 raise message
@@ -226,54 +168,32 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             self.writer.answer(error_frame(INTERNAL_ERROR, id=message.id))
 
     async def _subscribe(self, request: Request) -> None:
+        """Until the answer, a former subscription to the stream goes on. It stays if the new one fails."""
         key = await stream_key(self.user, request)
-        wish: Subscribe = request.data
-        before = self.subscriptions.get(key)
-        if before and not wish.numbered:
+        options: Subscribe = request.data
+        former = self.subscriptions.get(key)
+        if former and not options.numbered:
             self.writer.answer(answer_frame(request.method, channel=key, id=request.id))
             return
-        if not before and len(self.subscriptions) > limits.MAX_SUBSCRIPTIONS:
+        if not former and len(self.subscriptions) > limits.MAX_SUBSCRIPTIONS:
             raise BadRequest(TOO_MANY_SUBSCRIPTIONS, request.id)
-        subscription = self._listener(key, request)
+        subscription = self._new_subscription(key, request)
         try:
             stream = await self.hub.subscribe(subscription)
-            await self._begin(subscription, stream, request)
+            start = await self.hub.prepare_start(subscription, options, stream)
+            if start is None:
+                raise BadRequest(NOT_FOUND[request.method], request.id)
+            answer = start.answer(request.id)
+            if former:
+                former.stop()
+            self.subscriptions[key] = subscription
+            self.writer.answer(answer)
+            start.begin()
         except BaseException:
             await self.hub.unsubscribe(subscription)
             raise
-        if before:
-            await self.hub.unsubscribe(before)
-
-    async def _begin(self, subscription: SocketSubscription, stream: StreamPosition, request: Request) -> None:
-        """Answers a subscribe, and starts to send: from now on, from a cursor, or with a snapshot. Up to the answer a
-        former subscription goes on, and stays if this one comes to nothing."""
-        while True:
-            start = beginning(request.data, stream)
-            seqs: list[int] = []
-            truncated = False
-            if isinstance(start, FromSnapshot):
-                seqs, truncated = await in_thread(
-                    newest_by_entity, stream.id, after=start.after, head=stream.head, limit=subscription.snapshot_limit
-                )
-            if subscription.is_stopped:  # the stream has ended meanwhile
-                raise BadRequest(NOT_FOUND[request.method], request.id)
-            if self.hub.is_current(subscription.key, stream):
-                break
-            stream = await self.hub.reread_head(subscription.key)  # another history has begun meanwhile
-        if subscription.numbered:
-            answer = snapshot_answer(
-                subscription, stream, recovered=start.recovered, truncated=truncated, id=request.id
-            )
-        else:
-            answer = answer_frame(request.method, channel=subscription.key, id=request.id)
-        if before := self.subscriptions.get(subscription.key):
-            before.stop()
-        self.subscriptions[subscription.key] = subscription
-        self.writer.answer(answer)
-        if isinstance(start, FromSnapshot):
-            subscription.start_snapshot(seqs, stream.head)
-        else:
-            subscription.start(start.cursor, stream.head)
+        if former:
+            await self.hub.unsubscribe(former)
 
     async def _unsubscribe(self, request: Request) -> None:
         subscription = next((each for each in self.subscriptions.values() if each.target == request.data), None)
@@ -285,16 +205,11 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     # Subscriptions
 
-    def _listener(self, key: str, request: Request) -> SocketSubscription:
-        """A subscription that only listens, until it is started."""
-        return SocketSubscription(key, request.method, request.data, writer=self.writer, on_end=self._stream_ended)
+    def _new_subscription(self, key: str, request: Request) -> SocketSubscription:
+        """A subscription that sends nothing until it is started."""
+        return SocketSubscription(key, request.method, request.data, writer=self.writer, on_end=self._on_stream_end)
 
-    def _stream_ended(self, subscription: SocketSubscription) -> None:
+    def _on_stream_end(self, subscription: SocketSubscription) -> None:
         if self.subscriptions.get(subscription.key) is subscription:
             del self.subscriptions[subscription.key]
             self.writer.answer(error_frame(NOT_FOUND[subscription.method]))
-
-    # What the writer needs
-
-    async def _fill(self, subscription: SocketSubscription) -> None:
-        await self.hub.fill(subscription)

@@ -1,8 +1,11 @@
-"""A coroutine that is begun at once, where it stands, and by its task only if it has to wait: mostly it has not, and to
-wake a task for it would cost as much as its work. What tasks of Python 3.12 do with `eager_start`, for a task that is
-there already. By the functions that Python has for this: https://docs.python.org/3.11/library/asyncio-extending.html.
+"""Eager start of a coroutine on behalf of a task that exists already.
 
-All of it runs in one context, the task's: what it sets in a context variable, nobody else sees, and it can reset it.
+The coroutine runs in the caller until its first wait. The task runs the rest, if there is any. Mostly there is none,
+and to wake the task would cost as much as the work. Python 3.12 has the same for new tasks (`eager_start`). The
+functions used are those that Python has for this: https://docs.python.org/3.11/library/asyncio-extending.html.
+
+The whole coroutine runs in the task's context: a context variable that it sets is seen by no other task, and the
+coroutine can reset it.
 
 Pure: no Django, no I/O.
 """
@@ -17,8 +20,8 @@ from typing import Any
 
 
 class between_tasks:  # noqa: N801 - used as a function is
-    """As if no task were running: for many calls of `begin` in a row, which then need not see to it each. A context
-    manager by hand: where an event has one reader, contextlib's machinery would cost as much as its sending."""
+    """Leaves the current task inside the block, so that many calls of `begin` in a row need not do so each. A class
+    and not contextlib: for an event with one reader, contextlib would cost as much as the sending."""
 
     __slots__ = ("_current", "_loop")
 
@@ -34,12 +37,12 @@ class between_tasks:  # noqa: N801 - used as a function is
 
 
 def begin(work: Awaitable[None], task: asyncio.Task[Any], context: Context) -> Coroutine[Any, Any, None] | None:
-    """Runs `work` up to its first wait, as if `task` did, which waits for something itself. None: it has come to its
-    end. Otherwise `task` awaits what is returned, which is the rest of it. Raises what `work` raises. `context` is the
-    task's; Python 3.11 does not give it out, so whoever makes the task makes it, too."""
+    """Runs `work` to its first wait, on behalf of `task`, which is waiting itself. Returns None if `work` has ended.
+    Otherwise it returns the rest of `work`, which `task` must await. Raises what `work` raises. `context` is that of
+    `task`; Python 3.11 does not expose it, so the code that makes the task passes it."""
     if type(work) is not CoroutineType:
         work = _as_coroutine(work)
-    loop = task.get_loop()  # to ask for the running one takes a call of the system
+    loop = task.get_loop()  # asyncio.get_running_loop() would make a system call
     try:
         _enter_task(loop, task)
     except RuntimeError:  # another one is running
@@ -52,7 +55,7 @@ def begin(work: Awaitable[None], task: asyncio.Task[Any], context: Context) -> C
     except RuntimeError:
         if getcoroutinestate(work) != CORO_CREATED:
             raise
-        return work  # the context is entered already, which it can be once at a time: the task runs all of it
+        return work  # the context is entered already, and can be entered only once: the task runs all of `work`
     finally:
         _leave_task(loop, task)
     return _Rest(work, waits_for)
@@ -63,7 +66,7 @@ async def _as_coroutine(work: Awaitable[None]) -> None:
 
 
 class _Rest(Coroutine[Any, Any, None]):
-    """Not a generator alone: to close one that has not begun runs nothing of it, and so would not close `work`."""
+    """A generator alone is not enough: if it is closed before it starts, none of it runs, and `work` stays open."""
 
     __slots__ = ("_steps", "_work")
 
@@ -92,7 +95,7 @@ def _steps(work: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any, No
         except GeneratorExit:
             work.close()
             raise
-        except BaseException as error:  # above all, that the task is cancelled
+        except BaseException as error:  # mostly the cancellation of the task
             thrown = error
         try:
             waits_for = work.throw(thrown) if thrown else work.send(None)

@@ -1,11 +1,11 @@
-"""What tasks of one event loop wait at until it is open. As `asyncio.Event`, but it costs nothing to speak of while
-nobody waits (an event keeps 760 bytes for those who might), and each socket has several. Pure: no Django, no I/O."""
+"""A latch that tasks of one event loop wait for until it is open, like `asyncio.Event`. Each socket has several, and
+an Event takes 760 bytes even without waiters; a Latch takes almost none. Pure: no Django, no I/O."""
 
 import asyncio
 
 
 class Latch:
-    """Whoever has waited looks again before it goes on: it may have been closed meanwhile."""
+    """A waiter goes on only if the latch is still open when the waiter runs."""
 
     __slots__ = ("_waiters", "is_open")
 

@@ -1,7 +1,8 @@
-"""A read that all share who ask for it at about the same time, as the sockets of one stream do when they come back.
+"""Single flight: concurrent callers share one call, as the sockets of one stream do when they reconnect.
 
-What it gives is never older than the question: who asks while a read is under way waits for the next one. Pure: no
-Django, no I/O.
+A result is never older than its call: a caller that arrives while the work runs waits for the next run.
+
+Pure: no Django, no I/O.
 """
 
 import asyncio
@@ -13,26 +14,26 @@ T = TypeVar("T")
 
 
 class SingleFlight(Generic[T]):
-    """`await read()` gives what `work` gives, and raises what it raises. Work for which nobody waits any more is
+    """`await read()` returns what `work` returns, and raises what it raises. Work without waiting callers is
     cancelled."""
 
     __slots__ = ("_next", "_now", "_waiting", "_work")
 
     def __init__(self, work: Callable[[], Awaitable[T]]) -> None:
         self._work = work
-        self._now: asyncio.Task[T] | None = None
-        self._next: asyncio.Task[T] | None = None  # has not begun to read
-        self._waiting: dict[asyncio.Task[T], int] = {}  # how many, for each of them
+        self._now: asyncio.Task[T] | None = None  # runs the work
+        self._next: asyncio.Task[T] | None = None  # waits for `_now`; a caller may still join it
+        self._waiting: dict[asyncio.Task[T], int] = {}  # callers of each of the two
 
     @property
     def is_awaited(self) -> bool:
-        """Whether anybody still wants to know."""
+        """Whether a caller waits."""
         return bool(self._waiting)
 
     async def read(self) -> T:
         task = self._next
         if task is None:
-            # Of nobody's: whoever was the first may go, and the others still want to know.
+            # In an empty context, as a task of its own: the first caller may be cancelled while others wait.
             task = self._next = asyncio.get_running_loop().create_task(self._read(), context=contextvars.Context())
             task.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._waiting[task] = self._waiting.get(task, 0) + 1
@@ -60,17 +61,17 @@ class SingleFlight(Generic[T]):
 
 
 class SingleFlightGroup(Generic[T]):
-    """A SingleFlight for each question, while somebody asks it. Loops share nothing."""
+    """A SingleFlight for each key, for as long as a caller waits. Event loops share nothing."""
 
     def __init__(self) -> None:
-        self._reads: dict[Hashable, SingleFlight[T]] = {}
+        self._flights: dict[Hashable, SingleFlight[T]] = {}
 
-    async def read(self, question: Hashable, work: Callable[[], Awaitable[T]]) -> T:
-        """What `work` gives, or that of another one who asks the same."""
-        key = asyncio.get_running_loop(), question
-        shared = self._reads.setdefault(key, SingleFlight(work))
+    async def read(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> T:
+        """The result of `work`, or of the work of another caller with the same key."""
+        key_of_loop = asyncio.get_running_loop(), key
+        flight = self._flights.setdefault(key_of_loop, SingleFlight(work))
         try:
-            return await shared.read()
+            return await flight.read()
         finally:
-            if not shared.is_awaited and self._reads.get(key) is shared:
-                del self._reads[key]
+            if not flight.is_awaited and self._flights.get(key_of_loop) is flight:
+                del self._flights[key_of_loop]

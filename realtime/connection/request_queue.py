@@ -1,5 +1,5 @@
-"""What a client has asked for and not yet been answered: in order, one after the other, beside everything else that its
-socket does, so that a slow database holds up neither heartbeats nor events. Pure: no Django."""
+"""The requests of one client that are not answered yet. They are answered in order, one at a time, in a task of their
+own, so that a slow database delays neither heartbeats nor events. Pure: no Django."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,20 +11,19 @@ R = TypeVar("R")
 
 
 class RequestQueue(Generic[R]):
-    """`answer` answers one request; it raises nothing. At most `most` wait."""
+    """`answer` answers one request and raises nothing. At most `limit` requests wait."""
 
-    def __init__(self, answer: Callable[[R], Awaitable[None]], *, most: int) -> None:
-        self._answer, self._most = answer, most
+    def __init__(self, answer: Callable[[R], Awaitable[None]], *, limit: int) -> None:
+        self._answer, self._limit = answer, limit
         self._requests: list[R] = []
         self._has_room = Latch(is_open=True)
-        self.task: asyncio.Task[None] | None = None
-        """Answers them. While there are none there is no task, since every socket would have one."""
+        self.task: asyncio.Task[None] | None = None  # exists only while requests wait: every socket would have one
 
     async def add(self, request: R) -> None:
-        """Returns as soon as there is room for it."""
+        """Returns when the request is queued. Waits while the queue is full."""
         await self._has_room.wait()
         self._requests.append(request)
-        if len(self._requests) >= self._most:
+        if len(self._requests) >= self._limit:
             self._has_room.close()
         if self.task is None:
             self.task = asyncio.create_task(self._answer_all())

@@ -10,7 +10,7 @@ from pydantic_core import to_json
 from realtime.http.problem import HttpProblem
 from realtime.log import replay
 from realtime.publishing.after_commit import numbered_head
-from realtime.subscription.start_position import FromCursor, beginning
+from realtime.subscription.start_position import FromCursor, start_position
 from realtime.wire.requests import Replay, Subscribe
 
 MAX_SEQ = 2**63 - 1
@@ -53,7 +53,7 @@ def stream_page(key: str, after: int, epoch: str | None) -> HttpResponse:
     if page is None:
         raise HttpProblem(404, "not_found", "Stream not found", hint="Check the id, and whose it is.")
     wish = Subscribe(after=after, epoch=epoch, replay=Replay.ALL)
-    if not isinstance(beginning(wish, page), FromCursor):
+    if not isinstance(start_position(wish, page), FromCursor):
         raise HttpProblem(
             409,
             "not_recoverable",

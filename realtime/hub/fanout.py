@@ -1,9 +1,10 @@
-"""The subscriptions of one stream, and how an event gets to all of them.
+"""The subscriptions of one stream, and the delivery of an event to all of them.
 
-Nearly always all of them have had the same events, and nothing is before the next one. These are *in step*: an event is
-given to their sockets' writers, and the numbers that each subscription keeps are left as they are, since they would all
-be the same. Most of what a frame costs is memory that each socket has for itself and that no cache holds. Whoever asks
-for the subscriptions gets them with their numbers.
+Nearly always all subscriptions have the same events, and nothing is before the next one. These are *synced*: an event
+goes straight to the writers of their sockets. The numbers that each subscription keeps are not updated, since all would
+be the same. The reason: most of the cost of a frame is access to memory that each socket has for itself, which no CPU
+cache holds. `each` brings the numbers up to date before it returns the subscriptions. All others are *lagging*: each is
+offered the event.
 """
 
 from collections.abc import Sequence
@@ -15,72 +16,72 @@ from realtime.wire.event import Event
 
 
 class Fanout:
-    """`hand_on` is the stream's; whatever else is done with a subscription once it has started, is done with those of
-    `each`, or after `discard`."""
+    """Only `deliver` may use a started subscription directly. All other code uses those of `each`, or a subscription
+    after its `discard`."""
 
     def __init__(self) -> None:
-        # In the order in which they came, which is mostly that of their memory: a set would go through it at random.
+        # Dicts keep the order of arrival, which is mostly that of the memory. A set would visit it at random.
         self._all: dict[SocketSubscription, None] = {}
-        self._apart: dict[SocketSubscription, None] = {}
-        self._in_step: dict[bool, dict[Sender, SocketSubscription]] = {True: {}, False: {}}  # with numbers, and without
-        self._level = 0  # the last event that those in step have had
+        self._lagging: dict[SocketSubscription, None] = {}
+        self._synced: dict[bool, dict[Sender, SocketSubscription]] = {True: {}, False: {}}  # with numbers, and without
+        self._synced_seq = 0  # the last event that the synced ones have
 
     def __len__(self) -> int:
         return len(self._all)
 
     def add(self, subscription: SocketSubscription) -> None:
-        """From now on it is offered what is handed on."""
-        self._all[subscription] = self._apart[subscription] = None
+        """From now on events are delivered to it."""
+        self._all[subscription] = self._lagging[subscription] = None
 
     def discard(self, subscription: SocketSubscription) -> None:
-        """It gets nothing more."""
+        """No event is delivered to it any more."""
         self._all.pop(subscription, None)
-        self._apart.pop(subscription, None)
-        in_step = self._in_step[subscription.numbered]
-        if in_step.get(subscription.writer) is subscription:
-            del in_step[subscription.writer]
+        self._lagging.pop(subscription, None)
+        synced = self._synced[subscription.numbered]
+        if synced.get(subscription.writer) is subscription:
+            del synced[subscription.writer]
 
     def each(self) -> list[SocketSubscription]:
-        """All of them, in the order in which they came, with their numbers."""
-        self._break_step()
+        """All subscriptions in the order of their arrival, with their numbers up to date."""
+        self._mark_all_lagging()
         return list(self._all)
 
-    def hand_on(self, events: Sequence[Event]) -> None:
-        """Offers the stream's next events to all."""
+    def deliver(self, events: Sequence[Event]) -> None:
+        """Gives the stream's next events to all subscriptions."""
         with between_tasks():
             if len(events) == 1:
-                self._hand_on_one(events[0])
+                self._deliver_one(events[0])
             elif events:
                 for subscription in self.each():
                     if behind := subscription.offer_together(events):
                         count("subscriptions_behind", behind)
 
-    def _hand_on_one(self, event: Event) -> None:
-        if event.seq != self._level + 1:
-            self._break_step()
-        for numbered, in_step in self._in_step.items():
-            if in_step and (frame := event.frame_for(numbered)) is not None:
-                for writer in [writer for writer in in_step if not writer.send_now(frame)]:
-                    self._step_out(in_step.pop(writer))
-        self._level = event.seq
-        for subscription in list(self._apart):
+    def _deliver_one(self, event: Event) -> None:
+        if event.seq != self._synced_seq + 1:
+            self._mark_all_lagging()
+        for numbered, synced in self._synced.items():
+            if synced and (frame := event.frame_for(numbered)) is not None:
+                for writer in [writer for writer in synced if not writer.send_now(frame)]:
+                    self._mark_lagging(synced.pop(writer))
+        self._synced_seq = event.seq
+        for subscription in list(self._lagging):
             if not subscription.offer(event):
                 count("subscriptions_behind")
-            elif subscription.is_level and subscription.tail == event.seq:  # it may have read ahead
-                self._step_in(subscription)
+            elif subscription.is_synced and subscription.tail == event.seq:  # it may have read ahead
+                self._mark_synced(subscription)
 
-    def _step_in(self, subscription: SocketSubscription) -> None:
-        in_step = self._in_step[subscription.numbered]
-        if subscription.writer not in in_step:  # else one that is about to be discarded has its place
-            del self._apart[subscription]
-            in_step[subscription.writer] = subscription
+    def _mark_synced(self, subscription: SocketSubscription) -> None:
+        synced = self._synced[subscription.numbered]
+        if subscription.writer not in synced:  # otherwise a subscription that is about to be discarded has this place
+            del self._lagging[subscription]
+            synced[subscription.writer] = subscription
 
-    def _break_step(self) -> None:
-        for in_step in self._in_step.values():
-            for subscription in in_step.values():
-                self._step_out(subscription)
-            in_step.clear()
+    def _mark_all_lagging(self) -> None:
+        for synced in self._synced.values():
+            for subscription in synced.values():
+                self._mark_lagging(subscription)
+            synced.clear()
 
-    def _step_out(self, subscription: SocketSubscription) -> None:
-        subscription.pass_to(self._level)
-        self._apart[subscription] = None
+    def _mark_lagging(self, subscription: SocketSubscription) -> None:
+        subscription.advance_to(self._synced_seq)
+        self._lagging[subscription] = None

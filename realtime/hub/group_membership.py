@@ -1,7 +1,7 @@
-"""The groups of the channel layer that one process has joined, and what arrives on them.
+"""The groups of the channel layer that one process has joined, and the messages that arrive on them.
 
-One channel name for all of them. Nothing that the layer does closes a socket: joins and leaves are repeated until they
-succeed, and whatever was lost meanwhile is found by the sweep.
+All groups share one channel name. A failure of the layer never closes a socket: joins and leaves are repeated until
+they succeed, and the sweep finds the events of lost messages.
 """
 
 import asyncio
@@ -20,22 +20,22 @@ from realtime.metrics import count
 logger = logging.getLogger(__name__)
 
 _FIRST_RETRY, _LAST_RETRY = 0.1, 5.0  # seconds between attempts
-_CANCELLATIONS = 20  # of a task, since a layer may swallow one: the core Redis layer now and then does
+_CANCELLATIONS = 20  # of a task; a layer may swallow a cancellation, as the core Redis layer sometimes does
 
 
 class GroupMembership:
-    """Joins and leaves groups for one event loop, and hands on each message that arrives."""
+    """Joins and leaves groups for one event loop. `on_message` is called with each message that arrives."""
 
     def __init__(self, on_message: Callable[[dict[str, Any]], None]) -> None:
         self._on_message = on_message
         self._layer = get_channel_layer()
-        # One name for good, since a `new_channel()` that fails leaves a queue behind. The core Redis layer finds its
-        # own channels by their prefix.
+        # The name never changes, since a `new_channel()` that fails leaves a queue behind. The core Redis layer
+        # recognises its own channels by their prefix.
         self.channel = f"realtime.{getattr(self._layer, 'client_prefix', os.getpid())}!{secrets.token_hex(8)}"
         self._wanted: set[str] = set()
         self._joined: set[str] = set()
-        self._touched: set[str] = set()  # the layer may hold us in these: a join was tried, and no leave has succeeded
-        self._settling: dict[str, asyncio.Task[None]] = {}
+        self._touched: set[str] = set()  # the layer may count us in: a join was tried, no leave has succeeded
+        self._reconciling: dict[str, asyncio.Task[None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -45,13 +45,13 @@ class GroupMembership:
                 self._tasks.append(detached(self._rejoin()))
 
     async def stop(self) -> None:
-        """Leaves every group, and only then ends the receiving."""
+        """Leaves every group, and then stops receiving."""
         self._wanted.clear()
         for group in list(self._touched):
-            self._settle_soon(group)
-        if self._settling:
-            await asyncio.wait(self._settling.values(), timeout=limits.ANNOUNCE_TIMEOUT)
-        tasks = {*self._tasks, *self._settling.values()}
+            self._reconcile_soon(group)
+        if self._reconciling:
+            await asyncio.wait(self._reconciling.values(), timeout=limits.ANNOUNCE_TIMEOUT)
+        tasks = {*self._tasks, *self._reconciling.values()}
         for _ in range(_CANCELLATIONS):
             if tasks:
                 for task in tasks:
@@ -59,43 +59,44 @@ class GroupMembership:
                 _, tasks = await asyncio.wait(tasks, timeout=limits.ANNOUNCE_TIMEOUT / _CANCELLATIONS)
 
     async def join(self, group: str) -> None:
-        """Returns when the group is joined, or after JOIN_TIMEOUT; the attempts go on."""
+        """Returns when the group is joined, or after JOIN_TIMEOUT. The attempts go on."""
         self._wanted.add(group)
-        await self._settled(group)
+        await self._wait_until_reconciled(group)
 
     async def leave(self, group: str) -> None:
         """Like `join`."""
         self._wanted.discard(group)
-        await self._settled(group)
+        await self._wait_until_reconciled(group)
 
     def leave_soon(self, group: str) -> None:
         """`leave` without waiting."""
         self._wanted.discard(group)
         if self._layer is not None:
-            self._settle_soon(group)
+            self._reconcile_soon(group)
 
-    async def _settled(self, group: str) -> None:
-        if self._layer is not None and not self._is_settled(group):
-            await asyncio.wait({self._settle_soon(group)}, timeout=limits.JOIN_TIMEOUT)
+    async def _wait_until_reconciled(self, group: str) -> None:
+        if self._layer is not None and not self._is_reconciled(group):
+            await asyncio.wait({self._reconcile_soon(group)}, timeout=limits.JOIN_TIMEOUT)
 
-    def _settle_soon(self, group: str) -> asyncio.Task[None]:
-        task = self._settling.get(group)
-        if task is None or task.done():  # done: it has looked for the last time, and is about to be forgotten
-            task = self._settling[group] = detached(self._settle(group))
+    def _reconcile_soon(self, group: str) -> asyncio.Task[None]:
+        task = self._reconciling.get(group)
+        if task is None or task.done():  # done: it has made its last check, and is about to be removed
+            task = self._reconciling[group] = detached(self._reconcile(group))
             task.add_done_callback(lambda done: self._forget(group, done))
         return task
 
     def _forget(self, group: str, done: asyncio.Task[None]) -> None:
-        if self._settling.get(group) is done:
-            del self._settling[group]
+        if self._reconciling.get(group) is done:
+            del self._reconciling[group]
 
-    def _is_settled(self, group: str) -> bool:
+    def _is_reconciled(self, group: str) -> bool:
         return group in self._joined if group in self._wanted else group not in self._touched
 
-    async def _settle(self, group: str) -> None:
-        """Makes the membership what it should be; there is one such task a group, so joins and leaves never cross."""
+    async def _reconcile(self, group: str) -> None:
+        """Joins or leaves until the membership is as wanted. Each group has one such task, so a join and a leave never
+        run at the same time."""
         delay = _FIRST_RETRY
-        while not self._is_settled(group):
+        while not self._is_reconciled(group):
             try:
                 if group in self._wanted:
                     self._touched.add(group)
@@ -112,7 +113,8 @@ class GroupMembership:
                 delay = min(2 * delay, _LAST_RETRY)
 
     async def _rejoin(self) -> None:
-        """Joins every group again: the layer may have forgotten us (FLUSHALL, an expired message, another's clock)."""
+        """Joins every group again: the layer may have lost our membership (FLUSHALL, an expired message, the clock of
+        another process)."""
         while True:
             await asyncio.sleep(limits.REJOIN_INTERVAL)
             for group in list(self._joined):
@@ -122,9 +124,9 @@ class GroupMembership:
                 except Exception as error:
                     count("layer_errors")
                     logger.debug("Joining %s again failed (%r); next time", group, error)
-                if group not in self._wanted:  # left meanwhile, and perhaps before it was joined again
+                if group not in self._wanted:  # it was left meanwhile, perhaps before the join arrived
                     self._touched.add(group)
-                    self._settle_soon(group)
+                    self._reconcile_soon(group)
 
     async def _receive(self) -> None:
         delay = _FIRST_RETRY
@@ -134,7 +136,7 @@ class GroupMembership:
                 delay = _FIRST_RETRY
             except Exception as error:
                 count("layer_errors")
-                logger.warning("The channel layer fails (%r); updates come from the log, at the sweep's pace", error)
+                logger.warning("The channel layer fails (%r); updates come from the log, at each sweep", error)
                 await asyncio.sleep(delay)
                 delay = min(2 * delay, _LAST_RETRY)
                 continue

@@ -1,7 +1,7 @@
-"""The hub of one process: which streams its sockets watch, and what each of them has got so far.
+"""The hub of one process: which streams its sockets watch, and the delivery of announcements to them.
 
-A group message is a hint. Events that come in order are handed to the stream's subscriptions; a hole is read from the
-log, once for all of them; and the sweep compares with the log whatever no hint told of.
+A group message is a hint. Events that arrive in order are delivered to the stream's subscriptions. A gap is read from
+the log, once for all of them. The sweep compares with the log and finds what no hint said.
 """
 
 import asyncio
@@ -9,16 +9,16 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from realtime import streams
-from realtime.db import in_thread
 from realtime.hub.group_membership import GroupMembership
 from realtime.hub.page_cache import PageCache
+from realtime.hub.start import Start
 from realtime.hub.watched_stream import WatchedStream
 from realtime.log.types import StreamPosition
 from realtime.metrics import count
 from realtime.publishing import announcer
-from realtime.publishing.after_commit import numbered_head
 from realtime.subscription.subscription import SocketSubscription
 from realtime.wire.event import Event
+from realtime.wire.requests import Subscribe
 
 
 class Hub:
@@ -37,100 +37,88 @@ class Hub:
 
     async def stop(self) -> None:
         """Closes all streams and leaves all groups."""
-        for live in list(self.streams.values()):
-            live.close()
+        for watched in list(self.streams.values()):
+            watched.close()
         self.streams.clear()
         await self.groups.stop()
 
-    # What the sockets want
+    # What the sockets ask
 
     async def subscribe(self, subscription: SocketSubscription) -> StreamPosition:
         """Registers the subscription, joins the stream's group, and only then reads where the stream stands. The caller
         starts the subscription from there. Raises what the database raises."""
-        live = self.streams.get(subscription.key)
-        if live is None:
-            live = self.streams[subscription.key] = WatchedStream(subscription.key, self.pages)
-        live.subscriptions.add(subscription)
+        watched = self.streams.get(subscription.key)
+        if watched is None:
+            watched = self.streams[subscription.key] = WatchedStream(subscription.key, self.pages)
+        subscription.log_reader = watched
+        watched.subscriptions.add(subscription)
         try:
-            await self.groups.join(streams.group(live.key))
-            stream = await live.read_head()
+            await self.groups.join(streams.group(watched.key))
+            stream = await watched.read_head()
         except BaseException:
             await self.unsubscribe(subscription)
             raise
-        live.on_head(stream)
+        watched.on_head(stream)
         return stream
+
+    async def prepare_start(
+        self, subscription: SocketSubscription, options: Subscribe, stream: StreamPosition
+    ) -> Start | None:
+        """Prepares the start that a subscribe with these options gets; `stream` is the result of `subscribe`. Returns
+        None if the stream has ended. Raises what the database raises."""
+        watched = self.streams.get(subscription.key)
+        return await watched.prepare_start(subscription, options, stream) if watched else None
 
     async def unsubscribe(self, subscription: SocketSubscription) -> None:
-        """Nothing more comes; the last subscription of a stream leaves its group."""
+        """Stops the subscription. The last one of a stream leaves its group."""
         subscription.stop()
-        live = self.streams.get(subscription.key)
-        if live is None:
+        watched = self.streams.get(subscription.key)
+        if watched is None:
             return
-        live.subscriptions.discard(subscription)
-        if not live.subscriptions:
-            del self.streams[live.key]
-            live.close()
-            await self.groups.leave(streams.group(live.key))
+        watched.subscriptions.discard(subscription)
+        if not watched.subscriptions:
+            del self.streams[watched.key]
+            watched.close()
+            await self.groups.leave(streams.group(watched.key))
 
-    def end(self, live: WatchedStream) -> None:
-        """The stream is gone: every subscription is stopped and told. A user's notifications never end: who watches
-        them goes on with those to come."""
-        if self.streams.get(live.key) is not live:
+    def end(self, watched: WatchedStream) -> None:
+        """The stream is gone: every subscription is stopped and notified. A user's notifications never end: their
+        subscriptions continue with the notifications to come."""
+        if self.streams.get(watched.key) is not watched:
             return
-        if streams.is_notifications(live.key):
-            live.restart()
+        if streams.is_notifications(watched.key):
+            watched.restart()
             return
-        del self.streams[live.key]
-        live.close()
-        for subscription in live.subscriptions.each():
+        del self.streams[watched.key]
+        watched.close()
+        for subscription in watched.subscriptions.each():
             subscription.stop()
             subscription.on_end(subscription)
-        self.groups.leave_soon(streams.group(live.key))
+        self.groups.leave_soon(streams.group(watched.key))
 
-    async def reread_head(self, key: str) -> StreamPosition:
-        """Where the stream stands now; if another history has begun, its subscriptions hear of it, too."""
-        live = self.streams.get(key)
-        if live is None:
-            return await in_thread(numbered_head, key)
-        stream = await live.read_head()
-        if self.streams.get(key) is live:
-            live.on_head(stream)
-        return stream
-
-    def is_current(self, key: str, stream: StreamPosition) -> bool:
-        """Whether `stream` is still the history of this key."""
-        live = self.streams.get(key)
-        return live is None or live.is_current(stream)
-
-    async def fill(self, subscription: SocketSubscription) -> None:
-        """Reads for a subscription what it wants from the log."""
-        live = self.streams.get(subscription.key)
-        if live:
-            await live.fill(subscription)
-
-    # What arrives on the groups: each message type has its handler. What another version of this program sends and this
-    # one does not understand is counted, and left to the sweep.
+    # What arrives on the groups: each message type has its handler. A message of another version that this one does not
+    # understand is counted, and the sweep finds its events.
 
     def _on_message(self, message: Any) -> None:
         try:
-            handler, live = self._handlers.get(message["type"]), self.streams.get(message["key"])
+            handler, watched = self._handlers.get(message["type"]), self.streams.get(message["key"])
         except (KeyError, TypeError):
-            handler = live = None
-        if handler and live:
-            handler(self, live, message)
+            handler = watched = None
+        if handler and watched:
+            handler(self, watched, message)
         else:
             count("layer_messages_unknown")
 
-    def _on_events(self, live: WatchedStream, message: dict[str, Any]) -> None:
+    def _on_events(self, watched: WatchedStream, message: dict[str, Any]) -> None:
         try:
-            announcement = _read(message, live.channel)
+            announcement = _read(message, watched.channel)
         except (KeyError, TypeError, ValueError):
             count("layer_messages_unknown")
         else:
-            live.receive(*announcement)
+            watched.receive(*announcement)
 
-    def _on_end(self, live: WatchedStream, message: dict[str, Any]) -> None:
-        self.end(live)
+    def _on_end(self, watched: WatchedStream, message: dict[str, Any]) -> None:
+        self.end(watched)
 
     _handlers: ClassVar[dict[str, Callable[["Hub", WatchedStream, dict[str, Any]], None]]] = {
         **dict.fromkeys(announcer.EVENT_TYPES, _on_events),
@@ -139,8 +127,8 @@ class Hub:
 
 
 def _read(message: dict[str, Any], channel: str | None) -> tuple[str, int, list[Event]]:
-    """Epoch, last number and events of an announcement. A newer version may have added fields, to an event's row at its
-    end; what lacks one, or holds something else than this version expects, raises."""
+    """Epoch, last number and events of an announcement. A newer version may add fields to the message, and to an
+    event's row at its end. Raises KeyError, TypeError or ValueError if a field is missing or of another type."""
     epoch, last, events = message["epoch"], message["last"], []
     for seq, method, data, *_ in message.get("events") or ():
         if not (isinstance(seq, int) and isinstance(method, str) and isinstance(data, str)):

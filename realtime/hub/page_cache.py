@@ -1,4 +1,4 @@
-"""Reads of the log that sockets share: a reconnect storm on one stream costs a read a page, not a read a socket."""
+"""Pages of the log that sockets share: many reconnects to one stream cost one read per page, not one per socket."""
 
 import asyncio
 from bisect import bisect_left
@@ -13,7 +13,7 @@ from realtime.wire.event import Event
 
 
 class CachedPage(NamedTuple):
-    """A page of the log as events that share their frames. Below the floor there are holes between them."""
+    """A page of the log, as events that share their frames. Below the floor, pruned events are missing between them."""
 
     epoch: str
     head: int
@@ -28,8 +28,8 @@ class CachedPage(NamedTuple):
 
 
 class PageCache:
-    """The pages that were read a moment ago, within PAGE_CACHE_BYTES, and the reads under way. The sweep clears it, so
-    nothing in it is older than SWEEP_INTERVAL."""
+    """Recent pages, up to PAGE_CACHE_BYTES, and the running reads. The sweep clears it, so that no page is older than
+    SWEEP_INTERVAL."""
 
     def __init__(self) -> None:
         self._recent: dict[int, list[CachedPage]] = defaultdict(list)
@@ -41,38 +41,40 @@ class PageCache:
         self._recent_bytes = 0
 
     async def read(self, stream_id: int, after: int, *, epoch: str, channel: str | None) -> CachedPage | None:
-        """The events that follow `after`, with the stream as it stood; None where the stream is gone. A page that holds
-        `after` + 1 may be shared; where there is none, the answer is of a read that began after this call."""
+        """The events that follow `after`, with the position of the stream at that time. None if the stream is gone. A
+        page that holds `after` + 1 may be older than this call. Any other answer is of a read that began after it."""
         for page in self._recent.get(stream_id, ()):
             if page.epoch == epoch and page.holds(after + 1):
                 return page
         older = set(self._reads.get(stream_id, {}).values())
         tried: set[asyncio.Future[CachedPage | None]] = set()
-        while under_way := self._read_under_way(stream_id, after, tried):
-            start, read = under_way
+        while running := self._running_read(stream_id, after, tried):
+            start, read = running
             tried.add(read)
             page_or_none = await asyncio.shield(read)
             if (page_or_none and page_or_none.holds(after + 1)) or (start == after and read not in older):
                 return page_or_none
         return await self._share(stream_id, after, channel)
 
-    def _read_under_way(
+    def _running_read(
         self, stream_id: int, after: int, tried: "set[asyncio.Future[CachedPage | None]]"
     ) -> "tuple[int, asyncio.Future[CachedPage | None]] | None":
-        """One that may bring what follows `after`, and where it started."""
+        """A running read that may return what follows `after`, and its start."""
         for start, read in self._reads.get(stream_id, {}).items():
             if read not in tried and start <= after < start + limits.PAGE_EVENTS:
                 return start, read
         return None
 
     async def read_each(self, stream_id: int, seqs: Sequence[int], *, channel: str | None) -> list[Event]:
-        """The events with these numbers, or a beginning of them."""
+        """The events with these numbers, or the first of them."""
         return [Event(seq, method, data, channel) for seq, method, data in await in_thread(read_each, stream_id, seqs)]
 
     async def _share(self, stream_id: int, after: int, channel: str | None) -> CachedPage | None:
         reads = self._reads[stream_id]
         read = asyncio.ensure_future(self._read(stream_id, after, channel))
-        read.add_done_callback(lambda done: done.cancelled() or done.exception())  # all who wanted it may have gone
+        read.add_done_callback(
+            lambda done: done.cancelled() or done.exception()
+        )  # marks the exception as seen: all waiters may be gone
         reads[after] = read
         try:
             page = await asyncio.shield(read)

@@ -1,4 +1,4 @@
-"""The hub of each event loop. It starts with the first socket and stops with the last, so a test needs no set-up."""
+"""The hub of each event loop. It starts with the first socket and stops with the last, so tests need no set-up."""
 
 import asyncio
 from weakref import WeakKeyDictionary
@@ -32,7 +32,7 @@ async def release(hub: Hub) -> None:
 
 
 async def stop(hub: Hub) -> None:
-    """Ends all tasks of the hub. A socket that comes now gets another hub."""
+    """Ends all tasks of the hub. A socket that connects later gets another hub."""
     loop = asyncio.get_running_loop()
     if _hubs.get(loop) is hub:
         del _hubs[loop]
@@ -44,7 +44,7 @@ async def stop(hub: Hub) -> None:
 
 
 def hub_of_this_loop() -> Hub | None:
-    """For tests and for what shows figures; None where no socket is connected."""
+    """The hub of the running loop, for tests and metrics. None if no socket is connected."""
     return _hubs.get(asyncio.get_running_loop())
 
 

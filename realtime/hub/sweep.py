@@ -1,5 +1,5 @@
-"""The sweep: every SWEEP_INTERVAL, what did no hint tell us of? Events left without a number, and heads that are ahead
-of what was handed on. Updates arrive by it even if no layer message ever does."""
+"""The sweep: every SWEEP_INTERVAL it looks for events without a number, and for heads that are ahead of what was
+delivered. It delivers updates even if no layer message ever arrives."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 async def sweep_forever(hub: Hub) -> None:
-    """Runs until it is cancelled; a sweep that fails is logged, and the next one comes."""
+    """Runs until it is cancelled. A sweep that fails is logged."""
     while True:
         await asyncio.sleep(limits.SWEEP_INTERVAL)
         try:
@@ -28,43 +28,41 @@ async def sweep_forever(hub: Hub) -> None:
 
 
 async def sweep(hub: Hub) -> None:
-    """One look at everything that the hub's sockets watch."""
+    """Compares every stream that the hub's sockets watch with the log."""
     hub.pages.clear()
-    watched = {live.stream.id: live for live in hub.streams.values() if live.stream is not None}
-    positions = {id: live.ordering.position for id, live in watched.items()}
-    found = {stream.id: stream for stream in await in_thread(_look, list(watched))}
+    streams = {watched.stream.id: watched for watched in hub.streams.values() if watched.stream is not None}
+    positions = {id: watched.ordering.position for id, watched in streams.items()}
+    found = {stream.id: stream for stream in await in_thread(_number_and_read_heads, list(streams))}
     ahead = []
-    for id, live in watched.items():
+    for id, watched in streams.items():
         stream = found.get(id)
-        if live.stream is None or live.stream.id != id:
-            continue  # it was started again meanwhile
+        if watched.stream is None or watched.stream.id != id:
+            continue  # it was restarted meanwhile
         if stream is None:
-            hub.end(live)
-        elif stream.epoch != live.stream.epoch or stream.head < positions[id]:
-            live.restart()
-        elif stream.head > live.ordering.position:
-            ahead.append((live, stream.head))
+            hub.end(watched)
+        elif stream.epoch != watched.stream.epoch or stream.head < positions[id]:
+            watched.restart()
+        elif stream.head > watched.ordering.position:
+            ahead.append((watched, stream.head))
     if ahead:
-        # An announcement may be on its way: only what is still missing after the grace was lost.
+        # An announcement may be on its way. What is missing after the grace period is lost.
         await asyncio.sleep(limits.SWEEP_GRACE)
-        for live, head in ahead:
-            if head > live.ordering.position:
+        for watched, head in ahead:
+            if head > watched.ordering.position:
                 count("heads_repaired")
-                live.mend(head)
+                watched.repair(head)
 
 
-def _look(stream_ids: Sequence[int]) -> list[StreamPosition]:
-    """The streams as they stand, with all that is numbered: in one turn of a thread, and by one connection."""
-    _settle_unnumbered()
+def _number_and_read_heads(stream_ids: Sequence[int]) -> list[StreamPosition]:
+    """The streams as they stand after all events are numbered. Both in one call of a thread, so by one connection."""
+    _number_leftovers()
     return store.heads(stream_ids) if stream_ids else []
 
 
-def _settle_unnumbered() -> None:
-    """Finishes what a writer that died after its commit has left behind. A stream that cannot be numbered must not hold
-    up the others."""
+def _number_leftovers() -> None:
+    """Numbers and announces the events of a writer that died after its commit. A stream that cannot be numbered does
+    not hold up the others."""
     keys = store.unnumbered(limits.SWEEP_BATCH)
-    if not keys:
-        return
     for key in keys:
         try:
             number_and_announce([key])

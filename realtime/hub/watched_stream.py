@@ -1,4 +1,4 @@
-"""One stream as this process sees it: its subscriptions, what was handed to them, and how it is mended."""
+"""One stream in one process: its subscriptions, the events delivered to them, and the repair of gaps."""
 
 import asyncio
 import logging
@@ -12,14 +12,15 @@ from realtime.db import in_thread
 from realtime.hub.fanout import Fanout
 from realtime.hub.page_cache import PageCache
 from realtime.hub.reorder_buffer import ReorderBuffer
-from realtime.log.replay import newest_by_entity
+from realtime.hub.start import Start, prepare
 from realtime.log.types import StreamPosition
 from realtime.metrics import count
 from realtime.publishing.after_commit import numbered_head
-from realtime.subscription.state import After, Anew, Each
+from realtime.subscription.start_position import FromSnapshot, start_position
+from realtime.subscription.state import After, Anew, Each, State
 from realtime.subscription.subscription import SocketSubscription
 from realtime.wire.event import Event
-from realtime.wire.frames import answer_frame
+from realtime.wire.requests import Subscribe
 
 logger = logging.getLogger(__name__)
 
@@ -29,74 +30,77 @@ class WatchedStream:
 
     def __init__(self, key: str, pages: PageCache) -> None:
         self.key = key
-        self.channel = None if streams.is_notifications(key) else key
+        self.channel = None if streams.is_notifications(key) else key  # as the frames of its events say it
         self.subscriptions = Fanout()
-        self.stream: StreamPosition | None = None  # as it stood when it was opened; id and epoch are used
+        self.stream: StreamPosition | None = None  # as read last, for its id and epoch; None before the first read
         self.ordering: ReorderBuffer[Event] = ReorderBuffer(0)
         self._pages = pages
         self._head = SingleFlight(lambda: in_thread(numbered_head, key))
-        self._mending: asyncio.Task[None] | None = None
+        self._filling_gap: asyncio.Task[None] | None = None
         self._restarting: asyncio.Task[None] | None = None
 
     async def read_head(self) -> StreamPosition:
-        """Where the stream stands in the log; it is made if need be. Raises what the database raises."""
+        """Where the stream stands in the log. A stream that does not exist is made. Raises what the database raises."""
         return await self._head.read()
 
     def on_head(self, stream: StreamPosition) -> None:
         """The log says where the stream stands."""
         if self.stream is None:
             self.stream = stream
-            self._leave_to_subscriptions(stream.head)  # another may have read an earlier head, and begins there
+            self._leave_to_subscriptions(stream.head)  # one that has read an earlier head starts there
         elif stream.id < self.stream.id:
             return  # read before the stream was made again
         elif (stream.id, stream.epoch) != (self.stream.id, self.stream.epoch):
             self.restart()
         else:
             self.stream = stream
-            self.ordering.hear_of(stream.head)
-        self._mend_soon()
+            self.ordering.note_exists(stream.head)
+        self._fill_gap_soon()
 
     def is_current(self, stream: StreamPosition) -> bool:
-        """Whether `stream`, as it was read a moment ago, is of the history that is being handed on."""
+        """Whether `stream`, as it was read a moment ago, is of the history that is being delivered."""
         if self.stream is None:
             return True
         return (stream.id, stream.epoch) == (self.stream.id, self.stream.epoch) and stream.head <= self.ordering.known
 
     def close(self) -> None:
-        for task in (self._mending, self._restarting):
+        for task in (self._filling_gap, self._restarting):
             if task:
                 task.cancel()
 
-    # In order, once
+    # Announcements
 
     def receive(self, epoch: str, last: int, events: Sequence[Event]) -> None:
-        """Takes an announcement: events, or only the number of the last one."""
+        """Takes an announcement: its events, or only the number of the last one."""
         if self.stream is not None and epoch != self.stream.epoch:
             self.restart()
             return
         if self.stream is None:
-            self.ordering.hear_of(last)
+            self.ordering.note_exists(last)
             for subscription in self.subscriptions.each():
-                subscription.lag(last)
+                subscription.note_head(last)
             return
-        self.subscriptions.hand_on(self.ordering.receive(events))
-        self.ordering.hear_of(last)
-        self._mend_soon(at_once=not events)
+        self.subscriptions.deliver(self.ordering.receive(events))
+        self.ordering.note_exists(last)
+        self._fill_gap_soon(at_once=not events)
 
-    # Mending
+    # Repair
 
-    def _mend_soon(self, at_once: bool = False) -> None:
-        if self.stream is not None and self.ordering.has_gap and (self._mending is None or self._mending.done()):
-            self._mending = detached(self._mend(0 if at_once else limits.GAP_WAIT))
-
-    def mend(self, head: int) -> None:
+    def repair(self, head: int) -> None:
         """The sweep has found the stream at `head`."""
-        self.ordering.hear_of(head)
-        self._mend_soon(at_once=True)
+        self.ordering.note_exists(head)
+        self._fill_gap_soon(at_once=True)
 
-    async def _mend(self, wait: float) -> None:
-        """Reads what is missing and hands it on. A hint that came too early is given `wait` seconds for its
-        predecessors; a long gap is left to the subscriptions, which read it at their own pace and share the pages."""
+    def _fill_gap_soon(self, at_once: bool = False) -> None:
+        if self.stream is None or not self.ordering.has_gap:
+            return
+        if self._filling_gap is None or self._filling_gap.done():
+            self._filling_gap = detached(self._fill_gap(0 if at_once else limits.GAP_WAIT))
+
+    async def _fill_gap(self, wait: float) -> None:
+        """Reads the missing events and delivers them. It first waits `wait` seconds for announcements that may still
+        arrive. A gap longer than a page is left to the subscriptions: each reads at its own pace, and they share the
+        pages."""
         try:
             await asyncio.sleep(wait)
             while self.ordering.has_gap and self.stream is not None:
@@ -109,28 +113,61 @@ class WatchedStream:
                     self.restart()
                 elif page.holds(self.ordering.position + 1):
                     count("gaps_filled")
-                    self.subscriptions.hand_on(self.ordering.receive(page.events))
+                    self.subscriptions.deliver(self.ordering.receive(page.events))
                     continue
                 elif self.ordering.position > position:
-                    continue  # announcements have come meanwhile, and what is missing now is something else
+                    continue  # announcements have come meanwhile, and other events are missing now
                 elif page.head < known:
-                    self.restart()  # we know of events that are not there: the log is another one than it was
-                else:  # pruned meanwhile: what is left of it, the subscriptions find out
+                    self.restart()  # known events are not in the log: it is another log
+                else:  # the missing events have been pruned: each subscription finds out what it needs
                     self._leave_to_subscriptions(self.ordering.known)
                 return
         except Exception as error:
             count("errors")
-            logger.warning("%s could not be mended (%r); the sweep tries again", self.key, error)
+            logger.warning("A gap of %s could not be filled (%r); the sweep tries again", self.key, error)
 
     def _leave_to_subscriptions(self, head: int) -> None:
-        self.ordering.jump(head)
+        self.ordering.skip_to(head)
         for subscription in self.subscriptions.each():
-            subscription.lag(head)
+            subscription.note_head(head)
 
-    # What the subscriptions want from the log
+    # The start of a subscription
+
+    async def prepare_start(
+        self, subscription: SocketSubscription, options: Subscribe, stream: StreamPosition
+    ) -> Start | None:
+        """Prepares the start that a subscribe with these options gets. `stream` is as it was read after the
+        registration. Returns None if the stream has ended. Raises what the database raises."""
+        while True:
+            start = await prepare(subscription, stream, start_position(options, stream))
+            if subscription.is_stopped:
+                return None
+            if self.is_current(stream):
+                return start
+            stream = await self.read_head()  # another history has begun meanwhile
+            if subscription.is_stopped:
+                return None
+            self.on_head(stream)
+
+    async def _restart_subscription(self, subscription: SocketSubscription) -> None:
+        """Starts an invalidated subscription with a snapshot. If that fails, or the history has changed again, the
+        subscription stays invalidated and asks again."""
+        stream = await self.read_head()
+        self.on_head(stream)
+        after = 0 if subscription.numbered else min(subscription.delivered_seq, stream.head)
+        start = await prepare(subscription, stream, FromSnapshot(after, recovered=False))
+        if subscription.is_stopped or not self.is_current(stream):
+            return
+        count("snapshots_forced")
+        if subscription.numbered:
+            subscription.answer(start.answer())
+        start.begin()
+
+    # Reads for a subscription
 
     async def fill(self, subscription: SocketSubscription) -> None:
-        """Reads what the subscription wants. Where that is gone, it gets a snapshot instead, and is told so."""
+        """Reads what the subscription wants. If that is gone, the subscription is invalidated. Raises what the database
+        raises."""
         wanted, stream = subscription.wanted, self.stream
         if stream is None or wanted is None:
             return
@@ -145,12 +182,14 @@ class WatchedStream:
             if page is None or page.epoch != stream.epoch:
                 self.restart()
             elif not subscription.fill(page.events):
-                subscription.lose_history(subscription.heard)
+                subscription.invalidate(subscription.delivered_seq)
         elif isinstance(wanted, Anew):
-            await self._send_snapshot(subscription)
+            await self._restart_subscription(subscription)
+
+    # Another history
 
     def restart(self) -> None:
-        """The stream has another history: whoever watches it gets a snapshot of that."""
+        """The stream has another history: each subscription is invalidated, and gets a snapshot of the new history."""
         if self._restarting is None or self._restarting.done():
             self._restarting = detached(self._restart())
 
@@ -159,47 +198,21 @@ class WatchedStream:
             stream = await self.read_head()
         except Exception as error:
             count("errors")
-            logger.warning("%s could not be started again (%r); the sweep tries again", self.key, error)
+            logger.warning("%s could not be restarted (%r); the sweep tries again", self.key, error)
             return
         former, self.stream = self.stream or stream, stream
         self.ordering = ReorderBuffer(stream.head)
         for subscription in self.subscriptions.each():
-            if subscription.is_started:
-                subscription.lose_history(self._last_heard(subscription.heard, former, stream))
+            if subscription.state is State.REGISTERED:
+                subscription.note_head(stream.head)  # it may start from an earlier head
             else:
-                subscription.lag(stream.head)  # it may begin from an earlier head
+                subscription.invalidate(self._delivered_of(stream, former, subscription.delivered_seq))
 
-    async def _send_snapshot(self, subscription: SocketSubscription) -> None:
-        """Starts an open subscription again with the newest event of each entity. Where that fails, or the history has
-        changed once more, it stays lost, and asks again."""
-        stream = await self.read_head()
-        self.on_head(stream)
-        after = 0 if subscription.numbered else min(subscription.heard, stream.head)
-        seqs, truncated = await in_thread(
-            newest_by_entity, stream.id, after=after, head=stream.head, limit=subscription.snapshot_limit
-        )
-        if subscription.is_stopped or not self.is_current(stream):
-            return
-        count("snapshots_forced")
-        if subscription.numbered:
-            subscription.answer(snapshot_answer(subscription, stream, recovered=False, truncated=truncated))
-        subscription.start_snapshot(seqs, stream.head)
-
-    def _last_heard(self, cursor: int, former: StreamPosition, stream: StreamPosition) -> int:
-        """Up to which number a client without numbers has had the events of `stream`. No notification is sent twice,
-        since it would sound twice."""
+    def _delivered_of(self, stream: StreamPosition, former: StreamPosition, delivered_seq: int) -> int:
+        """Up to which number of `stream` a client without numbers has the events, given what it has of `former`. A
+        notification is not sent twice, since the client would alert its user twice."""
         if stream.id != former.id:
-            return 0  # it was made again, and all of it is new
+            return 0  # the stream was made again: all its events are new
         if stream.epoch != former.epoch:
             return stream.head if self.channel is None else 0
-        return min(cursor, stream.head)
-
-
-def snapshot_answer(
-    subscription: SocketSubscription, stream: StreamPosition, *, recovered: bool, truncated: bool, id: str | None = None
-) -> str:
-    """The answer to a subscribe of a client that knows numbers."""
-    data: dict[str, object] = {"epoch": stream.epoch, "head": stream.head, "recovered": recovered}
-    if truncated:
-        data["truncated"] = True
-    return answer_frame(subscription.method, channel=subscription.key, data=data, id=id)
+        return min(delivered_seq, stream.head)

@@ -1,5 +1,5 @@
-"""Where a subscription begins: from now on, after a cursor, or with a snapshot. Never partial: what cannot be repeated
-whole is refused (`recovered` False), and the snapshot follows in its place. Pure: no Django, no I/O."""
+"""Where a subscription starts: at the head, after a cursor, or with a snapshot. A replay is never partial: if it cannot
+be complete, it is refused (`recovered` is False), and a snapshot is sent instead. Pure: no Django, no I/O."""
 
 from typing import NamedTuple, Protocol
 
@@ -16,27 +16,27 @@ class Position(Protocol):
 
 
 class FromCursor(NamedTuple):
-    """Everything after `cursor`."""
+    """Every event after `cursor`."""
 
     cursor: int
     recovered: bool = True
 
 
 class FromSnapshot(NamedTuple):
-    """The newest event of each entity, of those after `after`; then everything after the head."""
+    """The newest event of each entity, of the events after `after`; then every event after the head."""
 
     after: int
     recovered: bool
 
 
-def beginning(wish: Subscribe, stream: Position) -> FromCursor | FromSnapshot:
-    """What a subscribe gets, given where the stream stands."""
-    if wish.replay == Replay.NONE or (wish.after is None and wish.replay is None):
+def start_position(options: Subscribe, stream: Position) -> FromCursor | FromSnapshot:
+    """Where a subscribe with these options starts in a stream at this position."""
+    if options.replay == Replay.NONE or (options.after is None and options.replay is None):
         return FromCursor(stream.head)
-    after = wish.after or 0
-    is_other_history = wish.epoch is not None and wish.epoch != stream.epoch
-    is_latest = wish.replay == Replay.LATEST
-    is_cursor_given = wish.after is not None or not is_latest
+    after = options.after or 0
+    is_other_history = options.epoch is not None and options.epoch != stream.epoch
+    is_latest = options.replay == Replay.LATEST
+    is_cursor_given = options.after is not None or not is_latest
     if is_other_history or (is_cursor_given and not stream.floor <= after <= stream.head):
         return FromSnapshot(0, recovered=False)
     if is_latest:

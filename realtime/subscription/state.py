@@ -1,29 +1,49 @@
-"""One socket's interest in one stream: what it sends next, what it skips, and what it must read from the log.
+"""One client's position in one stream: what it sends next, what it skips, and what it must read from the log.
 
-    offered seq = tail + 1    sent at once, if nothing is before it; else buffered, if there is room; else the buffer is
-                              dropped and the log is read later
-    offered seq ≤ tail        skipped: sent or buffered already
-    offered seq > tail + 1    not kept: the log is read
+    offered seq = tail + 1    is sent at once if nothing is before it. Otherwise it is buffered. If the buffer is full,
+                              the buffer is dropped and the log is read later.
+    offered seq ≤ tail        is skipped: it is sent or buffered already
+    offered seq > tail + 1    is not kept: the log is read
 
-`tail` is the last number that is sent or buffered, `known` the highest one heard of. As long as known > tail the
-subscription is behind, and `wanted` says what to read. So every event is sent once, in order, whatever is offered; and
-what can't be had any more is refused openly: `fill` returns False, and once it is told to `lose` what it has, it wants
-a snapshot instead. Pure: no Django, no I/O.
+`tail` is the last number that is sent or buffered. `known` is the highest number that is known to exist. While
+known > tail the subscription is behind, and `wanted` says what to read. So every event is sent once and in order. A gap
+that the log cannot fill is never hidden: `fill` returns False, the caller invalidates the subscription, and the
+subscription wants a snapshot.
+
+The states and their moves:
+
+    REGISTERED  → ACTIVE          start, start_snapshot
+    ACTIVE      → INVALIDATED     invalidate
+    INVALIDATED → ACTIVE          start, start_snapshot
+    any         → STOPPED         stop; nothing leads out of it
+
+Pure: no Django, no I/O.
 """
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from enum import Enum
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 
-class Event(Protocol):
+class State(Enum):
+    REGISTERED = "registered"  # nothing is sent; `known` is raised
+    ACTIVE = "active"  # sends
+    INVALIDATED = "invalidated"  # sends nothing, and wants a snapshot
+    STOPPED = "stopped"  # sends nothing more
+
+
+_ACTIVE: Final = State.ACTIVE  # checked for every frame; a lookup in the class takes longer
+
+
+class SequencedEvent(Protocol):
     @property
     def seq(self) -> int: ...
     @property
     def size(self) -> int: ...
 
 
-E = TypeVar("E", bound=Event)
+E = TypeVar("E", bound=SequencedEvent)
 
 
 class After(NamedTuple):
@@ -39,11 +59,11 @@ class Each(NamedTuple):
 
 
 class Anew(NamedTuple):
-    """Read a snapshot: what followed the cursor is gone, or was of another history."""
+    """Read a snapshot: what followed the last delivered event is pruned, or is of another history."""
 
 
 class Subscription(Generic[E]):
-    """Registered first (nothing is sent, `known` is raised), then started from a cursor or with a snapshot.
+    """Registered first, then started from a cursor or with a snapshot.
 
     `numbered` says whether the client gets numbers. A subclass says how events are sent: `wake` and `send_now`.
     """
@@ -54,37 +74,56 @@ class Subscription(Generic[E]):
         "_max_events",
         "_size",
         "_snapshot",
-        "cursor",
-        "is_lost",
-        "is_started",
-        "is_stopped",
+        "delivered_seq",
         "key",
         "known",
         "numbered",
+        "state",
         "tail",
     )
 
     def __init__(self, key: str, *, numbered: bool, max_events: int, max_bytes: int) -> None:
         self.key, self.numbered = key, numbered
         self._max_events, self._max_bytes = max_events, max_bytes
-        self.is_started = self.is_stopped = self.is_lost = False
-        self.cursor = self.tail = self.known = 0
-        # Not deques: every socket has these, and an empty deque takes 760 bytes.
-        self._snapshot: Sequence[int] = ()
+        self.state = State.REGISTERED
+        self.delivered_seq = 0  # up to this number the client has the events of the stream's present history
+        self.tail = self.known = 0
+        # Lists and tuples: every socket has these, and an empty deque takes 760 bytes.
+        self._snapshot: Sequence[int] = ()  # the numbers of the snapshot's events that are still to be read
         self._buffer: list[E] = []
-        self._size = 0
+        self._size = 0  # of the buffer, in bytes
 
     def wake(self) -> None:
         """Called when there is something to send or to read."""
 
     def send_now(self, event: E) -> bool:
-        """Called with an event that may be sent, as far as this subscription goes. Returns whether it has been."""
+        """Called with an event that nothing of this subscription is before. Returns whether it has been sent."""
         return False
 
-    def lose(self) -> None:
-        """What follows the cursor is gone, or of another history: it takes nothing, and wants a snapshot, until it is
-        started again."""
-        self.is_lost = True
+    # Moves
+
+    def start(self, cursor: int, head: int) -> None:
+        """Sends what follows `cursor`; the stream is at `head`."""
+        self._start(cursor, head, ())
+
+    def start_snapshot(self, seqs: Sequence[int], head: int) -> None:
+        """Sends the events with these numbers, which rise and end at or before `head`, and then what follows `head`."""
+        self._start(head, head, seqs)
+
+    def _start(self, cursor: int, head: int, seqs: Sequence[int]) -> None:
+        self.delivered_seq = self.tail = cursor
+        self.known = max(self.known, head)
+        self._snapshot = seqs
+        self._move(State.ACTIVE)
+        if self.has_work:
+            self.wake()
+
+    def invalidate(self, delivered_seq: int) -> None:
+        """What follows the last delivered event is pruned, or is of another history: nothing is sent, and a snapshot is
+        wanted, until the next start. Of the history that the snapshot will be of, the client has the events up to
+        `delivered_seq`."""
+        self._move(State.INVALIDATED)
+        self.delivered_seq = delivered_seq
         self.known = 0
         self._snapshot = ()
         self._buffer.clear()
@@ -92,55 +131,54 @@ class Subscription(Generic[E]):
         if self.has_work:
             self.wake()
 
-    def start(self, cursor: int, head: int) -> None:
-        """Sends what follows `cursor`; the stream is at `head`."""
-        self._restart(cursor, head, ())
-
-    def start_snapshot(self, seqs: Sequence[int], head: int) -> None:
-        """Sends the events with these numbers, rising and up to `head`, and then what follows `head`."""
-        self._restart(head, head, seqs)
-
-    def _restart(self, cursor: int, head: int, seqs: Sequence[int]) -> None:
-        self.cursor = self.tail = cursor
-        self.known = max(self.known, head)
-        self._snapshot = seqs
-        self.is_started, self.is_lost = True, False
-        if self.has_work:
-            self.wake()
-
     def stop(self) -> None:
         """Sends nothing more."""
-        self.is_stopped = True
+        self._move(State.STOPPED)
         self._snapshot = ()
         self._buffer.clear()
+
+    def _move(self, state: State) -> None:
+        if self.state is not State.STOPPED:
+            self.state = state
+
+    # What the state says
+
+    @property
+    def is_stopped(self) -> bool:
+        return self.state is State.STOPPED
 
     @property
     def has_work(self) -> bool:
         """Whether there is something to send or to read."""
-        if not self.is_started or self.is_stopped:
-            return False
-        return self.is_lost or bool(self._buffer or self._snapshot or self.known > self.tail)
+        if self.state is _ACTIVE:
+            return bool(self._buffer or self._snapshot or self.known > self.tail)
+        return self.state is State.INVALIDATED
 
     @property
-    def is_level(self) -> bool:
-        """Whether it has had all that it has heard of, so that nothing is before the event that follows."""
-        return (
-            self.is_started
-            and self.tail == self.known
-            and not (self._buffer or self._snapshot or self.is_stopped or self.is_lost)
-        )
+    def is_synced(self) -> bool:
+        """Whether all events that are known to exist are sent, so that nothing is before the next one."""
+        return self.state is _ACTIVE and self.tail == self.known and not (self._buffer or self._snapshot)
 
-    def pass_to(self, seq: int) -> None:
-        """It was level, and has had the events up to this number since."""
-        self.cursor = self.tail = self.known = seq
+    @property
+    def wanted(self) -> After | Each | Anew | None:
+        """What to read from the log, now that the buffer is empty."""
+        if self.state is State.INVALIDATED:
+            return Anew()
+        if self.state is not _ACTIVE or self._buffer:
+            return None
+        if self._snapshot:
+            return Each(self._snapshot[: self._max_events])
+        return After(self.tail) if self.known > self.tail else None
+
+    # Events as they happen
 
     def offer(self, event: E) -> bool:
-        """Takes the stream's next event as it happens. Returns False where it found the buffer full."""
-        if event.seq == self.tail + 1 and self.is_level and self.send_now(event):
-            self.pass_to(event.seq)
+        """Takes the stream's next event as it happens. Returns False if the buffer was full."""
+        if event.seq == self.tail + 1 and self.is_synced and self.send_now(event):
+            self.advance_to(event.seq)
             return True
         self.known = max(self.known, event.seq)
-        if not self.is_started or self.is_stopped or self.is_lost or event.seq <= self.tail:
+        if self.state is not _ACTIVE or event.seq <= self.tail:
             return True
         fits = True
         if event.seq == self.tail + 1 and not self._snapshot:
@@ -152,36 +190,31 @@ class Subscription(Generic[E]):
         self.wake()
         return fits
 
-    def lag(self, head: int) -> None:
-        """The stream is at `head`; what leads there has to be read from the log."""
+    def advance_to(self, seq: int) -> None:
+        """The subscription was synced, and the events up to this number have been sent since."""
+        self.delivered_seq = self.tail = self.known = seq
+
+    def note_head(self, head: int) -> None:
+        """The stream is at `head`; the events up to there must be read from the log."""
         if head > self.known:
             self.known = head
             if self.has_work:
                 self.wake()
 
     def take(self) -> E | None:
-        """The next event to send, which counts as sent from now on."""
+        """The next event to send. It counts as sent from now on."""
         if not self._buffer:
             return None
         event = self._buffer.pop(0)
         self._size -= event.size
-        self.cursor = max(self.cursor, event.seq)
+        self.delivered_seq = max(self.delivered_seq, event.seq)
         return event
 
-    @property
-    def wanted(self) -> After | Each | Anew | None:
-        """What to read from the log, now that the buffer is empty."""
-        if self.is_stopped or not self.is_started or self._buffer:
-            return None
-        if self.is_lost:
-            return Anew()
-        if self._snapshot:
-            return Each(self._snapshot[: self._max_events])
-        return After(self.tail) if self.known > self.tail else None
+    # Events from the log
 
     def fill(self, events: Sequence[E]) -> bool:
-        """Takes the answer to `After`, as much of it as there is room for. Returns False where it does not go on from
-        the tail: what lies between is gone, and only a snapshot can help."""
+        """Takes the answer to `After`, as much of it as fits into the buffer. Returns False if it does not continue at
+        the tail: the events between are gone, and only a snapshot can help."""
         tail = self.tail
         for event in events:
             self.known = max(self.known, event.seq)
@@ -190,8 +223,8 @@ class Subscription(Generic[E]):
         return self.tail > tail or self.known <= self.tail
 
     def fill_snapshot(self, asked: Each, events: Sequence[E]) -> None:
-        """Takes the answer to `Each`, as much of it as there is room for: a beginning of what was asked, less what has
-        been pruned meanwhile."""
+        """Takes the answer to `Each`, as much of it as fits into the buffer. The answer is a beginning of what was
+        asked, without the events that have been pruned meanwhile."""
         last = asked.seqs[-1]
         for event in events:
             if not self._fits(event):
@@ -201,8 +234,10 @@ class Subscription(Generic[E]):
             last = event.seq
         self._snapshot = self._snapshot[bisect_right(self._snapshot, last) :]
 
+    # The buffer
+
     def _fits(self, event: E) -> bool:
-        """Whether there is room; one event always has."""
+        """Whether the buffer takes the event. An empty buffer takes any event."""
         return not self._buffer or (len(self._buffer) < self._max_events and self._size + event.size <= self._max_bytes)
 
     def _append(self, event: E) -> None:
@@ -211,7 +246,7 @@ class Subscription(Generic[E]):
         self.tail = event.seq
 
     def _drop_buffer(self) -> None:
-        # A snapshot's events, which no page brings again, are not above the cursor and stay.
-        while self._buffer and self._buffer[-1].seq > self.cursor:
+        # The events of a snapshot are not above `delivered_seq`. No page brings them again, so they stay.
+        while self._buffer and self._buffer[-1].seq > self.delivered_seq:
             self._size -= self._buffer.pop().size
-        self.tail = self.cursor
+        self.tail = self.delivered_seq

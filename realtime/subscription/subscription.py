@@ -1,4 +1,4 @@
-"""What one socket wants of one stream: the rules of state.py, and the writer that sends."""
+"""A subscription of one socket: the rules of state.py, the writer that sends, and the stream that reads the log."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -20,32 +20,38 @@ class Sender(Protocol):
     def release(self) -> None: ...
 
 
-class SocketSubscription(Subscription[Event]):
-    """A subscription with what its socket knows of it. `method` is that of its subscribe, `target` what the client
-    calls the stream, `snapshot_limit` the most entities that a snapshot may have; `on_end` is told when the stream is
-    gone. `heard` is up to where its client has had the events."""
+class LogReader(Protocol):
+    """The stream of a process, as its subscriptions see it."""
 
-    __slots__ = ("_heard", "method", "on_end", "snapshot_limit", "target", "writer")
+    async def fill(self, subscription: "SocketSubscription") -> None: ...
+
+
+class SocketSubscription(Subscription[Event]):
+    """A subscription with what its socket knows of it."""
+
+    __slots__ = ("log_reader", "method", "on_end", "snapshot_limit", "target", "writer")
 
     def __init__(
         self,
         key: str,
         method: WSMethod,
-        wish: Subscribe,
+        options: Subscribe,
         *,
         writer: Sender,
         on_end: "Callable[[SocketSubscription], None]",
     ) -> None:
         super().__init__(
             key,
-            numbered=wish.numbered,
+            numbered=options.numbered,
             max_events=limits.BUFFER_EVENTS,
             max_bytes=limits.BUFFER_BYTES,
         )
-        self.method, self.target = method, wish.target
-        self.snapshot_limit: int = wish.limit or limits.SNAPSHOT_LIMIT
-        self.writer, self.on_end = writer, on_end
-        self._heard = 0  # while it is lost
+        self.method = method  # of the request that made it
+        self.target = options.target  # what an unsubscribe says to mean this stream
+        self.snapshot_limit: int = options.limit or limits.SNAPSHOT_LIMIT  # entities in a snapshot
+        self.writer = writer
+        self.log_reader: LogReader | None = None  # the hub sets it
+        self.on_end = on_end  # called when the stream has ended
 
     def wake(self) -> None:
         self.writer.ready(self)
@@ -53,6 +59,11 @@ class SocketSubscription(Subscription[Event]):
     def answer(self, frame: str) -> None:
         """Sends it before all events."""
         self.writer.answer(frame)
+
+    async def read_from_log(self) -> None:
+        """Reads what is wanted. Raises what the database raises."""
+        if self.log_reader:
+            await self.log_reader.fill(self)
 
     def offer_together(self, events: Sequence[Event]) -> int:
         """`offer` for each of them; what can be sent goes out together. Returns how often the buffer was full."""
@@ -67,14 +78,5 @@ class SocketSubscription(Subscription[Event]):
         return frame is None or self.writer.send_now(frame)
 
     def frame_of(self, event: Event) -> str | None:
-        """What the client gets of it."""
+        """The frame that the client gets, or None if the event is not for it."""
         return event.frame_for(self.numbered)
-
-    @property
-    def heard(self) -> int:
-        return self._heard if self.is_lost else self.cursor
-
-    def lose_history(self, heard: int) -> None:
-        """`lose`; in the history that the snapshot will be of, the client has had the events up to `heard`."""
-        self._heard = heard
-        self.lose()

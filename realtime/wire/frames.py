@@ -40,6 +40,23 @@ def answer_frame(
     return text if id is None else _with_field(text, "id", id)
 
 
+def subscribed_frame(
+    method: WSMethod,
+    *,
+    channel: str | None,
+    epoch: str,
+    head: int,
+    recovered: bool,
+    truncated: bool,
+    id: str | None = None,
+) -> str:
+    """The answer to a subscribe of a client that knows numbers."""
+    data: dict[str, object] = {"epoch": epoch, "head": head, "recovered": recovered}
+    if truncated:
+        data["truncated"] = True
+    return answer_frame(method, channel=channel, data=data, id=id)
+
+
 def error_frame(error: str, *, id: str | None = None) -> str:
     """The answer to a request that was refused, or the reason why the server is about to close."""
     text = WSMessage(method=WSMethod.ERROR, success=False, error=error).model_dump_json()

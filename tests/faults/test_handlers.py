@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from executions.models import GraphExecution
 from executions.services import report_node
 from realtime import consumers
-from realtime.hub import page_cache, sweep, watched_stream
+from realtime.hub import page_cache, start, sweep, watched_stream
 from tests.database import in_db
 from tests.realtime.clients import HandshakeRefused, InProcess
 from tests.realtime.conftest import ConnectClient, Counted, counted, execution, graph, live_client, user
@@ -49,9 +49,9 @@ async def follows(client: InProcess, execution: GraphExecution, seq: int) -> Non
 ASKING: dict[str, tuple[Any, str]] = {
     "parsing": (consumers, "parse_request"),
     "access": (consumers, "stream_key"),
-    "the resume": (consumers, "beginning"),
+    "the resume": (watched_stream, "start_position"),
     "opening the stream": (watched_stream, "numbered_head"),
-    "the answer": (consumers, "snapshot_answer"),
+    "the answer": (start, "subscribed_frame"),
 }
 
 
@@ -100,7 +100,7 @@ async def test_an_exception_while_somebody_connects_refuses_him_and_nobody_else(
 HANDING_ON: dict[str, tuple[Any, str]] = {
     "putting in order": (watched_stream.WatchedStream, "receive"),
     "reading the log": (page_cache, "read_after"),
-    "looking for what has no number": (sweep, "_settle_unnumbered"),
+    "looking for what has no number": (sweep, "_number_leftovers"),
     "looking at the heads": (sweep.store, "heads"),
     "filling a subscription": (watched_stream.WatchedStream, "fill"),
 }

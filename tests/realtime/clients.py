@@ -1,4 +1,4 @@
-"""Clients of the socket, alike whichever door they come in by.
+"""Clients of the socket, with the same methods in process and over the network.
 
 async with InProcess(user=user) as client:            the real ASGI application, in the test's own loop
     ...
@@ -70,14 +70,14 @@ class Client(ABC):
         return [await self.frame() for _ in range(count)]
 
     async def until(self, is_last: Callable[[Frame], bool]) -> list[Frame]:
-        """The next frames, up to and with the one that is looked for."""
+        """The next frames, up to and including the last."""
         frames = [await self.frame()]
         while not is_last(frames[-1]):
             frames.append(await self.frame())
         return frames
 
     async def ask(self, method: str, data: Any = None, **fields: Any) -> Frame:
-        """Sends a request and returns the next frame, which is its answer where no events are under way."""
+        """Sends a request and returns the next frame. It is the answer if no event comes before it."""
         await self.send(method, data, **fields)
         return await self.frame()
 
@@ -109,7 +109,7 @@ class InProcess(Client):
         subprotocols: Sequence[str] = (),
         room: int = 0,
     ) -> None:
-        """`room` is how many frames may be unread before `send()` waits; 0 is any number."""
+        """`room` is how many frames may be unread before `send()` waits; 0 is no limit."""
         sent = [(name.lower().encode(), value.encode()) for name, value in [("host", "localhost"), *headers]]
         self.communicator = WebsocketCommunicator(application, path, headers=sent, subprotocols=list(subprotocols))
         self.communicator._output_queue = asyncio.Queue(room)
@@ -119,7 +119,7 @@ class InProcess(Client):
     async def connect(self) -> None:
         is_accepted, detail = await self.communicator.connect(timeout=PATIENCE)
         if not is_accepted:
-            raise HandshakeRefused("403")  # what servers make of it
+            raise HandshakeRefused("403")  # as servers answer
         self.subprotocol = detail
 
     async def send_text(self, text: str) -> None:
@@ -145,13 +145,13 @@ class InProcess(Client):
         await self.communicator.disconnect(timeout=PATIENCE)
 
     async def vanish(self) -> None:
-        """The server stops: the application is cancelled and is never told of a disconnect."""
+        """The server stops: the application is cancelled and gets no disconnect message."""
         self.communicator.stop(exceptions=False)
         await asyncio.wait({self.communicator.future}, timeout=PATIENCE)
 
 
 class OverNetwork(Client):
-    """A socket of a server, by the package websockets. Raises ImportError where that is not installed."""
+    """A socket of a server, by the package websockets. Raises ImportError if that is not installed."""
 
     def __init__(
         self,
@@ -161,8 +161,8 @@ class OverNetwork(Client):
         subprotocols: Sequence[str] = (),
         room: int = 0,
     ) -> None:
-        """`room` is how many frames may be unread before the client stops taking them from the network; 0 is any
-        number, since a client that takes nothing cannot take part in closing either."""
+        """`room` is how many frames may be unread before the client stops reading from the network; 0 is no limit. A
+        client that does not read cannot take part in closing either."""
         from websockets.asyncio.client import connect
 
         self._connecting = connect(

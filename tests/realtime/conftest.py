@@ -18,7 +18,7 @@ ConnectClient = Callable[..., Awaitable[InProcess]]
 
 @pytest.fixture
 def user(transactional_db: None) -> User:
-    """Without a password, whose hashing costs a third of a second."""
+    """Without a password: hashing one takes a third of a second."""
     return get_user_model().objects.create_user("user")
 
 
@@ -40,8 +40,8 @@ def execution(graph: Graph, user: User) -> GraphExecution:
 
 @pytest.fixture
 async def live_client(transactional_db: None) -> AsyncIterator[ConnectClient]:
-    """Connects clients: `client = await live_client(user)`. At the end they leave and the hub stops, before the tables
-    are flushed."""
+    """Connects clients: `client = await live_client(user)`. At the end the clients disconnect and the hub stops, before
+    the tables are flushed."""
     clients: list[InProcess] = []
 
     async def connect(user: Any = None, path: str = "/ws", **how: Any) -> InProcess:

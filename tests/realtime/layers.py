@@ -1,4 +1,4 @@
-"""Channel layers that do what real ones do on a bad day.
+"""Channel layers that fail as real ones do.
 
 settings.CHANNEL_LAYERS = layer_named("DropsEverything")
 """
@@ -29,7 +29,7 @@ class DropsEverything(InMemoryChannelLayer):
 
 
 class FailsAlways(InMemoryChannelLayer):
-    """As if its server were down."""
+    """Its server is down."""
 
     async def group_send(self, group: str, message: dict[str, Any]) -> None:
         raise ConnectionError
@@ -70,13 +70,13 @@ class HeldBack(InMemoryChannelLayer):
         self.held.append((group, message))
 
     async def deliver(self, *positions: int) -> None:
-        """The messages at these positions of `held`, in this order; all of them where none is named."""
+        """The messages at these positions of `held`, in this order; all of them if none is given."""
         for group, message in [self.held[each] for each in positions] if positions else list(self.held):
             await super().group_send(group, message)
 
 
 class HangsAlways(InMemoryChannelLayer):
-    """As if its server were frozen."""
+    """Its server is frozen."""
 
     async def group_send(self, group: str, message: dict[str, Any]) -> None:
         await asyncio.Event().wait()
@@ -89,7 +89,7 @@ class HangsAlways(InMemoryChannelLayer):
 
 
 class Reports(InMemoryChannelLayer):
-    """Sets `joined` when somebody has joined a group."""
+    """Sets `joined` after a join of a group."""
 
     def __init__(self, **config: Any) -> None:
         super().__init__(**config)

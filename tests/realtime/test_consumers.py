@@ -1,4 +1,4 @@
-"""One socket in the test's own loop: what it joins and leaves, and what it does when something goes wrong."""
+"""One socket in the test's own loop: what it joins and leaves, and what it does after an error."""
 
 import asyncio
 import logging
@@ -7,11 +7,11 @@ import threading
 import pytest
 from django.db import OperationalError
 
-from executions.services import notify_user, report_execution, report_node, start_execution
+from executions.services import notify_user, report_execution, start_execution
 from realtime import consumers
 from realtime.bridge import access
+from realtime.hub import watched_stream
 from realtime.hub.registry import hub_of_this_loop
-from realtime.subscription.state import Subscription
 from tests.database import in_db
 from tests.realtime.clients import HandshakeRefused, InProcess
 from tests.realtime.traces import channels_open, groups_joined, nothing_is_left
@@ -21,7 +21,7 @@ NOT_A_ROW = "00000000-0000-0000-0000-000000000000"
 
 @pytest.fixture
 def frozen_database(monkeypatch):
-    """Whoever asks whether an execution may be watched waits, until the test sets the event."""
+    """The access check of an execution waits until the test sets the event."""
     event = threading.Event()
     find_execution = access.access.find_execution
 
@@ -88,9 +88,7 @@ async def test_disconnecting_leaves_everything(live_client, user, graph, executi
     await nothing_is_left()
 
 
-async def test_a_cancelled_socket_leaves_everything_though_it_is_never_told_of_a_disconnect(
-    live_client, user, execution
-):
+async def test_a_cancelled_socket_leaves_everything_without_a_disconnect_message(live_client, user, execution):
     client = await live_client(user)
     await client.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk)})
     await client.vanish()
@@ -98,7 +96,7 @@ async def test_a_cancelled_socket_leaves_everything_though_it_is_never_told_of_a
 
 
 @pytest.mark.parametrize("how", [InProcess.disconnect, InProcess.vanish])
-async def test_a_socket_that_goes_while_its_subscribe_is_under_way_leaves_everything(
+async def test_a_socket_that_disconnects_during_its_subscribe_leaves_everything(
     how, live_client, user, execution, frozen_database
 ):
     client = await live_client(user)
@@ -110,7 +108,7 @@ async def test_a_socket_that_goes_while_its_subscribe_is_under_way_leaves_everyt
 
 
 @pytest.mark.parametrize("how", [InProcess.disconnect, InProcess.vanish])
-async def test_a_socket_that_goes_while_it_subscribes_again_leaves_nothing_to_the_others(
+async def test_a_socket_that_disconnects_during_a_second_subscribe_leaves_everything(
     how, live_client, user, execution, monkeypatch
 ):
     stays, goes = await live_client(user), await live_client(user)
@@ -133,7 +131,7 @@ async def _forever(has_begun: asyncio.Event) -> None:
     await asyncio.Event().wait()
 
 
-async def test_a_socket_that_goes_while_it_connects_leaves_everything(user, monkeypatch):
+async def test_a_socket_that_disconnects_while_it_connects_leaves_everything(user, monkeypatch):
     reads = asyncio.Event()
     monkeypatch.setattr("realtime.hub.watched_stream.in_thread", lambda *_: _forever(reads))
     client = InProcess(user=user)
@@ -145,14 +143,14 @@ async def test_a_socket_that_goes_while_it_connects_leaves_everything(user, monk
 
 
 @pytest.mark.usefixtures("transactional_db")
-async def test_a_refused_socket_leaves_nothing():
+async def test_a_refused_socket_leaves_nothing_behind():
     async with InProcess() as client:
         assert (await client.frame())["error"] == "Authentication required"
         assert await client.close_code() == 4001
     await nothing_is_left()
 
 
-async def test_a_socket_whose_stream_cannot_be_opened_is_refused_and_leaves_nothing(user, monkeypatch, counted):
+async def test_a_socket_whose_stream_cannot_be_read_is_refused_and_leaves_nothing_behind(user, monkeypatch, counted):
     def fail(key):
         raise OperationalError
 
@@ -168,7 +166,7 @@ async def test_a_socket_whose_stream_cannot_be_opened_is_refused_and_leaves_noth
 # When something goes wrong
 
 
-async def test_an_unexpected_exception_is_an_internal_error_in_the_log_and_in_the_counts_and_the_socket_goes_on(
+async def test_an_unexpected_exception_is_answered_logged_and_counted_and_the_socket_stays_open(
     live_client, user, execution, monkeypatch, caplog, counted
 ):
     client = await live_client(user)
@@ -209,14 +207,14 @@ async def test_an_unexpected_exception_while_receiving_leaves_the_socket_open(li
     await client.ping()
 
 
-async def test_a_subscribe_that_fails_leaves_what_was_subscribed_before(live_client, user, execution, monkeypatch):
+async def test_a_failed_subscribe_keeps_the_former_subscription(live_client, user, execution, monkeypatch):
     client = await live_client(user)
     await client.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk), "after": 1})
 
     def fail(*args, **kwargs):
         raise OperationalError
 
-    for name in ("realtime.hub.watched_stream.numbered_head", "realtime.consumers.newest_by_entity"):
+    for name in ("realtime.hub.watched_stream.numbered_head", "realtime.hub.start.newest_by_entity"):
         with monkeypatch.context() as broken:
             broken.setattr(name, fail)
             answer = await client.ask(
@@ -232,7 +230,7 @@ async def test_a_subscribe_that_fails_leaves_what_was_subscribed_before(live_cli
     assert (await client.frame())["data"] == {"type": "info", "event": "hey"}
 
 
-async def test_a_socket_may_hold_so_many_subscriptions_and_no_more(live_client, user, graph, settings):
+async def test_the_subscriptions_of_a_socket_are_limited(live_client, user, graph, settings):
     settings.REALTIME = {"MAX_SUBSCRIPTIONS": 2}
     client = await live_client(user)
     ids = [str((await in_db(start_execution)(graph, user=user)).pk) for _ in range(3)]
@@ -242,104 +240,20 @@ async def test_a_socket_may_hold_so_many_subscriptions_and_no_more(live_client, 
     assert (await client.ask("subscribe_graph_execution", {"graph_exec_id": ids[2]}))["success"] is True
 
 
-async def test_a_subscribe_of_what_ends_meanwhile_is_answered_once_with_an_error(
+async def test_a_subscribe_to_a_stream_that_ends_meanwhile_is_answered_once_with_an_error(
     live_client, user, execution, monkeypatch
 ):
     client = await live_client(user)
     key = f"{user.pk}|graph_exec#{execution.pk}"
-    start = consumers.beginning
+    start_position = watched_stream.start_position
 
     def end_and_start(*args):
         hub = hub_of_this_loop()
         hub.end(hub.streams[key])
-        return start(*args)
+        return start_position(*args)
 
-    monkeypatch.setattr(consumers, "beginning", end_and_start)
+    monkeypatch.setattr(watched_stream, "start_position", end_and_start)
     answer = await client.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk)}, id="7")
     assert (answer["error"], answer["id"]) == ("Graph execution not found", "7")
     await client.ping()
     assert (await client.ask("unsubscribe", {"graph_exec_id": str(execution.pk)}))["channel"] is None
-
-
-# Nothing waits for a slow database but what asks it
-
-
-async def test_heartbeats_are_answered_while_the_database_is_frozen_and_a_subscribe_is_pending(
-    live_client, user, execution, frozen_database
-):
-    client, other = await live_client(user), await live_client(user)
-    for number in range(20):  # more than there are threads
-        await client.send("subscribe_graph_execution", {"graph_exec_id": str(execution.pk)}, id=str(number))
-        await client.ping()
-    for _ in range(20):
-        await other.send("subscribe_graph_execution", {"graph_exec_id": str(execution.pk)})
-    await other.ping()
-    frozen_database.set()
-    assert [frame["id"] for frame in await client.frames(20)] == [str(number) for number in range(20)]
-    await other.frames(20)
-
-
-async def test_events_of_other_streams_arrive_while_a_subscribe_is_pending(
-    live_client, user, graph, execution, frozen_database
-):
-    client = await live_client(user)
-    await client.ask("subscribe_graph_executions", {"graph_id": str(graph.pk)})
-    await client.send("subscribe_graph_execution", {"graph_exec_id": str(execution.pk)})
-    await in_db(report_execution)(execution, status="RUNNING")
-    assert (await client.frame())["data"]["status"] == "RUNNING"
-    frozen_database.set()
-    assert (await client.frame())["success"] is True
-
-
-async def test_a_client_with_many_requests_pending_is_answered_in_order_when_the_database_thaws(
-    live_client, user, execution, frozen_database, settings
-):
-    settings.REALTIME = {"MAX_PENDING_REQUESTS": 4}
-    client = await live_client(user)
-    for number in range(50):
-        method = "subscribe_graph_execution" if number % 2 == 0 else "unsubscribe"
-        await client.send(method, {"graph_exec_id": str(execution.pk)}, id=str(number))
-    frozen_database.set()
-    answers = await client.frames(50)
-    assert [answer["id"] for answer in answers] == [str(number) for number in range(50)]
-    assert {answer["channel"] for answer in answers} == {f"{user.pk}|graph_exec#{execution.pk}"}
-
-
-# A slow client
-
-
-async def test_a_slow_socket_goes_behind_reads_from_the_log_and_gets_everything_in_order(
-    live_client, user, execution, settings, counted
-):
-    settings.REALTIME = {"BUFFER_EVENTS": 10, "PAGE_EVENTS": 7}
-    client = await live_client(user, room=1)
-    await client.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk), "after": 0})
-    for number in range(100):
-        await in_db(report_node)(execution, node_id=f"n{number}", status="QUEUED")
-    seqs = [(await client.frame())["seq"] for _ in range(101)]
-    assert seqs == list(range(1, 102))
-    assert counted["subscriptions_behind"] >= 1
-
-
-async def test_a_slow_sockets_memory_is_bounded(live_client, user, execution, settings, monkeypatch):
-    settings.REALTIME = {"BUFFER_EVENTS": 10, "BUFFER_BYTES": 10_000}
-    client = await live_client(user, room=1)
-    await client.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk), "after": 0})
-    (live,) = [live for key, live in hub_of_this_loop().streams.items() if "graph_exec" in key]
-    (subscription,) = live.subscriptions.each()
-    most = []
-    offer = Subscription.offer
-
-    def offer_and_look(self, event):
-        fits = offer(self, event)
-        most.append((len(self._buffer), self._size))
-        return fits
-
-    monkeypatch.setattr(Subscription, "offer", offer_and_look)
-    for number in range(30):
-        await in_db(report_node)(execution, node_id=f"n{number}", status="QUEUED", input_data={"text": "x" * 1_500})
-    seqs = [(await client.frame())["seq"] for _ in range(31)]
-    assert seqs == list(range(1, 32))
-    assert max(events for events, _ in most) <= 10
-    assert max(size for _, size in most) <= 10_000
-    assert subscription.cursor == 31

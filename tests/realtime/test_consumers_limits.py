@@ -1,4 +1,4 @@
-"""How many: the messages of a socket, under a server that does not count them, and the sockets of a user."""
+"""The limits for the messages of a socket, under a server that does not count them, and for the sockets of a user."""
 
 import pytest
 from django.contrib.auth.models import User
@@ -9,7 +9,7 @@ from tests.realtime.conftest import ConnectClient, Counted
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-async def test_under_another_server_a_flood_is_told_why_and_closed(
+async def test_under_another_server_a_flooding_socket_is_told_why_and_closed(
     live_client: ConnectClient, user: User, settings: Settings, counted: Counted
 ) -> None:
     settings.REALTIME = {"MESSAGE_BURST": 3, "MESSAGE_RATE": 0.001}
@@ -23,7 +23,7 @@ async def test_under_another_server_a_flood_is_told_why_and_closed(
     assert counted["floods"] == 1
 
 
-async def test_a_user_with_too_many_sockets_is_told_so_and_another_user_is_not(
+async def test_a_user_with_too_many_sockets_is_refused_and_another_user_is_not(
     live_client: ConnectClient, user: User, other_user: User, settings: Settings, counted: Counted
 ) -> None:
     settings.REALTIME = {"MAX_USER_CONNECTIONS": 2}

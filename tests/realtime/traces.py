@@ -1,4 +1,4 @@
-"""What sockets leave behind in this loop: nothing, once they have gone."""
+"""What the sockets of this loop leave behind: nothing, after they are closed."""
 
 import asyncio
 from typing import Any
@@ -25,7 +25,7 @@ def channels_open() -> set[str]:
 
 
 def tasks() -> set[asyncio.Task[Any]]:
-    """The tasks of this loop but for the test itself and what belongs to a Redis layer's connection."""
+    """The tasks of this loop, except the test itself and the tasks of a Redis layer's connection."""
     return {
         task
         for task in asyncio.all_tasks() - {asyncio.current_task()}
@@ -34,7 +34,7 @@ def tasks() -> set[asyncio.Task[Any]]:
 
 
 async def nothing_is_left() -> None:
-    """Returns when the last task has ended and neither hub nor layer knows of a socket. AssertionError otherwise."""
+    """Returns when the last task has ended, and checks that hub and layer have no socket. Raises AssertionError."""
     if left := tasks():
         _, pending = await asyncio.wait(left, timeout=PATIENCE)
         assert not pending, pending

@@ -1,4 +1,4 @@
-"""A coroutine that is begun at once, and ended by the task that it belongs to."""
+"""A coroutine that begins in its caller and ends in its task."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
@@ -12,8 +12,8 @@ from realtime.aio.eager import begin, between_tasks
 PATIENCE = 20.0  # seconds; only a test that fails waits for so long
 
 
-class Worker:
-    """A task that sleeps until it is given the rest of something."""
+class Sleeper:
+    """A task that sleeps until it is given the rest of a coroutine."""
 
     def __init__(self) -> None:
         self.given: asyncio.Future[Coroutine[Any, Any, None]] = asyncio.get_running_loop().create_future()
@@ -23,7 +23,7 @@ class Worker:
     async def _work(self) -> None:
         await (await self.given)
 
-    async def asleep(self) -> "Worker":
+    async def asleep(self) -> "Sleeper":
         await asyncio.sleep(0)
         return self
 
@@ -34,22 +34,22 @@ class Worker:
 
 
 @pytest.fixture
-async def worker() -> Worker:
-    return await Worker().asleep()
+async def sleeper() -> Sleeper:
+    return await Sleeper().asleep()
 
 
-async def test_what_has_not_to_wait_is_done_at_once(worker: Worker) -> None:
+async def test_a_coroutine_that_does_not_wait_ends_at_once(sleeper: Sleeper) -> None:
     done: list[str] = []
 
     async def work() -> None:
         done.append("all")
 
-    assert begin(work(), worker.task, worker.context) is None
+    assert begin(work(), sleeper.task, sleeper.context) is None
     assert done == ["all"]
-    worker.task.cancel()
+    sleeper.task.cancel()
 
 
-async def test_the_task_does_what_has_to_wait(worker: Worker) -> None:
+async def test_the_task_runs_what_follows_a_wait(sleeper: Sleeper) -> None:
     done: list[str] = []
     first, second = asyncio.Event(), asyncio.Event()
 
@@ -61,15 +61,15 @@ async def test_the_task_does_what_has_to_wait(worker: Worker) -> None:
         await second.wait()
         done.append("second")
 
-    rest = begin(work(), worker.task, worker.context)
+    rest = begin(work(), sleeper.task, sleeper.context)
     assert done == ["begun"]
     asyncio.get_running_loop().call_later(0.01, first.set)
     asyncio.get_running_loop().call_later(0.02, second.set)
-    await worker.finish(rest)
+    await sleeper.finish(rest)
     assert done == ["begun", "first", "second"]
 
 
-async def test_it_is_the_task_from_its_beginning_and_whoever_begins_it_stays_itself(worker: Worker) -> None:
+async def test_the_current_task_is_the_given_one_inside_and_the_callers_outside(sleeper: Sleeper) -> None:
     seen: list[Any] = []
     event = asyncio.Event()
 
@@ -78,26 +78,26 @@ async def test_it_is_the_task_from_its_beginning_and_whoever_begins_it_stays_its
         await event.wait()
         seen.append(asyncio.current_task())
 
-    rest = begin(work(), worker.task, worker.context)
-    assert asyncio.current_task() is not worker.task
+    rest = begin(work(), sleeper.task, sleeper.context)
+    assert asyncio.current_task() is not sleeper.task
     event.set()
-    await worker.finish(rest)
-    assert seen == [worker.task, worker.task]
+    await sleeper.finish(rest)
+    assert seen == [sleeper.task, sleeper.task]
 
 
-async def test_it_may_be_begun_where_no_task_runs(worker: Worker) -> None:
+async def test_it_can_begin_where_no_task_runs(sleeper: Sleeper) -> None:
     seen: list[Any] = []
 
     async def work() -> None:
         seen.append(asyncio.current_task())
 
-    asyncio.get_running_loop().call_soon(lambda: begin(work(), worker.task, worker.context))
+    asyncio.get_running_loop().call_soon(lambda: begin(work(), sleeper.task, sleeper.context))
     await asyncio.sleep(0)
-    assert seen == [worker.task]
-    worker.task.cancel()
+    assert seen == [sleeper.task]
+    sleeper.task.cancel()
 
 
-async def test_between_tasks_none_runs_however_often_that_is_said(worker: Worker) -> None:
+async def test_between_tasks_can_be_nested(sleeper: Sleeper) -> None:
     task, seen = asyncio.current_task(), []
 
     async def work() -> None:
@@ -105,49 +105,49 @@ async def test_between_tasks_none_runs_however_often_that_is_said(worker: Worker
 
     with between_tasks():
         with between_tasks():
-            begin(work(), worker.task, worker.context)
+            begin(work(), sleeper.task, sleeper.context)
         assert asyncio.current_task() is None
-    assert seen == [worker.task]
+    assert seen == [sleeper.task]
     assert asyncio.current_task() is task
-    worker.task.cancel()
+    sleeper.task.cancel()
 
 
-async def test_what_fails_between_tasks_leaves_the_task_as_it_was() -> None:
+async def test_an_error_between_tasks_restores_the_task() -> None:
     task = asyncio.current_task()
     with pytest.raises(ConnectionError), between_tasks():
         raise ConnectionError
     assert asyncio.current_task() is task
 
 
-async def test_a_timeout_that_begins_at_once_ends_the_wait_of_the_task(worker: Worker) -> None:
+async def test_a_timeout_entered_before_the_first_wait_ends_the_wait_of_the_task(sleeper: Sleeper) -> None:
     async def work() -> None:
         async with asyncio.timeout(0.01):
             await asyncio.Event().wait()
 
     with pytest.raises(TimeoutError):
-        await worker.finish(begin(work(), worker.task, worker.context))
+        await sleeper.finish(begin(work(), sleeper.task, sleeper.context))
 
 
-async def test_an_error_at_once_is_raised_at_once(worker: Worker) -> None:
+async def test_an_error_before_the_first_wait_is_raised_in_the_caller(sleeper: Sleeper) -> None:
     async def work() -> None:
         raise ConnectionError
 
     with pytest.raises(ConnectionError):
-        begin(work(), worker.task, worker.context)
-    assert asyncio.current_task() is not worker.task
-    worker.task.cancel()
+        begin(work(), sleeper.task, sleeper.context)
+    assert asyncio.current_task() is not sleeper.task
+    sleeper.task.cancel()
 
 
-async def test_an_error_after_a_wait_is_the_tasks(worker: Worker) -> None:
+async def test_an_error_after_a_wait_is_raised_in_the_task(sleeper: Sleeper) -> None:
     async def work() -> None:
         await asyncio.sleep(0)
         raise ConnectionError
 
     with pytest.raises(ConnectionError):
-        await worker.finish(begin(work(), worker.task, worker.context))
+        await sleeper.finish(begin(work(), sleeper.task, sleeper.context))
 
 
-async def test_what_fails_while_it_is_waited_for_is_raised_inside(worker: Worker) -> None:
+async def test_an_error_of_the_awaited_future_is_raised_inside(sleeper: Sleeper) -> None:
     failing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     caught: list[Exception] = []
 
@@ -157,13 +157,13 @@ async def test_what_fails_while_it_is_waited_for_is_raised_inside(worker: Worker
         except ConnectionError as error:
             caught.append(error)
 
-    rest = begin(work(), worker.task, worker.context)
+    rest = begin(work(), sleeper.task, sleeper.context)
     failing.set_exception(ConnectionError())
-    await worker.finish(rest)
+    await sleeper.finish(rest)
     assert len(caught) == 1
 
 
-async def test_a_task_that_is_cancelled_cancels_it(worker: Worker) -> None:
+async def test_a_cancelled_task_cancels_it(sleeper: Sleeper) -> None:
     ended: list[str] = []
 
     async def work() -> None:
@@ -174,17 +174,17 @@ async def test_a_task_that_is_cancelled_cancels_it(worker: Worker) -> None:
             ended.append("cancelled")
             raise
 
-    rest = begin(work(), worker.task, worker.context)
+    rest = begin(work(), sleeper.task, sleeper.context)
     assert rest
-    worker.given.set_result(rest)
+    sleeper.given.set_result(rest)
     await asyncio.sleep(0)  # the task takes it
-    worker.task.cancel()
-    await asyncio.wait({worker.task})
-    assert worker.task.cancelled()
+    sleeper.task.cancel()
+    await asyncio.wait({sleeper.task})
+    assert sleeper.task.cancelled()
     assert ended == ["cancelled"]
 
 
-async def test_a_rest_that_nobody_wants_is_closed(worker: Worker) -> None:
+async def test_a_rest_that_is_not_awaited_is_closed(sleeper: Sleeper) -> None:
     ended: list[str] = []
 
     async def work() -> None:
@@ -193,11 +193,11 @@ async def test_a_rest_that_nobody_wants_is_closed(worker: Worker) -> None:
         finally:
             ended.append("closed")
 
-    rest = begin(work(), worker.task, worker.context)
+    rest = begin(work(), sleeper.task, sleeper.context)
     assert rest
     rest.close()
     assert ended == ["closed"]
-    worker.task.cancel()
+    sleeper.task.cancel()
 
 
 # In the task's context
@@ -206,7 +206,7 @@ number: ContextVar[int] = ContextVar("number", default=0)
 
 
 @pytest.mark.parametrize("waits", [False, True])
-async def test_a_context_variable_is_the_tasks_and_can_be_reset(worker: Worker, waits: bool) -> None:
+async def test_a_context_variable_belongs_to_the_task_and_can_be_reset(sleeper: Sleeper, waits: bool) -> None:
     async def work() -> None:
         token = number.set(number.get() + 1)
         if waits:
@@ -215,51 +215,51 @@ async def test_a_context_variable_is_the_tasks_and_can_be_reset(worker: Worker, 
         number.reset(token)
 
     number.set(7)
-    rest = begin(work(), worker.task, worker.context)
+    rest = begin(work(), sleeper.task, sleeper.context)
     assert number.get() == 7
     if waits:
-        await worker.finish(rest)
+        await sleeper.finish(rest)
     assert rest is None or waits
-    assert worker.context.get(number, 0) == 0
-    worker.task.cancel()
+    assert sleeper.context.get(number, 0) == 0
+    sleeper.task.cancel()
 
 
-async def test_within_the_context_itself_the_task_does_it_all(worker: Worker) -> None:
+async def test_inside_its_own_context_the_task_runs_all_of_it(sleeper: Sleeper) -> None:
     done: list[Any] = []
 
     async def work() -> None:
         done.append(asyncio.current_task())
 
-    rest = worker.context.run(begin, work(), worker.task, worker.context)
+    rest = sleeper.context.run(begin, work(), sleeper.task, sleeper.context)
     assert not done
-    await worker.finish(rest)
-    assert done == [worker.task]
+    await sleeper.finish(rest)
+    assert done == [sleeper.task]
 
 
-async def test_a_runtime_error_of_the_work_is_raised(worker: Worker) -> None:
+async def test_a_runtime_error_of_the_work_is_raised(sleeper: Sleeper) -> None:
     async def work() -> None:
         raise RuntimeError("its own")
 
     with pytest.raises(RuntimeError, match="its own"):
-        begin(work(), worker.task, worker.context)
-    worker.task.cancel()
+        begin(work(), sleeper.task, sleeper.context)
+    sleeper.task.cancel()
 
 
-async def test_a_rest_can_be_driven_by_hand(worker: Worker) -> None:
+async def test_a_rest_can_be_driven_by_hand(sleeper: Sleeper) -> None:
     async def work() -> None:
         await asyncio.sleep(0)
         await asyncio.sleep(0)
 
-    rest = begin(work(), worker.task, worker.context)
+    rest = begin(work(), sleeper.task, sleeper.context)
     assert rest
     assert rest.send(None) is None
     assert rest.send(None) is None
     with pytest.raises(ConnectionError):
         rest.throw(ConnectionError())
-    worker.task.cancel()
+    sleeper.task.cancel()
 
 
-# Whatever it is
+# Any awaitable
 
 
 class Result:
@@ -273,7 +273,7 @@ class Result:
         self._then()
 
 
-async def test_whatever_can_be_awaited_can_be_begun(worker: Worker) -> None:
+async def test_any_awaitable_can_begin(sleeper: Sleeper) -> None:
     done: list[str] = []
-    await worker.finish(begin(Result(lambda: done.append("done")), worker.task, worker.context))
+    await sleeper.finish(begin(Result(lambda: done.append("done")), sleeper.task, sleeper.context))
     assert done == ["done"]

@@ -1,4 +1,4 @@
-"""What tasks wait at until it is open."""
+"""Tasks wait at a latch until it is open."""
 
 import asyncio
 
@@ -10,11 +10,11 @@ async def turns() -> None:
         await asyncio.sleep(0)
 
 
-async def test_an_open_one_holds_up_nobody() -> None:
+async def test_an_open_latch_makes_no_one_wait() -> None:
     await asyncio.wait_for(Latch(is_open=True).wait(), 0.001)
 
 
-async def test_all_who_wait_go_on_when_it_opens() -> None:
+async def test_all_waiters_go_on_when_it_opens() -> None:
     latch = Latch(is_open=False)
     waiting = [asyncio.ensure_future(latch.wait()) for _ in range(3)]
     await turns()
@@ -24,7 +24,7 @@ async def test_all_who_wait_go_on_when_it_opens() -> None:
     assert all(each.done() for each in waiting)
 
 
-async def test_who_finds_it_closed_again_goes_on_waiting() -> None:
+async def test_a_waiter_that_finds_it_closed_again_goes_on_waiting() -> None:
     latch = Latch(is_open=False)
     waiting = asyncio.ensure_future(latch.wait())
     await turns()
@@ -37,7 +37,7 @@ async def test_who_finds_it_closed_again_goes_on_waiting() -> None:
     assert waiting.done()
 
 
-async def test_one_who_gives_up_takes_nothing_from_the_others() -> None:
+async def test_a_cancelled_waiter_does_not_affect_the_others() -> None:
     latch = Latch(is_open=False)
     gives_up, stays = (asyncio.ensure_future(latch.wait()) for _ in range(2))
     await turns()

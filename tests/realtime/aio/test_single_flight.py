@@ -1,4 +1,4 @@
-"""A read that those share who ask at about the same time."""
+"""Concurrent callers share one call, and no result is older than its call."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from realtime.aio.single_flight import SingleFlight, SingleFlightGroup
 
 
 class Log:
-    """Counts its reads; each gives what stood there when it began, once it is let go."""
+    """Counts its reads. Each returns the head at its start, after `gate` is set."""
 
     def __init__(self) -> None:
         self.head = 0
@@ -30,7 +30,7 @@ async def turns() -> None:
         await asyncio.sleep(0)
 
 
-async def test_who_asks_at_the_same_time_shares_a_read() -> None:
+async def test_concurrent_callers_share_a_read() -> None:
     log = Log()
     shared = SingleFlight(log.read)
     asking = [asyncio.ensure_future(shared.read()) for _ in range(100)]
@@ -39,7 +39,7 @@ async def test_who_asks_at_the_same_time_shares_a_read() -> None:
     assert log.begun == 1
 
 
-async def test_nobody_gets_what_was_read_before_the_question() -> None:
+async def test_no_caller_gets_a_result_that_is_older_than_its_call() -> None:
     log = Log()
     shared = SingleFlight(log.read)
     early = asyncio.ensure_future(shared.read())
@@ -54,7 +54,7 @@ async def test_nobody_gets_what_was_read_before_the_question() -> None:
     assert log.begun == 2
 
 
-async def test_each_question_after_an_answer_reads_again() -> None:
+async def test_a_call_after_a_result_reads_again() -> None:
     log = Log()
     log.gate.set()
     shared = SingleFlight(log.read)
@@ -63,7 +63,7 @@ async def test_each_question_after_an_answer_reads_again() -> None:
         assert await shared.read() == head
 
 
-async def test_a_read_that_fails_fails_for_all_and_the_next_one_is_another() -> None:
+async def test_a_failed_read_fails_for_all_its_callers_and_the_next_one_is_new() -> None:
     log = Log()
     log.gate.set()
     log.fails = True
@@ -75,7 +75,7 @@ async def test_a_read_that_fails_fails_for_all_and_the_next_one_is_another() -> 
     assert log.begun == 2
 
 
-async def test_who_goes_takes_the_read_from_nobody_else() -> None:
+async def test_a_cancelled_caller_does_not_cancel_the_read_of_others() -> None:
     log = Log()
     shared = SingleFlight(log.read)
     first, second = asyncio.ensure_future(shared.read()), asyncio.ensure_future(shared.read())
@@ -87,8 +87,8 @@ async def test_who_goes_takes_the_read_from_nobody_else() -> None:
     assert log.begun == 1
 
 
-@pytest.mark.parametrize("others", [0, 1], ids=["under way", "waiting for another one"])
-async def test_a_read_for_which_nobody_waits_any_more_is_given_up(others: int) -> None:
+@pytest.mark.parametrize("others", [0, 1], ids=["running", "waiting for another one"])
+async def test_a_read_without_waiting_callers_is_cancelled(others: int) -> None:
     log = Log()
     shared = SingleFlight(log.read)
     before = [asyncio.ensure_future(shared.read()) for _ in range(others)]
@@ -106,7 +106,7 @@ async def test_a_read_for_which_nobody_waits_any_more_is_given_up(others: int) -
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-async def test_only_the_same_question_shares_a_read_and_none_is_kept() -> None:
+async def test_only_callers_with_the_same_key_share_a_call_and_nothing_is_kept() -> None:
     shared: SingleFlightGroup[int] = SingleFlightGroup()
     logs = {"one": Log(), "other": Log()}
     logs["other"].head = 7
@@ -118,14 +118,14 @@ async def test_only_the_same_question_shares_a_read_and_none_is_kept() -> None:
     assert await asyncio.gather(*asking) == [0, 7, 0, 7]
     assert await late == 0
     assert (logs["one"].begun, logs["other"].begun) == (2, 1)
-    assert not shared._reads
+    assert not shared._flights
 
 
-async def test_a_question_that_nobody_asks_any_more_is_forgotten() -> None:
+async def test_a_key_without_waiting_callers_is_removed() -> None:
     shared: SingleFlightGroup[int] = SingleFlightGroup()
     log = Log()
     asking = asyncio.ensure_future(shared.read("it", log.read))
     await turns()
     asking.cancel()
     await turns()
-    assert not shared._reads
+    assert not shared._flights

@@ -1,17 +1,17 @@
-"""What a client has asked for and not yet been answered."""
+"""Requests are answered in order, and the queue is limited."""
 
 import asyncio
 
 from realtime.connection.request_queue import RequestQueue
 
 
-class Desk:
+class Handler:
     """Answers while its gate is open."""
 
-    def __init__(self, most: int = 3) -> None:
+    def __init__(self, limit: int = 3) -> None:
         self.answered: list[int] = []
         self.gate = asyncio.Event()
-        self.pending: RequestQueue[int] = RequestQueue(self._answer, most=most)
+        self.queue: RequestQueue[int] = RequestQueue(self._answer, limit=limit)
 
     async def _answer(self, request: int) -> None:
         await self.gate.wait()
@@ -24,37 +24,37 @@ async def turns() -> None:
 
 
 async def test_requests_are_answered_in_order_and_then_no_task_is_left() -> None:
-    desk = Desk()
-    desk.gate.set()
+    handler = Handler()
+    handler.gate.set()
     for again in range(2):
         for request in (1, 2, 3):
-            await desk.pending.add(request)
+            await handler.queue.add(request)
         await turns()
-        assert desk.answered == [1, 2, 3] * (again + 1)
-        assert desk.pending.task is None
+        assert handler.answered == [1, 2, 3] * (again + 1)
+        assert handler.queue.task is None
 
 
-async def test_who_has_asked_for_too_much_waits_and_loses_nothing() -> None:
-    desk = Desk(most=2)
-    asking = asyncio.ensure_future(add_all(desk, range(10)))
+async def test_a_full_queue_makes_its_caller_wait_and_loses_no_request() -> None:
+    handler = Handler(limit=2)
+    asking = asyncio.ensure_future(add_all(handler, range(10)))
     await turns()
     assert not asking.done()
-    desk.gate.set()
+    handler.gate.set()
     await asyncio.wait_for(asking, 5)
     await turns()
-    assert desk.answered == [*range(10)]
+    assert handler.answered == [*range(10)]
 
 
-async def test_what_comes_while_one_is_answered_is_answered_after_it() -> None:
-    desk = Desk()
-    await desk.pending.add(1)
+async def test_a_request_that_arrives_during_an_answer_is_answered_next() -> None:
+    handler = Handler()
+    await handler.queue.add(1)
     await turns()
-    await desk.pending.add(2)
-    desk.gate.set()
+    await handler.queue.add(2)
+    handler.gate.set()
     await turns()
-    assert desk.answered == [1, 2]
+    assert handler.answered == [1, 2]
 
 
-async def add_all(desk: Desk, requests: range) -> None:
+async def add_all(handler: Handler, requests: range) -> None:
     for request in requests:
-        await desk.pending.add(request)
+        await handler.queue.add(request)

@@ -1,4 +1,4 @@
-"""The hub: whatever the channel layer does, each socket gets every event once and in order."""
+"""With any behaviour of the channel layer, each socket gets every event once and in order."""
 
 import asyncio
 from typing import Any
@@ -33,7 +33,7 @@ def owner_of_order(user: User, id: str) -> int:
 
 
 def change_order(user: User, count: int = 1, data: Any = None) -> None:
-    """So many events, in one transaction and so in one announcement, on a stream of our own."""
+    """Publishes this many events to a stream of its own, in one transaction and so in one announcement."""
     with transaction.atomic():
         for _ in range(count):
             publish(streams.own("orders", str(user.pk), "7"), "order_changed", "order", {"data": data})
@@ -52,10 +52,10 @@ def up_to(last: int) -> list[int]:
     return list(range(1, last + 1))
 
 
-# What a layer may do
+# Faults of the layer
 
 
-async def test_a_lost_announcement_is_mended_when_the_next_one_comes(live_client, user, settings, counted):
+async def test_a_lost_announcement_is_repaired_when_the_next_one_arrives(live_client, user, settings, counted):
     settings.REALTIME = ORDERS | NO_SWEEPS
     settings.CHANNEL_LAYERS = layer_named("HeldBack")
     client = await live_client(user)
@@ -67,9 +67,7 @@ async def test_a_lost_announcement_is_mended_when_the_next_one_comes(live_client
     assert counted["gaps_filled"] == 1
 
 
-async def test_announcements_out_of_order_are_put_in_order_without_reading_the_log(
-    live_client, user, settings, counted
-):
+async def test_announcements_out_of_order_are_reordered_without_reading_the_log(live_client, user, settings, counted):
     settings.REALTIME = ORDERS | NO_SWEEPS | {"GAP_WAIT": NEVER}
     settings.CHANNEL_LAYERS = layer_named("HeldBack")
     client = await live_client(user)
@@ -81,7 +79,7 @@ async def test_announcements_out_of_order_are_put_in_order_without_reading_the_l
     assert counted["gaps_filled"] == 0
 
 
-async def test_an_announcement_that_comes_twice_is_sent_once(live_client, user, settings):
+async def test_an_announcement_that_arrives_twice_is_sent_once(live_client, user, settings):
     settings.REALTIME = ORDERS | NO_SWEEPS
     settings.CHANNEL_LAYERS = layer_named("HeldBack")
     client = await live_client(user)
@@ -108,7 +106,7 @@ async def test_a_layer_that_loses_doubles_and_shuffles_costs_no_event(seed, live
 
 
 @pytest.mark.parametrize("layer", ["DropsEverything", "FailsAlways", "HangsAlways"])
-async def test_with_a_layer_that_never_delivers_updates_come_by_the_sweep(
+async def test_with_a_layer_that_never_delivers_the_sweep_delivers_updates(
     layer, live_client, user, graph, execution, settings
 ):
     settings.REALTIME = QUICK_SWEEPS | {"ANNOUNCE_TIMEOUT": 0.05}
@@ -128,7 +126,7 @@ async def test_with_a_layer_that_never_delivers_updates_come_by_the_sweep(
     await nothing_is_left()
 
 
-async def test_without_a_layer_updates_come_by_the_sweep(live_client, user, settings):
+async def test_without_a_layer_the_sweep_delivers_updates(live_client, user, settings):
     settings.REALTIME = QUICK_SWEEPS
     settings.CHANNEL_LAYERS = {}
     client = await live_client(user)
@@ -160,8 +158,8 @@ async def test_a_layer_that_has_forgotten_its_members_is_joined_again(live_clien
     assert (await client.frame())["data"]["event"] == "hey"
 
 
-async def test_subscribing_and_unsubscribing_in_any_haste_ends_with_the_right_groups(live_client, user, execution):
-    """Joins and leaves of one group cross at every step of the loop."""
+async def test_fast_subscribes_and_unsubscribes_end_with_the_right_groups(live_client, user, execution):
+    """Joins and leaves of one group overlap at every step of the loop."""
     stays = await live_client(user)
     subscription = {"graph_exec_id": str(execution.pk)}
     group = f"graph_exec.{user.pk}.{execution.pk}"
@@ -190,14 +188,14 @@ async def test_subscribing_and_unsubscribing_in_any_haste_ends_with_the_right_gr
         {"type": "websocket.close"},
         {"type": "on.message"},
         {"type": "graph.execution.event"},
-        {"type": "graph.execution.event", "key": "nobody watches it"},
+        {"type": "graph.execution.event", "key": "not watched"},
         {"type": "stream.events", "key": "{key}"},
         {"type": "stream.events", "key": "{key}", "epoch": None, "last": "x", "events": 7},
         {"type": None},
         {},
     ],
 )
-async def test_an_unknown_or_broken_layer_message_is_counted_and_hurts_nobody(
+async def test_an_unknown_or_broken_layer_message_is_counted_and_does_no_harm(
     message, live_client, user, counted, caplog
 ):
     client = await live_client(user)
@@ -234,8 +232,10 @@ async def test_a_transactions_events_are_one_announcement_a_stream(live_client, 
     assert (message["first"], message["last"], len(message["events"])) == (1, 5, 5)
 
 
-async def test_an_announcement_of_events_that_the_log_does_not_have_sends_what_the_log_has(live_client, user, settings):
-    """As after a restored backup: the log is the truth, not the announcement."""
+async def test_an_announcement_of_events_that_are_not_in_the_log_sends_the_events_of_the_log(
+    live_client, user, settings
+):
+    """As after a restored backup: the log decides, not the announcement."""
     settings.REALTIME = ORDERS | NO_SWEEPS | {"GAP_WAIT": 0}
     client = await live_client(user)
     await watch_order(client)
@@ -280,7 +280,7 @@ async def test_a_reconnect_storm_reads_a_page_once_and_not_once_a_socket(live_cl
     await asyncio.gather(*map(watch_order, clients))
     for client in clients:
         assert await seqs(client, 250) == up_to(250)
-    assert len(reads) <= 6  # three pages; a socket that asks for one a moment too early reads it once more
+    assert len(reads) <= 6  # three pages; a socket that asks before a page is cached reads it again
 
 
 async def test_the_sweep_of_a_hub_that_has_stopped_does_nothing(live_client, user):

@@ -1,4 +1,4 @@
-"""Reads of the log that sockets share."""
+"""Sockets share the pages of the log, and the reads of pages."""
 
 import asyncio
 import threading
@@ -22,7 +22,7 @@ KEY = "u1|orders#7"
 
 
 class Reads:
-    """The reads of the log that were made, each answered when the gate is open."""
+    """The reads of the log. Each is answered when the gate is open."""
 
     def __init__(self) -> None:
         self.after: list[int] = []
@@ -53,7 +53,7 @@ def happen(count: int) -> None:
 
 
 async def stream_with(count: int) -> tuple[int, str]:
-    """The id and epoch of a stream with so many events."""
+    """The id and epoch of a stream with this many events."""
     await in_thread(happen, count)
     stream = await in_thread(numbered_head, KEY)
     return stream.id, stream.epoch
@@ -72,12 +72,12 @@ def page(*numbers: int, epoch: str = "e") -> CachedPage:
     return CachedPage(epoch, 99, 0, 0, [Event(number, "changed", "{}", None) for number in numbers])
 
 
-def test_a_page_holds_the_events_that_are_in_it_and_no_others() -> None:
+def test_a_page_holds_its_events_and_no_others() -> None:
     assert [seq for seq in range(8) if page(2, 3, 6).holds(seq)] == [2, 3, 6]
     assert not page().holds(1)
 
 
-async def test_a_page_has_what_follows_as_events_of_the_channel(reads: Reads) -> None:
+async def test_a_page_has_the_later_events_of_the_channel(reads: Reads) -> None:
     stream_id, epoch = await stream_with(3)
     page = await PageCache().read(stream_id, 1, epoch=epoch, channel=KEY)
     assert page
@@ -86,11 +86,11 @@ async def test_a_page_has_what_follows_as_events_of_the_channel(reads: Reads) ->
     assert f'"channel":"{KEY}"' in page.events[0].frame
 
 
-async def test_of_a_stream_that_is_gone_there_is_no_page(reads: Reads) -> None:
+async def test_a_deleted_stream_has_no_page(reads: Reads) -> None:
     assert await PageCache().read(10**9, 0, epoch="e", channel=None) is None
 
 
-async def test_readers_that_come_together_share_one_read_and_its_frames(reads: Reads) -> None:
+async def test_concurrent_readers_share_one_read_and_its_frames(reads: Reads) -> None:
     stream_id, epoch = await stream_with(3)
     pages = PageCache()
     got = await asyncio.gather(*(pages.read(stream_id, 0, epoch=epoch, channel=KEY) for _ in range(50)))
@@ -98,7 +98,7 @@ async def test_readers_that_come_together_share_one_read_and_its_frames(reads: R
     assert all(each is got[0] for each in got)
 
 
-async def test_a_reader_that_comes_later_shares_the_page(reads: Reads) -> None:
+async def test_a_later_reader_shares_the_page(reads: Reads) -> None:
     stream_id, epoch = await stream_with(3)
     pages = PageCache()
     first = await pages.read(stream_id, 0, epoch=epoch, channel=KEY)
@@ -120,7 +120,7 @@ async def test_a_reader_further_on_waits_for_the_read_that_covers_it(reads: Read
     assert reads.after == [0]
 
 
-async def test_who_is_at_the_head_gets_an_answer_that_is_not_older_than_the_question(reads: Reads) -> None:
+async def test_a_reader_at_the_head_gets_a_page_that_is_not_older_than_its_call(reads: Reads) -> None:
     stream_id, epoch = await stream_with(2)
     pages = PageCache()
     reads.gate.clear()
@@ -166,7 +166,7 @@ async def test_after_a_sweep_pages_are_read_again(reads: Reads) -> None:
     assert reads.after == [0, 0]
 
 
-async def test_only_so_many_bytes_are_kept(reads: Reads, settings: Settings) -> None:
+async def test_the_bytes_of_the_kept_pages_are_limited(reads: Reads, settings: Settings) -> None:
     settings.REALTIME = {"PAGE_CACHE_BYTES": 25, "PAGE_EVENTS": 2}
     stream_id, epoch = await stream_with(8)
     pages = PageCache()
@@ -175,7 +175,7 @@ async def test_only_so_many_bytes_are_kept(reads: Reads, settings: Settings) -> 
         assert sum(event.size for kept in pages._recent.values() for page in kept for event in page.events) <= 25
 
 
-async def test_a_read_that_fails_fails_for_all_who_share_it_and_for_nobody_later(
+async def test_a_failed_read_fails_for_all_its_readers_and_for_no_later_one(
     reads: Reads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stream_id, epoch = await stream_with(1)
@@ -194,7 +194,7 @@ async def test_a_read_that_fails_fails_for_all_who_share_it_and_for_nobody_later
     assert not pages._reads
 
 
-async def test_a_reader_that_goes_away_takes_no_page_from_the_others(reads: Reads) -> None:
+async def test_a_cancelled_reader_takes_no_page_from_the_others(reads: Reads) -> None:
     stream_id, epoch = await stream_with(1)
     pages = PageCache()
     reads.gate.clear()

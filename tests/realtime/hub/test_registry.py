@@ -1,4 +1,4 @@
-"""One hub a loop, from the first socket to the last."""
+"""Each event loop has one hub, from its first socket to its last."""
 
 import asyncio
 
@@ -23,7 +23,7 @@ async def test_a_loop_has_a_hub_from_its_first_socket_to_its_last(live_client, u
     assert live_hubs() == []
 
 
-async def test_a_socket_that_comes_while_the_last_one_goes_gets_a_hub_that_works(live_client, user):
+async def test_a_socket_that_connects_while_the_last_one_leaves_gets_a_working_hub(live_client, user):
     for _ in range(5):
         goes = await live_client(user)
         _, comes = await asyncio.gather(goes.disconnect(), live_client(user))
@@ -33,8 +33,8 @@ async def test_a_socket_that_comes_while_the_last_one_goes_gets_a_hub_that_works
     await nothing_is_left()
 
 
-def test_a_loop_that_ends_with_its_sockets_open_costs_the_next_loop_nothing(user):
-    """Like a program's test that forgets to disconnect."""
+def test_a_loop_that_ends_with_open_sockets_does_not_affect_the_next_loop(user):
+    """As in a test that forgets to disconnect."""
 
     async def connect_and_forget():
         client = InProcess(user=user)

@@ -1,4 +1,4 @@
-"""From announcements in any order to events in order, on its own."""
+"""Events that arrive in any order are returned in order."""
 
 from dataclasses import dataclass
 
@@ -17,18 +17,18 @@ def events(*seqs: int) -> list[Event]:
     return [Event(seq) for seq in seqs]
 
 
-def seqs(handed_on: list[Event]) -> list[int]:
-    return [event.seq for event in handed_on]
+def seqs(returned: list[Event]) -> list[int]:
+    return [event.seq for event in returned]
 
 
-def test_what_comes_in_order_is_handed_on_at_once() -> None:
+def test_events_in_order_are_returned_at_once() -> None:
     ordering: ReorderBuffer[Event] = ReorderBuffer(5)
     assert seqs(ordering.receive(events(6, 7))) == [6, 7]
     assert ordering.position == 7
     assert not ordering.has_gap
 
 
-def test_what_came_too_early_waits_for_its_predecessors() -> None:
+def test_an_early_event_waits_for_the_missing_one() -> None:
     ordering: ReorderBuffer[Event] = ReorderBuffer(0)
     assert ordering.receive(events(3)) == []
     assert ordering.has_gap
@@ -37,20 +37,20 @@ def test_what_came_too_early_waits_for_its_predecessors() -> None:
     assert not ordering.has_gap
 
 
-def test_what_was_handed_on_is_not_handed_on_again() -> None:
+def test_a_returned_event_is_not_returned_again() -> None:
     ordering: ReorderBuffer[Event] = ReorderBuffer(0)
     ordering.receive(events(1, 2))
     assert ordering.receive(events(2, 1)) == []
     assert seqs(ordering.receive(events(1, 2, 3, 3))) == [3]
 
 
-def test_an_announcement_in_any_order_is_handed_on_in_order() -> None:
+def test_an_announcement_in_any_order_is_returned_in_order() -> None:
     assert seqs(ReorderBuffer[Event](0).receive(events(3, 1, 2))) == [1, 2, 3]
 
 
-def test_to_hear_of_an_event_opens_a_gap_and_hands_on_nothing() -> None:
+def test_noting_that_an_event_exists_opens_a_gap_and_returns_nothing() -> None:
     ordering: ReorderBuffer[Event] = ReorderBuffer(4)
-    ordering.hear_of(6)
+    ordering.note_exists(6)
     assert ordering.has_gap
     assert seqs(ordering.receive(events(5))) == [5]
     assert ordering.has_gap
@@ -58,42 +58,42 @@ def test_to_hear_of_an_event_opens_a_gap_and_hands_on_nothing() -> None:
     assert not ordering.has_gap
 
 
-def test_to_hear_of_an_old_event_changes_nothing() -> None:
+def test_noting_an_old_event_changes_nothing() -> None:
     ordering: ReorderBuffer[Event] = ReorderBuffer(4)
-    ordering.hear_of(2)
+    ordering.note_exists(2)
     assert (ordering.position, ordering.known, ordering.has_gap) == (4, 4, False)
 
 
-def test_after_a_jump_only_what_follows_is_handed_on() -> None:
+def test_after_a_skip_only_later_events_are_returned() -> None:
     ordering: ReorderBuffer[Event] = ReorderBuffer(0)
     ordering.receive(events(2, 9, 12))
-    ordering.jump(10)
+    ordering.skip_to(10)
     assert ordering.receive(events(2, 10)) == []
     assert seqs(ordering.receive(events(11))) == [11, 12]
 
 
-def test_a_jump_does_not_make_it_forget_what_it_has_heard_of() -> None:
+def test_a_skip_keeps_the_highest_known_number() -> None:
     ordering: ReorderBuffer[Event] = ReorderBuffer(0)
-    ordering.hear_of(8)
-    ordering.jump(5)
+    ordering.note_exists(8)
+    ordering.skip_to(5)
     assert ordering.has_gap
 
 
-def test_only_so_many_events_are_kept_while_one_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("realtime.hub.reorder_buffer._MOST_AHEAD", 3)
+def test_the_number_of_kept_early_events_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("realtime.hub.reorder_buffer._MAX_EARLY", 3)
     ordering: ReorderBuffer[Event] = ReorderBuffer(0)
     ordering.receive(events(2, 3, 4, 5, 6))
     assert seqs(ordering.receive(events(1))) == [1, 2, 3, 4]
     assert ordering.has_gap  # what was dropped is read from the log
 
 
-def test_the_missing_event_is_taken_however_many_wait_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("realtime.hub.reorder_buffer._MOST_AHEAD", 2)
+def test_the_missing_event_is_taken_when_the_buffer_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("realtime.hub.reorder_buffer._MAX_EARLY", 2)
     ordering: ReorderBuffer[Event] = ReorderBuffer(0)
     assert ordering.receive(events(3, 4)) == []
     assert seqs(ordering.receive(events(1, 2))) == [1, 2, 3, 4]
 
 
-def test_one_announcement_in_order_is_handed_on_however_long_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("realtime.hub.reorder_buffer._MOST_AHEAD", 2)
+def test_a_long_announcement_in_order_is_returned_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("realtime.hub.reorder_buffer._MAX_EARLY", 2)
     assert seqs(ReorderBuffer[Event](0).receive(events(*range(1, 11)))) == list(range(1, 11))

@@ -1,4 +1,4 @@
-"""The sweep finds whatever no announcement told of."""
+"""The sweep finds the events whose announcements were lost."""
 
 import asyncio
 import logging
@@ -25,17 +25,17 @@ QUICK_SWEEPS = {"SWEEP_INTERVAL": 0.02, "SWEEP_GRACE": 0.0}
 
 @pytest.fixture
 def dies_before_numbering(monkeypatch):
-    """A writer that dies between its commit and the numbering leaves what it recorded as it is."""
+    """Runs work as a writer that dies between its commit and the numbering."""
 
     def commit(work, *args, **kwargs):
         with monkeypatch.context() as dead:
-            dead.setattr(after_commit.AfterCommit, "__call__", lambda settlement: None)
+            dead.setattr(after_commit.AfterCommit, "__call__", lambda self: None)
             return work(*args, **kwargs)
 
     return commit
 
 
-async def test_what_a_dead_writer_left_without_a_number_is_numbered_and_delivered(
+async def test_unnumbered_events_of_a_dead_writer_are_numbered_and_delivered(
     live_client, user, execution, settings, dies_before_numbering
 ):
     settings.REALTIME = NO_SWEEPS
@@ -47,7 +47,9 @@ async def test_what_a_dead_writer_left_without_a_number_is_numbered_and_delivere
     assert [frame["seq"] for frame in await client.frames(2)] == [2, 3]
 
 
-async def test_what_nobody_watches_is_numbered_too(live_client, user, other_user, settings, dies_before_numbering):
+async def test_events_of_a_stream_without_sockets_are_numbered_too(
+    live_client, user, other_user, settings, dies_before_numbering
+):
     settings.REALTIME = NO_SWEEPS
     await live_client(user)
     await in_db(dies_before_numbering)(notify_user, other_user, type="info", event="hey")
@@ -64,19 +66,19 @@ async def test_a_stream_that_cannot_be_numbered_does_not_hold_up_the_others(
         await in_db(dies_before_numbering)(notify_user, each, type="info", event="hey")
     number_and_announce = after_commit.number_and_announce
 
-    def settle_all_but_one(keys):
+    def fail_for_one(keys):
         if keys == [streams.notifications(str(other_user.pk))]:
             raise OperationalError
         number_and_announce(keys)
 
-    monkeypatch.setattr(sweep_module, "number_and_announce", settle_all_but_one)
+    monkeypatch.setattr(sweep_module, "number_and_announce", fail_for_one)
     await sweep(hub_of_this_loop())
     assert (await client.frame())["data"]["event"] == "hey"
     assert counted["numbering_failed"] == 1
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
 
 
-async def test_a_numbered_event_that_nobody_announced_is_delivered(live_client, user, settings, counted):
+async def test_a_numbered_event_without_an_announcement_is_delivered(live_client, user, settings, counted):
     settings.REALTIME = NO_SWEEPS
     settings.CHANNEL_LAYERS = layer_named("DropsEverything")
     client = await live_client(user)
@@ -86,9 +88,7 @@ async def test_a_numbered_event_that_nobody_announced_is_delivered(live_client, 
     assert counted["heads_repaired"] == 1
 
 
-async def test_an_announcement_that_was_only_late_is_not_taken_for_a_lost_one(
-    live_client, user, settings, counted, monkeypatch
-):
+async def test_a_late_announcement_is_not_counted_as_lost(live_client, user, settings, counted, monkeypatch):
     settings.REALTIME = NO_SWEEPS
     settings.CHANNEL_LAYERS = layer_named("HeldBack")
     client = await live_client(user)
@@ -109,9 +109,7 @@ async def test_an_announcement_that_was_only_late_is_not_taken_for_a_lost_one(
     assert counted["heads_repaired"] == 0
 
 
-async def test_sweeps_come_by_themselves_and_one_that_fails_is_followed_by_the_next(
-    live_client, user, settings, monkeypatch, counted
-):
+async def test_sweeps_run_by_themselves_and_continue_after_a_failure(live_client, user, settings, monkeypatch, counted):
     settings.REALTIME = QUICK_SWEEPS
     settings.CHANNEL_LAYERS = layer_named("DropsEverything")
     failures = iter([OperationalError, OperationalError])
@@ -128,9 +126,7 @@ async def test_sweeps_come_by_themselves_and_one_that_fails_is_followed_by_the_n
     assert (await client.frame())["data"]["event"] == "hey"
 
 
-async def test_a_stream_that_is_gone_ends_for_its_readers_and_the_sockets_stay_open(
-    live_client, user, graph, execution, settings
-):
+async def test_a_deleted_stream_ends_for_its_sockets_and_they_stay_open(live_client, user, graph, execution, settings):
     """The announcement of its end has been lost."""
     settings.REALTIME = NO_SWEEPS
     settings.CHANNEL_LAYERS = layer_named("DropsEverything")

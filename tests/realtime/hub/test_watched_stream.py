@@ -1,66 +1,31 @@
-"""A stream that is open on a socket, when its log changes under it."""
+"""A watched stream with gaps and with pruned events."""
 
 import asyncio
 import threading
-from datetime import timedelta
 
 import pytest
 from channels.layers import get_channel_layer
 from django.db import OperationalError
-from django.utils import timezone
 
-from executions.services import mark_read, notify_user, report_execution, report_node
-from realtime import streams
-from realtime.hub import page_cache, watched_stream
-from realtime.hub.hub import Hub
+from executions.services import report_execution
+from realtime.hub import page_cache
 from realtime.hub.registry import hub_of_this_loop
 from realtime.hub.sweep import sweep
-from realtime.log.retention import prune
-from realtime.models import Stream, StreamEvent
+from realtime.models import Stream
 from tests.database import in_db
 from tests.realtime.clients import PATIENCE
+from tests.realtime.hub.changes import (
+    NO_SWEEPS,
+    prune_all,
+    report_nodes,
+    report_one_node,
+)
 from tests.realtime.layers import layer_named
-
-NO_SWEEPS = {"SWEEP_INTERVAL": 3_600.0}
-
-
-def report_nodes(execution, count):
-    for number in range(count):
-        report_node(execution, node_id=f"n{number}", status="QUEUED")
-
-
-def report_one_node(execution, statuses):
-    for status in statuses:
-        report_node(execution, node_id="n", status=status)
-
-
-def give_another_epoch(key):
-    Stream.objects.filter(key=key).update(epoch="another")
-
-
-def go_back(key, head, **changes):
-    """As after a restored backup."""
-    StreamEvent.objects.filter(stream__key=key, seq__gt=head).delete()
-    Stream.objects.filter(key=key).update(head=head, **changes)
-
-
-def forget(key):
-    StreamEvent.objects.filter(stream__key=key).delete()
-    Stream.objects.filter(key=key).delete()
-
-
-def prune_all(key):
-    return prune(Stream.objects.get(key=key).pk, timezone.now() + timedelta(seconds=1))
-
-
-@pytest.fixture
-def key(user, execution):
-    return streams.graph_exec(str(user.pk), str(execution.pk))
 
 
 @pytest.fixture
 def held_read(monkeypatch):
-    """The next read of a page takes its time: `started` is set when it has read, and it returns after `go`."""
+    """The next read of a page sets `started` when it has read, and returns after `go`."""
 
     class Held:
         started, go = threading.Event(), threading.Event()
@@ -81,11 +46,6 @@ def held_read(monkeypatch):
 
 async def has_happened(event):
     assert await asyncio.to_thread(event.wait, PATIENCE)
-
-
-async def restarted(hub, key):
-    """Returns when the stream has begun another history and its readers know."""
-    await asyncio.wait({hub.streams[key]._restarting}, timeout=PATIENCE)
 
 
 # Gaps
@@ -135,7 +95,7 @@ async def test_a_gap_that_cannot_be_read_is_read_after_the_next_sweep(
     with monkeypatch.context() as broken:
         broken.setattr(page_cache, "read_after", fail)
         await sweep(hub_of_this_loop())
-        await asyncio.wait({hub_of_this_loop().streams[key]._mending}, timeout=PATIENCE)
+        await asyncio.wait({hub_of_this_loop().streams[key]._filling_gap}, timeout=PATIENCE)
     assert counted["errors"] == 1
     await sweep(hub_of_this_loop())
     assert [frame["seq"] for frame in await client.frames(2)] == [2, 3]
@@ -144,7 +104,7 @@ async def test_a_gap_that_cannot_be_read_is_read_after_the_next_sweep(
 # Pruned below a slow reader
 
 
-async def test_a_reader_below_the_floor_gets_the_answer_again_and_a_snapshot_and_then_what_follows(
+async def test_a_reader_below_the_floor_gets_the_answer_again_a_snapshot_and_later_events(
     live_client, user, execution, key, settings, counted
 ):
     settings.REALTIME = {"BUFFER_EVENTS": 1, "PAGE_EVENTS": 2}
@@ -167,7 +127,7 @@ async def test_a_reader_below_the_floor_gets_the_answer_again_and_a_snapshot_and
     assert counted["snapshots_forced"] == 1
 
 
-async def test_a_reader_without_numbers_below_the_floor_gets_what_is_newer_than_what_it_had(
+async def test_a_reader_without_numbers_below_the_floor_gets_only_newer_events(
     live_client, user, execution, key, settings
 ):
     settings.REALTIME = {"BUFFER_EVENTS": 1, "PAGE_EVENTS": 2}
@@ -181,179 +141,3 @@ async def test_a_reader_without_numbers_below_the_floor_gets_what_is_newer_than_
     assert {frame["method"] for frame in frames[:-1]} == {"node_execution_event"}
     assert frames[-2]["data"]["status"] == "REVIEW"
     assert len(frames) < len(statuses)
-
-
-# Another history
-
-
-async def test_another_epoch_gives_the_answer_again_and_a_snapshot_and_then_what_follows(
-    live_client, user, execution, key, settings
-):
-    settings.REALTIME = NO_SWEEPS
-    client = await live_client(user)
-    await client.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk), "after": 1}, id="7")
-    await in_db(give_another_epoch)(key)
-    await sweep(hub_of_this_loop())
-    answer, graph_event = await client.frames(2)
-    assert answer == {
-        "method": "subscribe_graph_execution",
-        "data": {"epoch": "another", "head": 1, "recovered": False},
-        "success": True,
-        "channel": key,
-        "error": None,
-    }
-    assert (graph_event["method"], graph_event["seq"]) == ("graph_execution_event", 1)
-    await in_db(report_nodes)(execution, 2)
-    assert [frame["seq"] for frame in await client.frames(2)] == [2, 3]
-
-
-async def test_a_database_that_fails_while_another_history_begins_leaves_no_reader_in_the_old_one(
-    live_client, user, execution, key, settings, monkeypatch
-):
-    settings.REALTIME = {"SWEEP_INTERVAL": 0.05}
-    await in_db(report_nodes)(execution, 5)
-    clients = [await live_client(user) for _ in range(3)]
-    for client in clients:
-        await client.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk), "after": 6})
-    newest_by_entity = watched_stream.newest_by_entity
-    failures = iter([OperationalError] * 5)
-
-    def fail_at_first(*args, **kwargs):
-        for failure in failures:
-            raise failure
-        return newest_by_entity(*args, **kwargs)
-
-    monkeypatch.setattr(watched_stream, "newest_by_entity", fail_at_first)
-    await in_db(go_back)(key, 2, epoch="another")
-    for client in clients:
-        answer, *snapshot = await client.frames(3)
-        assert answer["data"] == {"epoch": "another", "head": 2, "recovered": False}
-        assert [frame["seq"] for frame in snapshot] == [1, 2]
-    await in_db(report_nodes)(execution, 2)
-    for client in clients:
-        assert [frame["seq"] for frame in await client.frames(2)] == [3, 4]
-
-
-async def test_an_announcement_of_another_epoch_is_not_taken_for_one_of_this_history(
-    live_client, user, execution, key, settings
-):
-    settings.REALTIME = NO_SWEEPS
-    client = await live_client(user)
-    await client.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk), "after": 1})
-    await in_db(give_another_epoch)(key)
-    await in_db(report_nodes)(execution, 1)
-    answer, *snapshot = await client.frames(3)
-    assert answer["data"] == {"epoch": "another", "head": 2, "recovered": False}
-    assert [frame["seq"] for frame in snapshot] == [1, 2]
-
-
-async def test_another_epoch_gives_notifications_without_numbers_no_second_time(live_client, user, settings):
-    settings.REALTIME = NO_SWEEPS
-    client = await live_client(user)
-    await in_db(notify_user)(user, type="info", event="heard")
-    assert (await client.frame())["data"]["event"] == "heard"
-    await in_db(give_another_epoch)(streams.notifications(str(user.pk)))
-    hub = hub_of_this_loop()
-    await sweep(hub)
-    await restarted(hub, streams.notifications(str(user.pk)))
-    await in_db(notify_user)(user, type="info", event="new")
-    assert (await client.frame())["data"]["event"] == "new"
-
-
-async def test_another_epoch_gives_a_reader_without_numbers_the_present_state(
-    live_client, user, execution, key, settings
-):
-    settings.REALTIME = NO_SWEEPS
-    client = await live_client(user)
-    await client.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk)})
-    await in_db(give_another_epoch)(key)
-    await sweep(hub_of_this_loop())
-    frame = await client.frame()
-    assert frame["method"] == "graph_execution_event"
-    assert "seq" not in frame
-
-
-async def test_a_log_that_has_gone_back_gives_the_snapshot_of_what_it_holds(
-    live_client, user, execution, key, settings
-):
-    """A restored backup of the database has the same epoch, and less."""
-    settings.REALTIME = NO_SWEEPS
-    client = await live_client(user)
-    await client.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk), "after": 1})
-    await in_db(report_nodes)(execution, 3)
-    await client.frames(3)
-
-    await in_db(go_back)(key, 2)
-    await sweep(hub_of_this_loop())
-    answer, *snapshot = await client.frames(3)
-    assert (answer["data"]["head"], answer["data"]["recovered"]) == (2, False)
-    assert [frame["seq"] for frame in snapshot] == [1, 2]
-    await in_db(report_execution)(execution, status="RUNNING")
-    assert (await client.frame())["seq"] == 3
-
-
-@pytest.mark.parametrize("replay", ["all", "latest", "none"])
-async def test_a_history_that_changes_while_a_subscribe_is_answered_is_what_the_answer_tells(
-    replay, live_client, user, execution, key, settings, monkeypatch
-):
-    settings.REALTIME = NO_SWEEPS
-    await in_db(report_nodes)(execution, 5)
-    first, second = await live_client(user), await live_client(user)
-    await first.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk)})
-    subscribe = Hub.subscribe
-
-    async def subscribe_and_go_back(hub, subscription):
-        stream = await subscribe(hub, subscription)
-        await in_db(go_back)(key, 2, epoch="another")
-        await sweep(hub)
-        await restarted(hub, key)
-        return stream
-
-    monkeypatch.setattr(Hub, "subscribe", subscribe_and_go_back)
-    answer = await second.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk), "replay": replay})
-    assert (answer["data"]["epoch"], answer["data"]["head"]) == ("another", 2)
-    replayed = [] if replay == "none" else [1, 2]
-    assert [frame["seq"] for frame in await second.frames(len(replayed))] == replayed
-    await in_db(report_nodes)(execution, 4)
-    assert [frame["seq"] for frame in await second.frames(4)] == [3, 4, 5, 6]
-
-
-async def test_notifications_whose_stream_is_gone_go_on_with_those_to_come(live_client, user, settings):
-    settings.REALTIME = NO_SWEEPS
-    plain, numbered = await live_client(user), await live_client(user)
-    await numbered.ask("subscribe_notifications", {"after": 0})
-    await in_db(notify_user)(user, type="info", event="heard")
-    for client in (plain, numbered):
-        assert (await client.frame())["data"]["event"] == "heard"
-    await in_db(forget)(streams.notifications(str(user.pk)))
-    await sweep(hub_of_this_loop())
-    answer = await numbered.frame()
-    assert (answer["method"], answer["data"]["head"]) == ("subscribe_notifications", 0)
-    await in_db(notify_user)(user, type="info", event="new")
-    for client in (plain, numbered):
-        assert (await client.frame())["data"]["event"] == "new"
-
-
-async def test_notifications_recorded_before_their_new_history_is_noticed_are_not_lost(live_client, user, settings):
-    settings.REALTIME = NO_SWEEPS
-    client = await live_client(user)
-    await in_db(notify_user)(user, type="info", event="heard")
-    assert (await client.frame())["data"]["event"] == "heard"
-    await in_db(forget)(streams.notifications(str(user.pk)))
-    for number in range(3):
-        await in_db(notify_user)(user, type="info", event=f"new {number}")
-    assert [frame["data"]["event"] for frame in await client.frames(3)] == ["new 0", "new 1", "new 2"]
-
-
-async def test_read_states_come_to_readers_with_numbers_only(live_client, user):
-    plain, numbered = await live_client(user), await live_client(user)
-    await numbered.ask("subscribe_notifications", {"after": 0})
-    notification = await in_db(notify_user)(user, type="info", event="hey")
-    await in_db(mark_read)(user)
-    await in_db(notify_user)(user, type="info", event="ho")
-    assert [frame["data"].get("event") for frame in await plain.frames(2)] == ["hey", "ho"]
-    _, read, _ = await numbered.frames(3)
-    assert (read["method"], read["data"]) == (
-        "notification_read",
-        {"ids": [str(notification.pk)], "read": True},
-    )

@@ -8,7 +8,7 @@ import pytest
 from django.db import transaction
 from pytest_django import Settings
 
-from realtime.hub.sweep import _settle_unnumbered
+from realtime.hub.sweep import _number_leftovers
 from realtime.log import numbering, store
 from realtime.log.replay import read_after
 from realtime.log.types import EventDraft, EventTooLarge, StreamRef
@@ -262,7 +262,7 @@ def test_the_next_writer_numbers_what_was_left(numbering_fails: pytest.MonkeyPat
 def test_the_sweep_numbers_what_was_left(numbering_fails: pytest.MonkeyPatch) -> None:
     publish(KEY, "order_changed", "order", {"n": 1})
     numbering_fails.undo()
-    _settle_unnumbered()
+    _number_leftovers()
     assert store.unnumbered(10) == []
     assert Stream.objects.get().head == 1
 
@@ -271,7 +271,7 @@ def test_the_sweep_carries_out_an_end_that_was_left(numbering_fails: pytest.Monk
     publish(KEY, "order_changed", "order", {})
     end_stream(KEY)
     numbering_fails.undo()
-    _settle_unnumbered()
+    _number_leftovers()
     assert not StreamEvent.objects.exists()
     assert not Stream.objects.exists()
 

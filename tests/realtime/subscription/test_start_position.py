@@ -1,11 +1,11 @@
-"""Where a subscription begins, as a table: what the client says, against where the stream stands."""
+"""Where a subscription starts, as a table: the options of the client, and the position of the stream."""
 
 from typing import Any, NamedTuple
 
 import pytest
 from pydantic import ValidationError
 
-from realtime.subscription.start_position import FromCursor, FromSnapshot, beginning
+from realtime.subscription.start_position import FromCursor, FromSnapshot, start_position
 from realtime.wire.requests import Subscribe, SubscribeNotifications
 
 
@@ -22,7 +22,7 @@ REFUSED = FromSnapshot(0, recovered=False)
 LIVE = FromCursor(42)
 
 TABLE: list[tuple[dict[str, Any], FromCursor | FromSnapshot]] = [
-    # The base protocol: from now on
+    # The base protocol: at the head
     ({}, LIVE),
     ({"epoch": "now"}, LIVE),
     ({"epoch": "other"}, LIVE),
@@ -55,7 +55,7 @@ TABLE: list[tuple[dict[str, Any], FromCursor | FromSnapshot]] = [
     ({"after": AT_ZERO, "replay": "latest"}, REFUSED),
     ({"after": BEYOND, "replay": "latest"}, REFUSED),
     ({"after": WITHIN, "epoch": "other", "replay": "latest"}, REFUSED),
-    # Numbers, and nothing repeated: there is no promise to break
+    # Numbers without a replay: nothing can be refused
     ({"replay": "none"}, LIVE),
     ({"after": WITHIN, "replay": "none"}, LIVE),
     ({"after": BEYOND, "replay": "none"}, LIVE),
@@ -63,31 +63,31 @@ TABLE: list[tuple[dict[str, Any], FromCursor | FromSnapshot]] = [
 ]
 
 
-@pytest.mark.parametrize(("wish", "start"), TABLE, ids=[str(wish) for wish, _ in TABLE])
-def test_a_subscribe_is_answered_whole_or_refused(wish: dict[str, Any], start: FromCursor | FromSnapshot) -> None:
-    got = beginning(Subscribe.model_validate(wish), STREAM)
+@pytest.mark.parametrize(("options", "start"), TABLE, ids=[str(options) for options, _ in TABLE])
+def test_a_replay_is_complete_or_refused(options: dict[str, Any], start: FromCursor | FromSnapshot) -> None:
+    got = start_position(Subscribe.model_validate(options), STREAM)
     assert (type(got), got) == (type(start), start)
 
 
-@pytest.mark.parametrize("wish", [{"after": 0}, {"after": 0, "epoch": "now"}, {"replay": "all"}])
-def test_the_whole_history_is_repeated_where_all_of_it_is_kept(wish: dict[str, Any]) -> None:
-    assert beginning(Subscribe.model_validate(wish), Stream("now", 42, 0)) == FromCursor(0)
+@pytest.mark.parametrize("options", [{"after": 0}, {"after": 0, "epoch": "now"}, {"replay": "all"}])
+def test_the_whole_history_is_replayed_if_all_of_it_is_kept(options: dict[str, Any]) -> None:
+    assert start_position(Subscribe.model_validate(options), Stream("now", 42, 0)) == FromCursor(0)
 
 
-@pytest.mark.parametrize("wish", [{"after": 0}, {"after": 0, "replay": "latest"}, {"replay": "latest"}])
-def test_an_empty_stream_has_nothing_to_refuse(wish: dict[str, Any]) -> None:
-    assert beginning(Subscribe.model_validate(wish), Stream("now", 0, 0)).recovered
+@pytest.mark.parametrize("options", [{"after": 0}, {"after": 0, "replay": "latest"}, {"replay": "latest"}])
+def test_an_empty_stream_has_nothing_to_refuse(options: dict[str, Any]) -> None:
+    assert start_position(Subscribe.model_validate(options), Stream("now", 0, 0)).recovered
 
 
 def test_a_cursor_in_a_stream_that_was_emptied_is_refused() -> None:
-    assert beginning(Subscribe(after=1), Stream("now", 0, 0)) == REFUSED
+    assert start_position(Subscribe(after=1), Stream("now", 0, 0)) == REFUSED
 
 
-def test_notifications_without_a_cursor_begin_with_what_comes() -> None:
-    assert beginning(SubscribeNotifications(), STREAM) == LIVE
+def test_notifications_without_a_cursor_start_at_the_head() -> None:
+    assert start_position(SubscribeNotifications(), STREAM) == LIVE
 
 
-def test_only_who_says_where_it_is_or_what_it_wants_gets_numbers() -> None:
+def test_only_a_client_that_gives_a_cursor_or_a_replay_gets_numbers() -> None:
     assert not Subscribe().numbered
     assert not Subscribe(epoch="now").numbered
     assert Subscribe(after=0).numbered
@@ -96,7 +96,7 @@ def test_only_who_says_where_it_is_or_what_it_wants_gets_numbers() -> None:
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "options",
     [
         {"after": -1},
         {"after": 2**63},
@@ -112,6 +112,6 @@ def test_only_who_says_where_it_is_or_what_it_wants_gets_numbers() -> None:
         {"limit": "5"},
     ],
 )
-def test_a_wish_of_the_wrong_shape_is_no_wish(wish: dict[str, Any]) -> None:
+def test_options_of_the_wrong_type_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        Subscribe.model_validate(wish)
+        Subscribe.model_validate(options)

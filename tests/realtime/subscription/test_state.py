@@ -1,5 +1,5 @@
-"""The delivery rule, on its own: whatever is offered, lost, doubled, reordered, read, pruned or started again, every
-event is sent once and in order, or the gap is refused openly."""
+"""The delivery rules: every event is sent once and in order, or the gap is refused openly. Events may be lost, doubled,
+reordered and pruned, and subscriptions may start again."""
 
 from dataclasses import dataclass, field
 
@@ -32,17 +32,17 @@ def taken(live: Subscription[Event]) -> list[int]:
     return sent
 
 
-def test_the_next_event_is_sent_and_one_that_was_sent_is_skipped() -> None:
+def test_the_next_event_is_sent_and_a_sent_one_is_skipped() -> None:
     live = started(5, 5)
     live.offer(Event(6))
     live.offer(Event(6))
     live.offer(Event(4))
     assert taken(live) == [6]
-    assert live.cursor == 6
+    assert live.delivered_seq == 6
     assert not live.has_work
 
 
-def test_a_hole_is_read_from_the_log() -> None:
+def test_a_gap_is_read_from_the_log() -> None:
     live = started()
     live.offer(Event(3))
     assert live.take() is None
@@ -69,7 +69,7 @@ def test_a_buffer_that_is_full_by_its_bytes_still_takes_one_event() -> None:
     assert not live.offer(Event(2, size=1))
 
 
-def test_what_happens_between_the_registration_and_the_start_is_not_lost() -> None:
+def test_events_between_the_registration_and_the_start_are_not_lost() -> None:
     live = subscription()
     live.offer(Event(8))
     assert live.take() is None
@@ -77,14 +77,14 @@ def test_what_happens_between_the_registration_and_the_start_is_not_lost() -> No
     assert live.wanted == After(7)
 
 
-def test_a_gap_that_the_log_has_no_more_is_refused() -> None:
+def test_a_gap_that_the_log_cannot_fill_is_refused() -> None:
     live = started(0, 9)
     assert live.wanted == After(0)
     assert not live.fill([Event(5), Event(6)])
     assert live.take() is None
 
 
-def test_a_snapshot_comes_first_and_live_events_follow_its_head() -> None:
+def test_a_snapshot_is_sent_before_live_events() -> None:
     live = subscription(max_events=5)
     live.start_snapshot([2, 5, 9], head=9)
     live.offer(Event(10))
@@ -94,7 +94,7 @@ def test_a_snapshot_comes_first_and_live_events_follow_its_head() -> None:
     assert taken(live) == [2, 5, 9, 10]
 
 
-def test_an_overflow_does_not_drop_what_only_the_snapshot_brings() -> None:
+def test_a_full_buffer_keeps_the_events_of_a_snapshot() -> None:
     live = subscription(max_events=2)
     live.start_snapshot([2, 9], head=9)
     live.fill_snapshot(Each([2, 9]), [Event(2), Event(9)])
@@ -110,7 +110,7 @@ def test_a_pruned_event_of_a_snapshot_is_left_out() -> None:
     assert not live.has_work
 
 
-def test_a_page_fills_no_more_than_there_is_room_for_and_the_rest_is_wanted_again() -> None:
+def test_a_page_fills_the_buffer_and_the_rest_is_wanted_again() -> None:
     live = started(0, 9, max_events=3)
     assert live.fill([Event(seq) for seq in range(1, 10)])
     assert taken(live) == [1, 2, 3]
@@ -121,7 +121,7 @@ def test_a_page_fills_no_more_than_there_is_room_for_and_the_rest_is_wanted_agai
     assert large.wanted == After(1)
 
 
-def test_a_snapshot_fills_no_more_than_there_is_room_for_and_the_rest_is_wanted_again() -> None:
+def test_a_snapshot_fills_the_buffer_and_the_rest_is_wanted_again() -> None:
     live = subscription(max_bytes=10)
     live.start_snapshot([2, 5, 9], 9)
     live.fill_snapshot(Each([2, 5, 9]), [Event(2, size=8), Event(5, size=8), Event(9, size=8)])
@@ -129,10 +129,10 @@ def test_a_snapshot_fills_no_more_than_there_is_room_for_and_the_rest_is_wanted_
     assert live.wanted == Each([5, 9])
 
 
-def test_a_lost_subscription_takes_nothing_and_wants_a_snapshot_until_it_is_started_again() -> None:
+def test_an_invalidated_subscription_takes_no_event_and_wants_a_snapshot_until_its_next_start() -> None:
     live = started(3, 3)
     live.offer(Event(4))
-    live.lose()
+    live.invalidate(live.delivered_seq)
     for seq in (2, 3, 4):
         live.offer(Event(seq))
     assert live.take() is None
@@ -155,7 +155,7 @@ def test_a_stopped_subscription_sends_nothing() -> None:
 
 @dataclass
 class Log:
-    """What the machine below takes for the database: numbers up to `head`, those up to `floor` gone."""
+    """The database of the state machine below: numbers up to `head`, those up to `floor` pruned."""
 
     head: int = 0
     floor: int = 0
@@ -163,7 +163,7 @@ class Log:
 
 
 class Delivery(RuleBasedStateMachine):
-    """Announcements in any order, any number of times or never; reads, prunes and resumes whenever they happen."""
+    """Announcements in any order, any number of times or never; reads, prunes and resumes at any time."""
 
     @initialize(head=st.integers(0, 5), max_events=st.integers(1, 4), max_bytes=st.integers(1, 40))
     def connect(self, head: int, max_events: int, max_bytes: int) -> None:
@@ -192,7 +192,7 @@ class Delivery(RuleBasedStateMachine):
 
     @rule()
     def sweep(self) -> None:
-        self.live.lag(self.log.head)
+        self.live.note_head(self.log.head)
 
     @rule(count=st.integers(1, 4))
     def send(self, count: int) -> None:
@@ -214,7 +214,7 @@ class Delivery(RuleBasedStateMachine):
         events = [Event(seq) for seq in range(first, min(wanted.seq + page, self.log.head) + 1)]
         if not self.live.fill(events):
             assert wanted.seq < self.log.floor, "refused only where the log has a hole"
-            self.live.lose()
+            self.live.invalidate(self.live.delivered_seq)
             assert self.live.wanted == Anew()
             self.live.start_snapshot([], self.log.head)
             self.expected = self.log.head + 1
@@ -225,7 +225,7 @@ class Delivery(RuleBasedStateMachine):
 
     @rule(back=st.integers(0, 3))
     def reconnect(self, back: int) -> None:
-        cursor = max(self.log.floor, self.live.cursor - back)
+        cursor = max(self.log.floor, self.live.delivered_seq - back)
         self.live.stop()
         self.live = started(cursor, self.log.head, max_events=self.bound, max_bytes=1_000)
         self.expected = cursor + 1
@@ -236,7 +236,7 @@ class Delivery(RuleBasedStateMachine):
             assert len(self.live._buffer) <= self.bound + 4
 
     def teardown(self) -> None:
-        """After quiet, everything has arrived."""
+        """At the end everything has arrived."""
         if not hasattr(self, "live"):
             return
         self.sweep()
@@ -244,7 +244,7 @@ class Delivery(RuleBasedStateMachine):
             self._send_one()
             if isinstance(self.live.wanted, After):
                 self.read(4)
-        assert self.live.cursor == self.log.head
+        assert self.live.delivered_seq == self.log.head
 
 
 TestDelivery = Delivery.TestCase

@@ -1,4 +1,4 @@
-"""What a socket gets of a stream, by what its client knows."""
+"""Which frames a client gets, and what a subscription asks of its writer and its stream."""
 
 import pytest
 
@@ -29,29 +29,29 @@ class Sender:
         self.sent.append("release")
 
 
-def subscription_of(sender: Sender, **wish: object) -> SocketSubscription:
+def subscription_of(sender: Sender, **options: object) -> SocketSubscription:
     subscription = SocketSubscription(
-        "a", WSMethod.SUBSCRIBE_STREAM, Subscribe(**wish), writer=sender, on_end=lambda _: None
+        "a", WSMethod.SUBSCRIBE_STREAM, Subscribe(**options), writer=sender, on_end=lambda _: None
     )
     subscription.start(0, 0)
     return subscription
 
 
-def test_who_knows_numbers_gets_them_and_who_does_not_gets_no_added_event() -> None:
+def test_a_client_without_numbers_gets_neither_numbers_nor_added_events() -> None:
     event, added = Event(1, "notification", "{}", None), Event(2, "notification_read", "{}", None)
-    for wish, frames in (
+    for options, frames in (
         ({"replay": "none"}, [event.numbered_frame, added.numbered_frame]),
         ({}, [event.frame]),
     ):
         sender = Sender()
-        subscription = subscription_of(sender, **wish)
+        subscription = subscription_of(sender, **options)
         assert subscription.offer(event)
         assert subscription.offer(added)
         assert sender.sent == frames
         assert [frame for each in (event, added) if (frame := subscription.frame_of(each))] == frames
 
 
-def test_what_is_offered_together_is_released_whatever_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_events_offered_together_are_released_even_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     sender = Sender()
     subscription = subscription_of(sender)
 
@@ -64,10 +64,24 @@ def test_what_is_offered_together_is_released_whatever_fails(monkeypatch: pytest
     assert sender.sent == ["hold", "release"]
 
 
-def test_a_lost_one_remembers_what_its_client_has_heard() -> None:
+def test_an_invalidated_subscription_keeps_the_number_that_it_is_given() -> None:
     sender = Sender()
     subscription = subscription_of(sender)
     subscription.offer(Event(1, "notification", "{}", None))
-    assert subscription.heard == 1
-    subscription.lose_history(0)
-    assert (subscription.heard, sender.sent[-1]) == (0, "ready")
+    assert subscription.delivered_seq == 1
+    subscription.invalidate(0)
+    assert (subscription.delivered_seq, sender.sent[-1]) == (0, "ready")
+
+
+async def test_the_log_is_read_by_the_stream_that_the_hub_has_set() -> None:
+    read: list[SocketSubscription] = []
+
+    class Stream:
+        async def fill(self, subscription: SocketSubscription) -> None:
+            read.append(subscription)
+
+    subscription = subscription_of(Sender())
+    await subscription.read_from_log()  # before the hub has set one
+    subscription.log_reader = Stream()
+    await subscription.read_from_log()
+    assert read == [subscription]

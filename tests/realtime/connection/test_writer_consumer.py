@@ -1,4 +1,4 @@
-"""A socket whose `send` fails because of a defect, in the test's own loop: it is closed with 1011, and forgotten."""
+"""A socket whose `send` fails because of a defect is closed with 1011, and nothing of it is left."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ from tests.realtime.traces import nothing_is_left
 
 @pytest.fixture
 def breaking(monkeypatch):
-    """Every writer sends by a function whose next call raises, once the test has set the event."""
+    """Set the event, and the next send of any writer raises."""
     is_broken = asyncio.Event()
     make = Writer.__init__
 
@@ -45,9 +45,7 @@ async def by_answer(client, user):
 
 
 @pytest.mark.parametrize("fail", [by_event, by_heartbeat, by_answer])
-async def test_a_socket_that_cannot_be_sent_to_is_closed_and_forgotten(
-    live_client, user, breaking, counted, caplog, fail
-):
+async def test_a_socket_whose_send_fails_is_closed_and_removed(live_client, user, breaking, counted, caplog, fail):
     client = await live_client(user)
     await client.ping()
     breaking.set()
@@ -61,7 +59,7 @@ async def test_a_socket_that_cannot_be_sent_to_is_closed_and_forgotten(
     await nothing_is_left()
 
 
-async def test_a_socket_that_cannot_be_accepted_is_refused_and_forgotten(live_client, user, monkeypatch, counted):
+async def test_a_socket_whose_accept_fails_is_refused_and_removed(live_client, user, monkeypatch, counted):
     async def fail(self, *args, **options):
         raise ValueError
 
