@@ -56,13 +56,13 @@ async def sweep(hub: Hub) -> None:
 def _look(stream_ids: Sequence[int]) -> list[StreamPosition]:
     """The streams as they stand, with all that is numbered: in one turn of a thread, and by one connection."""
     _settle_unnumbered()
-    return store.heads(stream_ids) if stream_ids else []
+    return store.read_heads(stream_ids) if stream_ids else []
 
 
 def _settle_unnumbered() -> None:
     """Finishes what a writer that died after its commit has left behind. A stream that cannot be numbered must not hold
     up the others."""
-    keys = store.unnumbered(limits.SWEEP_BATCH)
+    keys = store.find_unnumbered(limits.SWEEP_BATCH)
     if not keys:
         return
     for key in keys:

@@ -88,7 +88,7 @@ def write_and_die(execution: str, moment: str) -> None:
     with transaction.atomic() if moment == "before numbering" else nullcontext():
         report_node(GraphExecution(pk=execution), node_id="dying", status="QUEUED")
     # The sweep of a server may be faster; then this one is not needed, and looks once more.
-    until(lambda: not store.unnumbered(1))
+    until(lambda: not store.find_unnumbered(1))
     write_and_die(execution, moment)
 
 
@@ -124,7 +124,7 @@ def shift_clock(key: str, days: float, last: int) -> int:
 def take_back(key: str, events: int, with_new_epoch: bool) -> int:
     """The stream as a backup had it, `events` earlier; its head. The documented way gives it a new epoch."""
     with transaction.atomic():
-        (stream,) = store.lock([key])
+        (stream,) = store.lock_streams([key])
         stream.head = max(stream.head - events, stream.floor, 1)  # its execution's start stands in two streams
         # Who refers to the data of what goes is taken back, too, as the whole database would be.
         gone = StreamEvent.objects.filter(stream=stream, seq__gt=stream.head)

@@ -101,7 +101,7 @@ HANDING_ON: dict[str, tuple[Any, str]] = {
     "putting in order": (watched_stream.WatchedStream, "receive"),
     "reading the log": (page_cache, "read_after"),
     "looking for what has no number": (sweep, "_settle_unnumbered"),
-    "looking at the heads": (sweep.store, "heads"),
+    "looking at the heads": (sweep.store, "read_heads"),
     "filling a subscription": (watched_stream.WatchedStream, "fill"),
 }
 

@@ -226,7 +226,7 @@ def test_readers_find_their_way_by_an_index() -> None:
             lambda: read_after(id, 1_000),
             lambda: read_each(id, [5, 700]),
             lambda: store.read_head(GRAPH),
-            lambda: store.unnumbered(100),
+            lambda: store.find_unnumbered(100),
             lambda: newest_by_entity(id, after=0, head=2_000, limit=60),
         ):
             with CaptureQueriesContext(connection) as statements:
