@@ -352,7 +352,7 @@ class Delivery(RuleBasedStateMachine):
             yield patch(f"realtime.{module}.newest_by_entity", self.database.newest_by_entity)
         yield patch("realtime.hub.page_cache.read_after", self.database.read_after)
         yield patch("realtime.hub.page_cache.read_each", self.database.read_each)
-        yield patch("realtime.auth.stream_access._find", lambda user, data: KEY)
+        yield patch("realtime.auth.stream_access._find_key", lambda user, data: KEY)
         yield patch("realtime.hub.sweep._settle_unnumbered", lambda: None)
         yield patch.object(store, "read_heads", self.database.heads)
 

@@ -55,7 +55,7 @@ def main() -> None:
     answer = Client().get("/api/notifications/events", headers={"Authorization": f"Bearer {token}"})
     result["notifications"] = answer.json()["events"]
     result["modules of executions"] = [name for name in sys.modules if name.split(".")[0] == "executions"]
-    print(json.dumps(result))
+    sys.stdout.write(json.dumps(result))
 
 
 main()
