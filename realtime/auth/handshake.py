@@ -50,7 +50,7 @@ _single_flights: SingleFlightGroup[Any] = SingleFlightGroup()  # by credentials
 
 
 def offers_bearer(scope: Scope) -> bool:
-    """Whether the client offered the subprotocol `bearer`. Then the server must select it, even to refuse the client."""
+    """Whether the client offered the subprotocol `bearer`. Then the server must select it, even for a refusal."""
     return SUBPROTOCOL in scope.get("subprotocols", ())
 
 
@@ -123,7 +123,7 @@ def _find_session_user(session_key: str) -> Any:
 
 
 def _is_origin_allowed(scope: Scope) -> bool:
-    """Whether the page that opens the socket is a page of this host, or its origin is listed in ALLOWED_ORIGINS. Browsers
+    """Whether the page that opens the socket belongs to this host, or its origin is listed in ALLOWED_ORIGINS. Browsers
     always send an Origin; a connection without one is not from a browser."""
     headers = dict(scope.get("headers", ()))
     if b"origin" not in headers:

@@ -291,9 +291,7 @@ def is_allowed(user: User) -> Callable[..., bool]:
         (None, "localhost:8000"),
     ],
 )
-def test_pages_of_the_same_host_may_use_the_cookie(
-    is_allowed: Callable[..., bool], origin: str | None, host: str
-) -> None:
+def test_own_pages_may_use_the_cookie(is_allowed: Callable[..., bool], origin: str | None, host: str) -> None:
     assert is_allowed(origin=origin, host=host)
 
 
