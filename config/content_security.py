@@ -1,4 +1,5 @@
-"""The Content Security Policy of the site. Django sends it from version 6 on, django-csp on 5.2; the header is the same.
+"""The Content Security Policy of the site. Django sends it from version 6 on, django-csp on 5.2. Both send the same
+header.
 
 No page has an inline script or style, so the policy has no nonce.
 """
@@ -44,6 +45,6 @@ else:
 
 
 def also_allows(directives: Policy) -> Callable[[View], View]:
-    """Decorates a view whose page needs more: `@also_allows({"img-src": [SELF, "data:"]})`. These directives replace the
-    site's directives of the same name."""
+    """Decorates a view whose page needs more: `@also_allows({"img-src": [SELF, "data:"]})`. The directives replace those
+    of the site with the same name."""
     return _policy_of_view(POLICY | directives)

@@ -1,4 +1,5 @@
-"""The Content Security Policy. It is the same on every supported version of Django: `make matrix` runs this file on each."""
+"""The Content Security Policy. It is the same on every supported version of Django: `make matrix` runs this file on
+each."""
 
 from importlib.util import find_spec
 
