@@ -45,6 +45,6 @@ else:
 
 
 def also_allows(directives: Policy) -> Callable[[View], View]:
-    """Decorates a view whose page needs more: `@also_allows({"img-src": [SELF, "data:"]})`. The directives replace those
-    of the site with the same name."""
+    """Decorates a view whose page needs more: `@also_allows({"img-src": [SELF, "data:"]})`. The directives replace
+    those of the site with the same name."""
     return _policy_of_view(POLICY | directives)

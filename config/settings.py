@@ -107,8 +107,8 @@ else:
     _database["OPTIONS"] = {
         "application_name": "runwire",  # in pg_stat_activity
         # If the database host disappears without closing its connections, Linux waits for a quarter of an hour. These
-        # limits are shorter: connecting 5 s, unacknowledged data 30 s, waiting for an answer 40 s. A statement timeout is
-        # set for the role (ALTER ROLE runwire SET statement_timeout), because migrations use these settings, too.
+        # limits are shorter: connecting 5 s, unacknowledged data 30 s, waiting for an answer 40 s. Set a statement
+        # timeout for the role (ALTER ROLE runwire SET statement_timeout): migrations use these settings, too.
         "connect_timeout": 5,
         "tcp_user_timeout": 30_000,  # milliseconds
         "keepalives_idle": 20,
