@@ -1,24 +1,22 @@
-"""How events leave the log: pruning by age, and the removal of ended streams."""
+"""Pruning events by age."""
 
-import sqlite3
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
-from realtime.log import numbering, retention, store
+from realtime.log import store
 from realtime.log.replay import newest_by_entity, read_after
-from realtime.log.retention import prune, prune_in_batches, remove, streams_with_old_events
-from realtime.log.types import END, EventDraft, StreamRef
+from realtime.log.retention import prune, prune_in_batches, streams_with_old_events
+from realtime.log.types import EventDraft, StreamRef
 from realtime.models import Stream, StreamEvent
 from realtime.publish import end_stream, publish
 from realtime.publishing.after_commit import number_and_announce, numbered_head
 from realtime.publishing.recording import as_json, record_events
 from realtime.wire.methods import WSMethod
-from tests.realtime.side_by_side import Thread, in_open_transaction, side_by_side, until_waiting
+from tests.realtime.side_by_side import side_by_side
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -191,11 +189,6 @@ def test_pruning_does_not_change_the_snapshot() -> None:
 # In batches
 
 
-@pytest.fixture
-def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retention, "_BATCH_SIZE", 3)
-
-
 @pytest.mark.usefixtures("small_batches")
 def test_the_stream_is_complete_after_each_batch() -> None:
     happen(*"abcabcabdab")
@@ -324,167 +317,3 @@ def test_a_removed_stream_leaves_its_data_to_the_events_that_refer_to_it() -> No
     assert not Stream.objects.filter(key=EXECUTION).exists()
     assert data_of(GRAPH) == {1: '{"n":1}', 2: '{"n":2}'}
     assert not StreamEvent.objects.filter(data_of__isnull=False).exists()
-
-
-# Removal
-
-
-def test_a_stream_that_was_not_ended_is_not_removed() -> None:
-    happen("a")
-    assert not remove(KEY)
-    assert left() == [1]
-
-
-def test_a_stream_is_removed_once() -> None:
-    happen("a")
-    store.insert([EventDraft(END, "null", (StreamRef(KEY, ""),))])
-    assert remove(KEY)
-    assert not remove(KEY)
-    assert not StreamEvent.objects.exists()
-    assert not Stream.objects.exists()
-
-
-def test_a_concurrent_removal_that_was_faster_leaves_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    happen("a")
-    store.insert([EventDraft(END, "null", (StreamRef(KEY, ""),))])
-    lock = store.lock_streams
-
-    def lock_too_late(keys: Any) -> list[Stream]:
-        monkeypatch.setattr(retention, "lock_streams", lock)
-        assert remove(KEY)
-        return lock(keys)
-
-    monkeypatch.setattr(retention, "lock_streams", lock_too_late)
-    with transaction.atomic():
-        assert not remove(KEY)
-    assert not Stream.objects.exists()
-
-
-def test_an_event_after_the_end_marker_is_kept_even_if_it_has_a_number() -> None:
-    happen("a")
-    store.insert(
-        [EventDraft(END, "null", (StreamRef(KEY, ""),)), EventDraft("order_changed", '"later"', (StreamRef(KEY, "a"),))]
-    )
-    numbering.number([KEY])
-    assert left() == [1, 2]
-    number_and_announce([KEY])
-    number_and_announce([KEY])
-    assert left() == [1]
-    assert StreamEvent.objects.get().data == '"later"'
-
-
-@pytest.mark.usefixtures("small_batches")
-def test_a_long_stream_is_removed_in_batches() -> None:
-    for length in range(5, 8):  # less than two batches, exactly two, more
-        record_events(both(*range(length)))
-        end_stream(EXECUTION)
-        assert not Stream.objects.filter(key=EXECUTION).exists()
-        assert not StreamEvent.objects.filter(data_of__isnull=False).exists()
-    assert_complete(GRAPH)
-    assert stream(GRAPH).head == 5 + 6 + 7
-
-
-@pytest.mark.usefixtures("small_batches")
-def test_an_interrupted_removal_is_finished_by_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    record_events(both(*range(1, 11)))
-    store.insert([EventDraft(END, "null", (StreamRef(EXECUTION, ""),)), *both(11)])
-    with monkeypatch.context() as stopped:
-        delete, batches = retention._delete, iter(range(2))
-
-        def delete_two_batches(using: str, selected: Any) -> int:
-            if next(batches, None) is None:
-                raise KeyboardInterrupt
-            return delete(using, selected)
-
-        stopped.setattr(retention, "_delete", delete_two_batches)
-        with pytest.raises(KeyboardInterrupt):
-            remove(EXECUTION)
-    assert (stream(EXECUTION).floor, left(EXECUTION)) == (6, [7, 8, 9, 10])
-    assert_complete(EXECUTION)
-    number_and_announce([EXECUTION, GRAPH])
-    number_and_announce([EXECUTION, GRAPH])
-    assert data_of(EXECUTION) == {1: '{"n":11}'}
-    assert data_of(GRAPH) == {number: f'{{"n":{number}}}' for number in range(1, 12)}
-
-
-def test_the_end_of_a_stream_without_numbers_leaves_other_streams_alone() -> None:
-    store.insert([EventDraft(END, "null", (StreamRef(KEY, ""),)), *both(1)])
-    assert not remove(KEY)
-    assert not Stream.objects.exists()
-
-
-@pytest.fixture
-def few_parameters() -> Iterator[None]:
-    """Some builds of SQLite allow 999 parameters for a statement."""
-    connection.ensure_connection()
-    before = connection.connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 999)
-    yield
-    connection.connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, before)
-
-
-@pytest.mark.sqlite
-@pytest.mark.usefixtures("few_parameters")
-def test_a_long_stream_is_pruned_and_removed_with_few_parameters_for_a_statement() -> None:
-    record_events(both(*range(1, 1_201)))
-    age(EXECUTION)
-    assert prune(stream(EXECUTION).pk, LIMIT) == 1_199
-    record_events(both(*range(1_201, 2_401)))
-    end_stream(EXECUTION)
-    assert StreamEvent.objects.filter(stream__key=GRAPH, data__isnull=False).count() == 2_400
-
-
-# Concurrent writers, prunes and removals
-
-
-@pytest.mark.postgres
-@pytest.mark.parametrize("shorten", ["prune", "remove"])
-def test_copying_data_into_another_stream_waits_for_its_lock(shorten: str) -> None:
-    """Rows of a stream change only under its lock. Otherwise two transactions could deadlock on rows."""
-    record_events(both(1, 2, 3))
-    age(EXECUTION)
-    if shorten == "remove":
-        store.insert([EventDraft(END, "null", (StreamRef(EXECUTION, ""),))])
-
-    with in_open_transaction(lambda: store.lock_streams([GRAPH])):
-        thread = Thread(prune, stream(EXECUTION).pk, LIMIT) if shorten == "prune" else Thread(remove, EXECUTION)
-        assert until_waiting(thread)
-    thread.result()
-    assert data_of(GRAPH) == {1: '{"n":1}', 2: '{"n":2}', 3: '{"n":3}'}
-
-
-def test_concurrent_writers_and_pruners_lose_no_event_above_the_floor() -> None:
-    rounds = 25 if connection.vendor == "postgresql" else 5
-    writers = [Thread(write, rounds, offset * rounds) for offset in range(3)]
-    in_a_month = timezone.now() + timedelta(days=30)  # so that everything is old
-    while any(writer.is_running for writer in writers):
-        for key in (EXECUTION, GRAPH):
-            prune(numbered_head(key).id, in_a_month)
-            assert_complete(key)
-    for writer in writers:
-        writer.result()
-    number_and_announce([EXECUTION, GRAPH])
-    assert stream(GRAPH).head == 3 * rounds
-    for key in (EXECUTION, GRAPH):
-        assert_complete(key)
-
-
-def write(rounds: int, offset: int) -> None:
-    for number in range(offset, offset + rounds):
-        record_events(both(number))
-
-
-def test_concurrent_ends_and_restarts_of_a_stream_keep_the_data_that_others_refer_to() -> None:
-    rounds = 15 if connection.vendor == "postgresql" else 4
-
-    def live() -> None:
-        for number in range(rounds):
-            record_events(both(number))
-            with transaction.atomic():
-                end_stream(EXECUTION)
-
-    side_by_side(live, live, live)
-    number_and_announce([EXECUTION, GRAPH])
-    number_and_announce([EXECUTION, GRAPH])
-    assert not store.find_unnumbered(10)
-    assert_complete(GRAPH)
-    assert stream(GRAPH).head == 3 * rounds

@@ -1,7 +1,6 @@
 """Recording events: their JSON, and the number of statements."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from pydantic import BaseModel
 from pytest_django import DjangoAssertNumQueries
 
 from realtime.log.types import END, NumberedEvents
-from realtime.models import Stream, StreamEvent
+from realtime.models import StreamEvent
 from realtime.publish import publish
 from realtime.publishing.after_commit import numbered_head
 from realtime.publishing.recording import as_json, record_events
@@ -107,21 +106,3 @@ def test_an_event_of_a_transaction_is_one_statement_in_it_and_one_after_it_on_po
     record()
     number = ["SELECT"] if connection.vendor == "postgresql" else ["SELECT", "UPDATE", "UPDATE"]
     assert verbs_of(record) == ["INSERT", *number]
-
-
-@dataclass
-class Shop:
-    """The example in `realtime/publish.py`."""
-
-    user_id: int = 1
-    pk: int = 7
-
-
-def test_the_example_in_the_docstring_works() -> None:
-    from realtime import streams
-
-    order = Shop()
-    with transaction.atomic():
-        stream = streams.own("orders", str(order.user_id), str(order.pk))
-        publish(stream, "order_shipped", "order", {"id": order.pk})
-    assert StreamEvent.objects.get().stream == Stream.objects.get(key="1|orders#7")
