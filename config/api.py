@@ -1,4 +1,4 @@
-"""The HTTP API: which routers, for whom, below `/api/`."""
+"""The HTTP API below `/api/`: its routers and their authentication."""
 
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
@@ -33,7 +33,7 @@ api = NinjaAPI(
     parser=JSONParser(),
     auth=[UserBearer(), SessionCookie()],
     urls_namespace="api",
-    # The style of the page at /api/docs has its little pictures in itself.
+    # The style sheet of the page at /api/docs has its icons in data: URLs.
     docs_decorator=also_allows({"img-src": [SELF, "data:"]}),
 )
 errors.install(api)
@@ -48,6 +48,6 @@ api.add_router("/worker", worker.router, auth=WorkerBearer())
 
 @api.exception_handler(EventTooLarge)
 def on_event_too_large(request: HttpRequest, error: EventTooLarge) -> HttpResponse:
-    """The log's own limit, of which executions knows nothing."""
+    """A limit of the log, which executions does not know."""
     hint = "Store what is large elsewhere, and put a link into the outputs."
     return errors.Problem(413, "event_too_large", str(error), hint=hint).response()

@@ -1,4 +1,4 @@
-"""The ASGI application: probes to realtime, other HTTP to Django, WebSockets to realtime."""
+"""The ASGI application. realtime serves probes and WebSockets, Django serves other HTTP requests."""
 
 import os
 

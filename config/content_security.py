@@ -1,7 +1,7 @@
-"""What a page may load, and who tells the browser: Django itself from version 6 on, django-csp on 5.2. The policy and
-the choice stand here, and the header says the same either way.
+"""The Content Security Policy of the site. Django sends it from version 6 on, django-csp on 5.2. Both send the same
+header.
 
-No page has an inline script or style, so the policy names no nonce, and no template asks for one.
+No page has an inline script or style, so the policy has no nonce.
 """
 
 from collections.abc import Callable
@@ -45,6 +45,6 @@ else:
 
 
 def also_allows(directives: Policy) -> Callable[[View], View]:
-    """Decorates a view whose page needs more: `@also_allows({"img-src": [SELF, "data:"]})`. A directive that is named
-    takes the place of the site's."""
+    """Decorates a view whose page needs more: `@also_allows({"img-src": [SELF, "data:"]})`. The directives replace
+    those of the site with the same name."""
     return _policy_of_view(POLICY | directives)

@@ -1,20 +1,20 @@
-"""The settings, from the environment (12-factor). Without any variable this is the embedded default: SQLite, an
-in-memory channel layer, DEBUG on; README.md tells what production sets.
+"""The settings, from the environment (12-factor). Without any variable they are the embedded default: SQLite, an
+in-memory channel layer, DEBUG on. README.md lists what production sets.
 
     SECRET_KEY            required when DEBUG is off
-    DEBUG                 true | false; on by default, so that `make run` needs nothing
-    ALLOWED_HOSTS         comma-separated; with DEBUG the loopback names
+    DEBUG                 true | false; on by default, so that `make run` needs no settings
+    ALLOWED_HOSTS         comma-separated; by default the loopback names with DEBUG, none without
     DATABASE_URL          sqlite:///path | postgres://user:password@host/name
     DATABASE_POOL_SIZE    PostgreSQL connections of one process, at most
-    REDIS_URL             redis://host:6379/0; several, comma-separated, shard the channel layer
-    CSRF_TRUSTED_ORIGINS  comma-separated, with scheme; they may open WebSockets with a session cookie, too
-    BEHIND_PROXY          true where a proxy ends TLS and sets X-Forwarded-Proto
+    REDIS_URL             redis://host:6379/0; several URLs, comma-separated, shard the channel layer
+    CSRF_TRUSTED_ORIGINS  comma-separated, with scheme; they may also open WebSockets with a session cookie
+    BEHIND_PROXY          true if a proxy ends TLS and sets X-Forwarded-Proto
     SECURE_COOKIES        true | false; with DEBUG off cookies go over HTTPS only, unless this is false
-    HSTS_SECONDS          how long a browser remembers that the site is HTTPS only; with DEBUG off an hour
-    JWT_KEY, JWT_ALGORITHM, JWT_AUDIENCE, JWT_ISSUER   how a token proves who it is; JWT_KEY is else SECRET_KEY
-    LOG_LEVEL             of executions and realtime; INFO
+    HSTS_SECONDS          how long a browser remembers that the site is HTTPS only; 3600 with DEBUG off
+    JWT_KEY, JWT_ALGORITHM, JWT_AUDIENCE, JWT_ISSUER   of users' tokens; JWT_KEY is SECRET_KEY by default
+    LOG_LEVEL             of executions and realtime; INFO by default
 
-A variable that is set to nothing counts as not set. .env.example says more of each.
+An empty variable counts as not set. .env.example explains each variable.
 """
 
 from pathlib import Path
@@ -30,7 +30,7 @@ from realtime.redis_connection import LongWaitConnection
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.Env()
-if (BASE_DIR / ".env").exists():  # without the file it would say so in each process's log
+if (BASE_DIR / ".env").exists():  # django-environ logs a missing file
     env.read_env(BASE_DIR / ".env")
 
 DEBUG = env.bool("DEBUG", default=True)
@@ -46,7 +46,7 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[:
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 INSTALLED_APPS = [
-    "daphne",  # before staticfiles: `runserver` then speaks WebSockets, too
+    "daphne",  # before staticfiles, so that `runserver` serves WebSockets, too
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -56,7 +56,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "channels",
     *content_security.APPS,
-    "ninja",  # its own copy of the page at /api/docs, which the policy below lets in
+    "ninja",  # for its local copy of the page at /api/docs, which the Content Security Policy allows
     "executions",
     "realtime",
 ]
@@ -95,41 +95,40 @@ DATABASES: dict[str, dict[str, Any]] = {
     "default": env.db_url_config(env.str("DATABASE_URL", default="") or _sqlite),
 }
 _database = DATABASES["default"]
-# Under ASGI each HTTP request may run in a thread of its own, so a connection is never kept in one.
+# Under ASGI each HTTP request may run in another thread, so no thread keeps a connection.
 _database["CONN_MAX_AGE"] = 0
 if _database["ENGINE"].endswith("sqlite3"):
     _database["OPTIONS"] = {
-        "timeout": 20,  # seconds that a writer waits for another
-        "transaction_mode": "IMMEDIATE",  # wait at BEGIN, where waiting works, and not at the first write
+        "timeout": 20,  # seconds that a writer waits for another writer
+        "transaction_mode": "IMMEDIATE",  # wait for the lock at BEGIN; the first write would not wait
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
 else:
     _database["OPTIONS"] = {
         "application_name": "runwire",  # in pg_stat_activity
-        # A database host that vanishes without a word must not keep threads for the quarter of an hour that Linux would
-        # wait: connecting takes 5 s at most, what is sent and not confirmed 30 s, what is waited for 40 s. Whether a
-        # statement takes too long is for the role to say (ALTER ROLE runwire SET statement_timeout), since migrations
-        # come this way, too.
+        # If the database host disappears without closing its connections, Linux waits for a quarter of an hour. These
+        # limits are shorter: connecting 5 s, unacknowledged data 30 s, waiting for an answer 40 s. Set a statement
+        # timeout for the role (ALTER ROLE runwire SET statement_timeout): migrations use these settings, too.
         "connect_timeout": 5,
         "tcp_user_timeout": 30_000,  # milliseconds
         "keepalives_idle": 20,
         "keepalives_interval": 5,
         "keepalives_count": 4,
-        **_database.get("OPTIONS", {}),  # what DATABASE_URL says after its "?"
+        **_database.get("OPTIONS", {}),  # the query of DATABASE_URL
         "pool": {
             "min_size": 0,
             "max_size": env.int("DATABASE_POOL_SIZE", default=20),
-            "timeout": 10,  # seconds that somebody waits for a connection
-            # And after which a new series of attempts begins. The pool waits twice as long after each failure: with its
-            # own default of 300 s, after a long outage of the database it would not look for minutes.
+            "timeout": 10,  # seconds that a thread waits for a connection
+            # Seconds after which a new series of attempts to connect begins. The pool doubles its wait after each
+            # failure: with its default of 300 s it would not try for minutes after a long outage of the database.
             "reconnect_timeout": 10,
         },
     }
-    # CONN_HEALTH_CHECKS stays off: with it the pool waits 1, 2, 4 … s from one dead connection to the next, and after a
-    # restart of PostgreSQL it is full of these. Whoever meets the first one has all looked at (realtime/db.py).
+    # CONN_HEALTH_CHECKS stays off: with it the pool waits 1, 2, 4 … s between dead connections, and after a restart of
+    # PostgreSQL all are dead. Instead, the first thread that finds a dead connection checks all (realtime/db.py).
 
-# One announcement of an event is a hint; the log is the truth. So the layer may lose messages, and pub/sub is the one
-# that does not cost a Redis call a socket.
+# The log has every event, and an announcement only makes it arrive sooner. So the layer may lose messages. The pub/sub
+# layer needs no Redis call for each socket.
 _redis_urls = env.list("REDIS_URL", default=[])
 CHANNEL_LAYERS: dict[str, dict[str, Any]] = (
     {
@@ -155,7 +154,7 @@ CHANNEL_LAYERS: dict[str, dict[str, Any]] = (
 )
 
 REALTIME: dict[str, Any] = {
-    # Every limit and interval has its default and its reason in realtime/conf.py; what stands here overrides it.
+    # realtime/conf.py has every limit and interval with its default and its reason. Values here override them.
     "ALLOWED_ORIGINS": CSRF_TRUSTED_ORIGINS,
 }
 
@@ -183,12 +182,12 @@ USE_I18N = False
 USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# The memory that uploads take is bounded while they are read. A form's other fields are bounded by Django, at 2.5 MB.
+# Bounds the memory of uploads while they are read. Django bounds the other fields of a form at 2.5 MB.
 FILE_UPLOAD_HANDLERS = ["executions.web.uploads.BoundedUploadHandler"]
 
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
-WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG  # no folder of collected files is needed
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG  # serve static files without `collectstatic`
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
@@ -198,7 +197,7 @@ STORAGES = {
     },
 }
 
-globals().update(content_security.SETTINGS)  # the policy, by the name under which it is looked for
+globals().update(content_security.SETTINGS)  # SECURE_CSP or CONTENT_SECURITY_POLICY
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 if env.bool("BEHIND_PROXY", default=False):
@@ -206,8 +205,8 @@ if env.bool("BEHIND_PROXY", default=False):
 if not DEBUG:
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("SECURE_COOKIES", default=True)
     SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", default=3600)
-# Not this program's to decide: the proxy that ends TLS redirects plain HTTP (W008), and whoever owns the domain answers
-# for its other hosts (W005, W021).
+# The proxy that ends TLS redirects plain HTTP (W008). The owner of the domain decides about HSTS for its other hosts
+# (W005, W021).
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W008", "security.W021"]
 
 LOGGING = {
@@ -217,7 +216,7 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {
-        "django": {"handlers": []},  # with DEBUG it has one of its own, and each line would come twice
+        "django": {"handlers": []},  # its own handler would print each line twice with DEBUG
         **{name: {"level": env.str("LOG_LEVEL", default="INFO")} for name in ("executions", "realtime")},
     },
 }

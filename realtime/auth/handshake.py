@@ -1,10 +1,10 @@
-"""How a connection proves who it is. In this order, and what is bad never falls back to what comes later:
+"""Finds the user of a connection. The first credentials in this order count; bad ones never fall back to later ones:
 
 scope["user"]                               set by an outer middleware or a test
 Sec-WebSocket-Protocol: bearer, <token>     the server selects `bearer`
 Authorization: Bearer <token>
-?token=<token>                              what AutoGPT Platform's frontend does; never logged
-the session cookie                          with a check of Origin, since browsers send cookies for any page
+?token=<token>                              sent by AutoGPT Platform's frontend; never logged
+the session cookie                          the Origin is checked, since browsers send cookies for any page
 """
 
 from importlib import import_module
@@ -28,7 +28,7 @@ SUBPROTOCOL = "bearer"
 
 
 class CredentialsRefused(Exception):  # noqa: N818
-    """Credentials that are refused after accepting, so that a browser can read the code."""
+    """The credentials are bad. The socket is accepted and then closed with the code, so that a browser can read it."""
 
     def __init__(self, code: CloseCode, text: str) -> None:
         self.code, self.text = code, text
@@ -36,41 +36,41 @@ class CredentialsRefused(Exception):  # noqa: N818
 
 
 class ForeignOrigin(Exception):  # noqa: N818
-    """A page that may not use the user's cookie: refused before accepting (403)."""
+    """A page of a foreign origin may not use the user's cookie. The handshake is refused (403)."""
 
 
 class Credentials(NamedTuple):
-    """What a connection brought; at most one of the two is used, the token first."""
+    """The credentials that a connection sent. If there is a token, the session is not used."""
 
     token: str | None
     session_key: str | None
 
 
-_reads: SingleFlightGroup[Any] = SingleFlightGroup()
+_single_flights: SingleFlightGroup[Any] = SingleFlightGroup()  # by credentials
 
 
 def offers_bearer(scope: Scope) -> bool:
-    """Whether the client offered the subprotocol `bearer`, which must then be selected, even to refuse."""
+    """Whether the client offered the subprotocol `bearer`. Then the server must select it, even for a refusal."""
     return SUBPROTOCOL in scope.get("subprotocols", ())
 
 
 async def authenticate(scope: Scope) -> Any:
-    """The active user who is connecting. Raises CredentialsRefused or ForeignOrigin. Reads the database, in a thread;
-    who comes at about the same time with the same credentials, as all tabs of a browser do after a restart, shares the
-    reading."""
+    """The active user of the connection. Raises CredentialsRefused or ForeignOrigin. Reads the database in a thread.
+    Connections with the same credentials at the same time share one read: after a restart all tabs of a browser
+    reconnect together."""
     if "user" in scope:
-        return await in_thread(_active, scope["user"])  # which may be lazy
-    credentials = _credentials(scope)
-    return await _reads.read(credentials, lambda: in_thread(_user_of, credentials))
+        return await in_thread(_require_active, scope["user"])  # a lazy user reads the database
+    credentials = _read_credentials(scope)
+    return await _single_flights.read(credentials, lambda: in_thread(_find_user, credentials))
 
 
-def _active(user: Any) -> Any:
+def _require_active(user: Any) -> Any:
     if user is None or not user.is_authenticated or not user.is_active:
         raise CredentialsRefused(CloseCode.NO_CREDENTIALS, "Authentication required")
     return user
 
 
-def _credentials(scope: Scope) -> Credentials:
+def _read_credentials(scope: Scope) -> Credentials:
     headers = dict(scope.get("headers", ()))
     offered = list(scope.get("subprotocols", ()))
     authorization = headers.get(b"authorization", b"").decode("latin-1").split(None, 1)
@@ -85,22 +85,22 @@ def _credentials(scope: Scope) -> Credentials:
         token = query["token"][0]
     cookies = parse_cookie(headers.get(b"cookie", b"").decode("latin-1"))
     session_key = cookies.get(settings.SESSION_COOKIE_NAME)
-    if not session_key or "\0" in session_key:  # a quoted cookie may hold it, and PostgreSQL cannot compare with it
+    if not session_key or "\0" in session_key:  # possible in a quoted cookie; PostgreSQL refuses it
         session_key = None
     if token is None and session_key is not None and not _is_origin_allowed(scope):
         raise ForeignOrigin
     return Credentials(token, session_key)
 
 
-def _user_of(credentials: Credentials) -> Any:
+def _find_user(credentials: Credentials) -> Any:
     if credentials.token is not None:
-        return _user_of_token(credentials.token)
+        return _find_token_user(credentials.token)
     if credentials.session_key is not None:
-        return _user_of_session(credentials.session_key)
+        return _find_session_user(credentials.session_key)
     raise CredentialsRefused(CloseCode.NO_CREDENTIALS, "Authentication required")
 
 
-def _user_of_token(token: str) -> Any:
+def _find_token_user(token: str) -> Any:
     try:
         user_id = read_token(token)
     except BadToken:
@@ -116,15 +116,15 @@ def _user_of_token(token: str) -> Any:
     return user
 
 
-def _user_of_session(session_key: str) -> Any:
+def _find_session_user(session_key: str) -> Any:
     request = HttpRequest()
     request.session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
-    return _active(get_user(request))  # which checks the hash of the password
+    return _require_active(get_user(request))  # get_user checks the hash of the password
 
 
 def _is_origin_allowed(scope: Scope) -> bool:
-    """Whether the page that opens the socket is the host's own, or listed. Browsers always send an Origin, so a
-    missing one means another kind of client."""
+    """Whether the page that opens the socket belongs to this host, or its origin is listed in ALLOWED_ORIGINS. Browsers
+    always send an Origin; a connection without one is not from a browser."""
     headers = dict(scope.get("headers", ()))
     if b"origin" not in headers:
         return True
@@ -136,10 +136,10 @@ def _is_origin_allowed(scope: Scope) -> bool:
     if settings.SECURE_PROXY_SSL_HEADER:
         name, value = settings.SECURE_PROXY_SSL_HEADER
         sent = headers.get(name.removeprefix("HTTP_").replace("_", "-").lower().encode())
-        if sent is not None:  # of several proxies the first one names the scheme, as for Django
+        if sent is not None:  # Django, too, takes the value of the first proxy
             is_secure = sent.split(b",")[0].strip() == value.encode()
-    own = f"{'https' if is_secure else 'http'}://{host}"
-    return bool(host) and origin == own and _is_host_allowed(host)
+    own_origin = f"{'https' if is_secure else 'http'}://{host}"
+    return bool(host) and origin == own_origin and _is_host_allowed(host)
 
 
 def _is_host_allowed(host: str) -> bool:

@@ -1,12 +1,12 @@
-"""JSON Web Tokens of users: `sub` is the user's id. The algorithm is the setting's, never the token's.
+"""JSON Web Tokens of users. `sub` is the user's id. The setting JWT_ALGORITHM counts, never the token's `alg`.
 
-    scope     what it is for
-    none      sockets and the HTTP API, as its user: what an identity provider makes
-    socket    sockets only: short-lived, asked for by a page (`realtime.http.api`)
+    scope     valid for
+    none      sockets and the HTTP API; identity providers make such tokens
+    socket    sockets only; a page gets a short-lived one from `realtime.http.api`
     api       the HTTP API only
-    worker    neither: workers show tokens of another form (`executions.api.worker_tokens`)
+    worker    neither; workers use tokens of another form (`executions.api.worker_tokens`)
 
-Other words in `scope` say nothing here.
+Other words in `scope` are ignored.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,7 @@ WORKER_SCOPE, SOCKET_SCOPE, API_SCOPE = "worker", "socket", "api"
 
 
 class BadToken(Exception):  # noqa: N818
-    """A token that is malformed, forged, expired, or made for something else."""
+    """A token that is malformed, forged, expired, or of a scope for another purpose."""
 
 
 class NoSubject(Exception):  # noqa: N818
@@ -27,8 +27,8 @@ class NoSubject(Exception):  # noqa: N818
 
 
 def issue_token(user_id: object, lifetime: timedelta, *, scope: str | None = None, auth_time: int | None = None) -> str:
-    """A token for this user until `lifetime` has passed. `auth_time` is when the user proved who it is, in seconds
-    since 1970, where that was not now."""
+    """A token for this user, valid for `lifetime`. `auth_time` is when the user authenticated, in seconds since 1970;
+    now by default. It is written only with a scope."""
     now = datetime.now(UTC)
     claims: dict[str, Any] = {"sub": str(user_id), "iat": now, "exp": now + lifetime}
     if scope is not None:
@@ -41,13 +41,13 @@ def issue_token(user_id: object, lifetime: timedelta, *, scope: str | None = Non
 
 
 def read_token(token: str, purpose: str = SOCKET_SCOPE) -> str:
-    """The id of the user whom the token names, if it is for this purpose. Raises BadToken or NoSubject."""
+    """The user id in a token that is valid for this purpose. Raises BadToken or NoSubject."""
     subject: str = read_claims(token, purpose)["sub"]
     return subject
 
 
 def read_claims(token: str, purpose: str) -> dict[str, Any]:
-    """What a valid token for this purpose says; `sub` is there. Raises BadToken or NoSubject."""
+    """The claims of a token that is valid for this purpose; `sub` is text. Raises BadToken or NoSubject."""
     try:
         claims = jwt.decode(
             token,
@@ -57,12 +57,12 @@ def read_claims(token: str, purpose: str) -> dict[str, Any]:
             issuer=settings.JWT_ISSUER or None,
             options={"verify_aud": bool(settings.JWT_AUDIENCE), "verify_sub": False},
         )
-    except (jwt.PyJWTError, ValueError) as error:  # ValueError: a lone surrogate
-        raise BadToken(str(error)) from None  # the cause may quote the token
+    except (jwt.PyJWTError, ValueError) as error:  # PyJWT raises ValueError for a lone surrogate
+        raise BadToken(str(error)) from None  # the traceback of the cause may contain the token
     scope = claims.get("scope")
     words = set(scope.split()) if isinstance(scope, str) else set()
-    own = words & {WORKER_SCOPE, SOCKET_SCOPE, API_SCOPE}
-    if WORKER_SCOPE in own or (own and purpose not in own):
+    known = words & {WORKER_SCOPE, SOCKET_SCOPE, API_SCOPE}
+    if WORKER_SCOPE in known or (known and purpose not in known):
         raise BadToken(f"a token of scope {scope} is not for this")
     subject = claims.get("sub")
     if not isinstance(subject, str) or not subject:

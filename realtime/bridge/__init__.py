@@ -1,1 +1,1 @@
-"""The only part of realtime that knows executions. It is used only where that app is installed."""
+"""The only part of realtime that imports executions. It is used only if that app is installed."""

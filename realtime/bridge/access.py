@@ -1,4 +1,4 @@
-"""Who may watch executions and graphs: the rules are those of `executions.access`."""
+"""The access functions for the streams of executions and graphs. `executions.access` has the rules."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from realtime.wire.requests import SubscribeGraphExec, SubscribeGraphExecs
 
 
 def connect() -> None:
-    """Tells the registry which function decides about which subscribe."""
+    """Registers the access functions."""
     stream_access.register(SubscribeGraphExec, key_of_graph_exec)
     stream_access.register(SubscribeGraphExecs, key_of_graph_execs)
 

@@ -1,9 +1,9 @@
-"""Executions over HTTP, with where their streams stand: the state of one, and the history of its stream.
+"""Executions over HTTP: the state of one with the position of its stream, and the events of its stream.
 
-A page reads an execution, and goes on with `{"after": head, "epoch": epoch}` on the socket, without a gap. Why there is
-none: an event has a number only once its change is committed, so what the head counts is in the state that the same
-moment shows. An event that is committed and not yet numbered comes after the head, and is sent although the state shows
-it already; a state twice does no harm.
+A page reads an execution and then subscribes with `{"after": head, "epoch": epoch}`. No event is missed: an event gets
+its number after the commit of its change, so a snapshot of the database that shows the head also shows the changes of
+all events up to the head. An event that is committed and has no number yet is sent after the head, although the state
+includes it already. This does no harm, because an event contains a state, not a difference.
 """
 
 from hashlib import sha256
@@ -56,11 +56,11 @@ def read_execution(
     if found is None:
         raise not_found("Execution")
     key = streams.graph_exec(str(found.user_id), str(found.pk))
-    numbered_head(key)  # numbers what waits, so that the head is near; it makes the stream, which a reader could not
+    numbered_head(key)  # numbers waiting events, and creates the stream, which is not allowed below
     with consistent_read():
         execution = find_execution(request.auth, execution_id)  # type: ignore[attr-defined]
         stream, _ = store.read_head(key)
-        if execution is None or stream is None:  # deleted since
+        if execution is None or stream is None:  # deleted in between
             raise not_found("Execution")
         state = full(execution)
     body = ExecutionDetail.from_orm(SimpleNamespace(**state, epoch=stream.epoch, head=stream.head)).model_dump_json()

@@ -1,4 +1,4 @@
-"""Which change wakes which stream: the signals of `executions`, mapped to events on streams.
+"""Which change makes which event on which stream. The changes are the signals of `executions`.
 
     graph execution changed    execution's stream (entity "graph"), graph's stream (entity: the execution's id)
     node execution changed     execution's stream (entity: the node execution's id)
@@ -6,9 +6,9 @@
     execution deleted          the execution's stream ends; `execution_deleted` on the graph's
     graph deleted              the graph's stream ends
     user deleted               the stream of the notifications ends
-    reports recorded           what the first two do, for many changes at once
+    reports recorded           what the first two do, for many changes together
 
-Each runs inside the transaction of the change.
+All receivers run inside the transaction of the change.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,8 +35,8 @@ from realtime.wire.methods import WSMethod
 
 
 def connect() -> None:
-    """Connects every signal to what it puts on the streams."""
-    for signal, entries_of in (
+    """Connects every signal to the function that makes its drafts."""
+    for signal, make_drafts in (
         (signals.graph_execution_changed, on_graph_execution_changed),
         (signals.graph_execution_deleted, on_graph_execution_deleted),
         (signals.node_execution_changed, on_node_execution_changed),
@@ -47,17 +47,17 @@ def connect() -> None:
         (signals.graph_deleted, on_graph_deleted),
         (signals.user_deleted, on_user_deleted),
     ):
-        _connect(signal, entries_of)
+        _connect(signal, make_drafts)
     signals.reports_recorded.connect(publish_reports, dispatch_uid=publish_reports.__name__)
 
 
 def publish_reports(events: Sequence[GraphExecutionEvent | NodeExecutionEvent], **kwargs: Any) -> None:
-    """All at once, and in the order of the reports: an execution's stream has events of both models."""
+    """Records the events in the order of the reports, because the stream of an execution has events of both models."""
     record_events(
         [
-            entry
+            draft
             for event in events
-            for entry in (
+            for draft in (
                 on_node_execution_changed(event)
                 if isinstance(event, NodeExecutionEvent)
                 else on_graph_execution_changed(event)
@@ -66,7 +66,7 @@ def publish_reports(events: Sequence[GraphExecutionEvent | NodeExecutionEvent], 
     )
 
 
-def _connect(signal: Signal, entries_of: Callable[[Any], list[EventDraft]]) -> None:
+def _connect(signal: Signal, make_drafts: Callable[[Any], list[EventDraft]]) -> None:
     def publish_changes(
         sender: type,
         event: Any = None,
@@ -76,12 +76,13 @@ def _connect(signal: Signal, entries_of: Callable[[Any], list[EventDraft]]) -> N
         **kwargs: Any,
     ) -> None:
         if of_reports:
-            return  # `publish_reports` has done so
+            return  # `publish_reports` has recorded them
         changes = [event] if event is not None else events
-        entries = [entry for change in changes for entry in entries_of(change)]
-        record_events(entries, commits_next=is_last_before_commit and len(signal.receivers) == 1)
+        drafts = [draft for change in changes for draft in make_drafts(change)]
+        # Another receiver of the signal may run longer, and would keep the heads locked.
+        record_events(drafts, is_last_before_commit=is_last_before_commit and len(signal.receivers) == 1)
 
-    signal.connect(publish_changes, weak=False, dispatch_uid=entries_of.__name__)
+    signal.connect(publish_changes, weak=False, dispatch_uid=make_drafts.__name__)
 
 
 def on_graph_execution_changed(event: GraphExecutionEvent) -> list[EventDraft]:

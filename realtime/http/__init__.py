@@ -1,1 +1,1 @@
-"""Streams over HTTP, and what load balancers and staff ask."""
+"""Streams over HTTP, health pages for load balancers, and a status page for staff."""

@@ -1,4 +1,4 @@
-"""What HTTP tells a user of realtime alone: the events of the notifications, and tokens for the socket."""
+"""The HTTP API that needs no other app: the events of the notifications, and tokens for the socket."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ from realtime.http.bearer import SocketBearer
 from realtime.http.stream_events import After, Epoch, EventPage, stream_page
 
 Errors = Callable[..., Mapping[int, Any]]
-"""From the statuses of an operation's errors to their schemas, for the description of the API."""
+"""Gets the statuses of an operation's errors. Returns their schemas by status, for the description of the API."""
 
 
 class SocketToken(Schema):
@@ -24,7 +24,8 @@ class SocketToken(Schema):
 
 
 def make_router(errors: Errors = lambda *statuses: {}) -> Router:
-    """The operations, for a NinjaAPI whose `auth` gives the user. `errors` says what the API's errors look like."""
+    """The router of the operations, for a NinjaAPI whose `auth` returns the user. `errors` gives the schemas of errors;
+    without it they are not described."""
     router = Router()
     router.get(
         "/notifications/events",

@@ -1,4 +1,4 @@
-"""A user's bearer token over HTTP. One that is bad never falls back to the session cookie."""
+"""A user's bearer token over HTTP. A bad token never falls back to the session cookie."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -19,7 +19,7 @@ class UserBearer(HttpBearer):
     """A JSON Web Token whose `sub` is the user's id, without a scope or with the scope `api`."""
 
     purpose = API_SCOPE
-    openapi_bearerFormat = "JWT"  # noqa: N815 - Ninja's name for it
+    openapi_bearerFormat = "JWT"  # noqa: N815 - a name of Ninja
 
     def __call__(self, request: HttpRequest) -> Any:
         if "Authorization" not in request.headers:
@@ -37,19 +37,19 @@ class UserBearer(HttpBearer):
             user = None
         if user is None:
             raise _unauthorized("Invalid or expired token", _HINT)
-        self.accept(request, claims)
+        self.check_claims(request, claims)
         return user
 
-    def accept(self, request: HttpRequest, claims: dict[str, Any]) -> None:
-        """A look at the rest of what the token says."""
+    def check_claims(self, request: HttpRequest, claims: dict[str, Any]) -> None:
+        """Checks further claims. Raises HttpProblem."""
 
 
 class SocketBearer(UserBearer):
-    """The token of a page's socket, not yet expired, which the page wants to renew."""
+    """A token for sockets that has not expired and that a page wants to renew. Sets `request.auth_time`."""
 
     purpose = SOCKET_SCOPE
 
-    def accept(self, request: HttpRequest, claims: dict[str, Any]) -> None:
+    def check_claims(self, request: HttpRequest, claims: dict[str, Any]) -> None:
         auth_time = claims.get("auth_time")
         if not isinstance(auth_time, int) or _age(auth_time) > limits.SOCKET_TOKEN_RENEWAL:
             raise _unauthorized("This token cannot be renewed any more.", "Log in again.")
@@ -57,6 +57,7 @@ class SocketBearer(UserBearer):
 
 
 def _age(moment: int) -> float:
+    """Seconds since `moment`, which is in seconds since 1970."""
     return datetime.now(UTC).timestamp() - moment
 
 

@@ -1,11 +1,12 @@
-"""What load balancers and supervisors ask. Before Django, so that no Host, cookie or middleware is in the way: a probe
-comes with the address of a pod as its Host, which is in nobody's ALLOWED_HOSTS, and nothing here depends on it.
+"""Health pages for load balancers and supervisors. They come before Django and its checks: the Host of a probe is the
+address of a pod, which is not in ALLOWED_HOSTS.
 
-    /healthz   200: the process lives, and its event loop turns. Touches nothing.
-    /readyz    200: it can serve. 503: it stops, the database does not answer, or migrations are missing; the JSON says
-               which. A channel layer that is away is said, too, and is no reason: updates come by the sweep.
+    /healthz   200: the process lives and its event loop runs. Uses nothing else.
+    /readyz    200: the process can serve. 503: it is stopping, the database does not answer, or migrations are missing;
+               the JSON says which. A channel layer that is away is reported, too, but is no reason for 503, because
+               the sweep delivers.
 
-Answered within READY_TIMEOUT whatever is frozen, and the database is asked once at a time, however many ask.
+They answer within READY_TIMEOUT even if the database or Redis hangs. Probes at the same time share one check.
 """
 
 import asyncio
@@ -33,11 +34,11 @@ NO_ANSWER = "no answer"
 
 
 class HealthPages:
-    """The two pages, and `application` for all others."""
+    """Serves the two pages, and passes other paths to `application`."""
 
     def __init__(self, application: Application) -> None:
         self._application = application
-        self._questions: dict[Callable[[], Awaitable[str]], asyncio.Task[str]] = {}
+        self._checks: dict[Callable[[], Awaitable[str]], asyncio.Task[str]] = {}  # the latest run of each check
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         if scope["path"] == "/healthz":
@@ -49,26 +50,26 @@ class HealthPages:
             await self._application(scope, receive, send)
 
     async def report(self) -> dict[str, str]:
-        """What /readyz says. Names no host, no user and no text of an exception."""
-        database, layer = await asyncio.gather(self._answer(ask_database), self._answer(ask_layer))
+        """The JSON of /readyz. It contains no host, no user and no text of an exception."""
+        database, layer = await asyncio.gather(self._result_of(check_database), self._result_of(check_layer))
         is_ready = database == OK and not asgi_extension.is_shutting_down
         status = "ready" if is_ready else "draining" if asgi_extension.is_shutting_down else "not ready"
         return {"status": status, "database": database, "channel_layer": layer}
 
-    async def _answer(self, ask: Callable[[], Awaitable[str]]) -> str:
-        task = self._questions.get(ask)
+    async def _result_of(self, check: Callable[[], Awaitable[str]]) -> str:
+        task = self._checks.get(check)
         if task is None or task.done() or task.get_loop() is not asyncio.get_running_loop():
-            task = self._questions[ask] = asyncio.ensure_future(_told(ask))
+            task = self._checks[check] = asyncio.ensure_future(_run(check))
         await asyncio.wait({task}, timeout=limits.READY_TIMEOUT)
         return task.result() if task.done() else NO_ANSWER
 
 
-async def ask_database() -> str:
-    return await in_thread(_look_into_database)
+async def check_database() -> str:
+    return await in_thread(_query_database)
 
 
-async def ask_layer() -> str:
-    """Whether each Redis answers; "in memory" where there is none."""
+async def check_layer() -> str:
+    """OK if each Redis server answers; "in memory" or "none" if there is no Redis. Raises if one is away."""
     layer = getattr(settings, "CHANNEL_LAYERS", {}).get("default", {})
     if not layer.get("BACKEND", "").startswith("channels_redis."):
         return "in memory" if layer else "none"
@@ -82,17 +83,17 @@ async def ask_layer() -> str:
     return OK
 
 
-async def _told(ask: Callable[[], Awaitable[str]]) -> str:
+async def _run(check: Callable[[], Awaitable[str]]) -> str:
     try:
-        return await ask()
+        return await check()
     except Exception as error:
         return f"away ({type(error).__name__})"
 
 
-_is_migrated = False  # once true it stays so: the tables of this version are there
+_is_migrated = False  # never reset: migrations are not undone while a process runs
 
 
-def _look_into_database() -> str:
+def _query_database() -> str:
     global _is_migrated
     alias = database()
     if not _is_migrated:

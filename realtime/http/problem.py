@@ -1,4 +1,4 @@
-"""What goes wrong with a request over HTTP."""
+"""An error that is the answer to an HTTP request."""
 
 from collections.abc import Mapping
 
@@ -6,8 +6,8 @@ from ninja.errors import HttpError
 
 
 class HttpProblem(HttpError):  # noqa: N818 - it becomes an answer
-    """An answer that is an error. Ninja answers with the status and the message; an API whose errors have more fields
-    finds a code for programs, the field it is about, what to do, and headers beside them."""
+    """An answer that is an error. Ninja itself sends the status and the message. An API whose errors have more fields
+    can also send `code` (for programs), `path` (the field in question), `hint` (what to do) and `headers`."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""A page of a stream's history, as JSON. The data goes out as the log holds it, without being parsed."""
+"""A page of a stream's events as JSON. The data of the events is sent as the log stores it, without parsing."""
 
 from typing import Annotated, Any
 
@@ -47,13 +47,13 @@ class EventPage(Schema):
 
 
 def stream_page(key: str, after: int, epoch: str | None) -> HttpResponse:
-    """The events of the stream with this key that follow `after`, as a EventPage. Raises HttpProblem: 409 where they
-    cannot be complete."""
+    """The events of this stream that follow `after`, as the JSON of an EventPage. Raises HttpProblem: 404 if the stream
+    is gone, 409 if events after the cursor were removed or the epoch is another one."""
     page = replay.read_after(numbered_head(key).id, after)
     if page is None:
         raise HttpProblem(404, "not_found", "Stream not found", hint="Check the id, and whose it is.")
-    wish = Subscribe(after=after, epoch=epoch, replay=Replay.ALL)
-    if not isinstance(start_position(wish, page), FromCursor):
+    options = Subscribe(after=after, epoch=epoch, replay=Replay.ALL)
+    if not isinstance(start_position(options, page), FromCursor):
         raise HttpProblem(
             409,
             "not_recoverable",
@@ -65,8 +65,8 @@ def stream_page(key: str, after: int, epoch: str | None) -> HttpResponse:
     events = ",".join(
         f'{{"seq":{event.seq},"method":{_json(event.method)},"data":{event.data}}}' for event in page.events
     )
-    head = f'{{"epoch":{_json(page.epoch)},"head":{page.head},"floor":{page.floor},"events":[{events}]}}'
-    return HttpResponse(head, content_type="application/json; charset=utf-8")
+    body = f'{{"epoch":{_json(page.epoch)},"head":{page.head},"floor":{page.floor},"events":[{events}]}}'
+    return HttpResponse(body, content_type="application/json; charset=utf-8")
 
 
 def _json(text: str) -> str:

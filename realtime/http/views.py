@@ -1,4 +1,4 @@
-"""What staff can see of this process's sockets."""
+"""The status page for staff."""
 
 import os
 
@@ -12,15 +12,15 @@ from realtime.metrics import counts
 
 @staff_member_required
 def status(request: HttpRequest) -> JsonResponse:
-    """Sockets, streams and counts of the process that answers; each process has its own. `server` says how many
-    sockets wait for their clients (`behind`) and what is kept for them, and is null under another server."""
+    """Sockets, streams and counts of the process that answers. `server` has the number of sockets that wait for their
+    clients (`behind`) and the bytes that are buffered for them; it is null under another server."""
     hubs = live_hubs()
     return JsonResponse(
         {
             "process": os.getpid(),
             "sockets": sum(hub.sockets for hub in hubs),
             "streams": sum(len(hub.streams) for hub in hubs),
-            "subscriptions": sum(len(live.subscriptions) for hub in hubs for live in list(hub.streams.values())),
+            "subscriptions": sum(len(stream.subscriptions) for hub in hubs for stream in list(hub.streams.values())),
             "server": asgi_extension.count_sockets and asgi_extension.count_sockets(),
             "counts": counts(),
         }

@@ -56,13 +56,13 @@ async def sweep(hub: Hub) -> None:
 def _number_and_read_heads(stream_ids: Sequence[int]) -> list[StreamPosition]:
     """The streams as they stand after all events are numbered. Both in one call of a thread, so by one connection."""
     _number_leftovers()
-    return store.heads(stream_ids) if stream_ids else []
+    return store.read_heads(stream_ids) if stream_ids else []
 
 
 def _number_leftovers() -> None:
     """Numbers and announces the events of a writer that died after its commit. A stream that cannot be numbered does
     not hold up the others."""
-    keys = store.unnumbered(limits.SWEEP_BATCH)
+    keys = store.find_unnumbered(limits.SWEEP_BATCH)
     for key in keys:
         try:
             number_and_announce([key])

@@ -1,4 +1,4 @@
-"""One moment of the database, for answers that are put together from several reads."""
+"""One snapshot of the database for an answer that needs several reads."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,8 +10,8 @@ from realtime.log.store import database
 
 @contextmanager
 def consistent_read() -> Iterator[None]:
-    """All reads inside see the database as it was at the first of them, whatever is committed meanwhile; nothing is
-    written. Inside a transaction that has begun already it is that one which says what is seen."""
+    """All reads inside see the database as it was at the first one of them. Writes are not allowed. Inside a
+    transaction that has begun already, the isolation level of that transaction applies."""
     connection = connections[database()]
     if connection.in_atomic_block:
         yield
@@ -25,8 +25,8 @@ def consistent_read() -> Iterator[None]:
 
 @contextmanager
 def _deferred(connection: object) -> Iterator[None]:
-    """SQLite's transactions begin by waiting for the right to write, which a reader does not need: in WAL it sees one
-    moment and holds up nobody."""
+    """Makes a transaction of SQLite begin without the write lock, which a reader does not need: in WAL mode it reads
+    one snapshot and blocks no writer. Other databases need nothing."""
     mode = getattr(connection, "transaction_mode", None)
     if mode is None:
         yield

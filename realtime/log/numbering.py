@@ -1,15 +1,15 @@
-"""Which number an event gets: the next one of its stream, in the order in which the changes were recorded, once they
-are committed.
+"""Which number an event gets: the next one of its stream, after the commit, in the order of the event ids.
 
-A pass numbers what is committed. The stream's head is locked before the events are looked at: under READ COMMITTED one
-statement that did both would take its snapshot before the lock, and miss what was committed while it waited.
+A pass numbers the committed events. It locks the stream's head before it reads the events. Under READ COMMITTED, one
+statement that did both would take its snapshot before the lock, and would miss what was committed while it waited.
 
-On PostgreSQL an event whose transaction commits next needs no pass: it is inserted with its number where nobody has
-locked the head and nothing that was committed before it waits for one. A head is locked in a writer's transaction then;
-yet nobody can be deadlocked by it, because a writer does not wait for a head, and a pass, which does, holds nothing
-that a writer waits for.
+On PostgreSQL, an event whose transaction commits next needs no pass: it is inserted with its number, if no other
+transaction has locked the head and no event that was committed earlier waits for a number. The writer then locks a
+head inside its transaction. This cannot deadlock: a writer never waits for a head, and a pass, which does wait, holds
+nothing that a writer waits for.
 
-PostgreSQL does either in one journey, by functions (migrations/); elsewhere a pass is a transaction of some statements.
+PostgreSQL does both in one round trip, with functions (`migrations/`). On other databases a pass is a transaction of
+several statements.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,80 +22,88 @@ from django.utils import timezone
 
 from realtime.conf import limits
 from realtime.log import store
-from realtime.log.store import database, lock, make
-from realtime.log.types import END, EventDraft, LogEvent, Numbered
+from realtime.log.store import create_streams, database, lock_streams
+from realtime.log.types import END, EventDraft, LogEvent, NumberedEvents
 from realtime.models import Stream, StreamEvent
 
-_MOST = 500  # events of a stream that one transaction numbers, and holds in memory
-_SILENCE = "5s"  # of a writer between a number and its commit; then PostgreSQL ends it, and the head is free
+_MAX_EVENTS = 500  # of one stream that one transaction numbers and holds in memory
+# How long a writer may be idle between its number and its commit. Then PostgreSQL ends its session, which unlocks the
+# head.
+_IDLE_IN_TRANSACTION_TIMEOUT = "5s"
 
 Row = tuple[str, str, int | None, str, str | None]
-"""Key, epoch, and an event's number, method and data. A stream without new events has one row, without a number."""
+"""A stream's key and epoch, and an event's number, method and data. A stream without new events has one row, whose
+number is None."""
 
 
-def insert(entries: Sequence[EventDraft], *, commits_next: bool) -> tuple[list[Numbered], set[str]]:
-    """Writes the entries in the current transaction, as `store.insert` does. Returns the numbers that they have got, to
-    be announced after the commit, and the keys of the streams in which they wait for a pass.
+def insert(drafts: Sequence[EventDraft], *, is_last_before_commit: bool) -> tuple[list[NumberedEvents], set[str]]:
+    """Writes the drafts in the current transaction, as `store.insert` does. Returns the events that have a number
+    already, to be announced after the commit, and the keys of the streams in which events wait for a pass.
 
-    `commits_next` says that nothing but the commit comes after this. Only then a number is taken along: until the
-    commit all others of the stream wait for theirs.
+    `is_last_before_commit` says that the transaction does nothing more but commit. Only then an event gets its number
+    here, because until the commit all other events of the stream wait for theirs.
     """
     using = database()
-    if commits_next and len(entries) == 1 and entries[0].method != END and connections[using].vendor == "postgresql":
-        return _insert_one(using, entries[0])
-    store.insert(entries)
-    return [], {place.key for entry in entries for place in entry.refs}
+    if (
+        is_last_before_commit
+        and len(drafts) == 1
+        and drafts[0].method != END
+        and connections[using].vendor == "postgresql"
+    ):
+        return _insert_numbered(using, drafts[0])
+    store.insert(drafts)
+    return [], {ref.key for draft in drafts for ref in draft.refs}
 
 
-def _insert_one(using: str, entry: EventDraft) -> tuple[list[Numbered], set[str]]:
-    store.check(entry)
-    keys, entities = zip(*entry.refs, strict=True)
-    size = len(entry.data.encode())
+def _insert_numbered(using: str, draft: EventDraft) -> tuple[list[NumberedEvents], set[str]]:
+    store.validate(draft)
+    keys, entities = zip(*draft.refs, strict=True)
+    size = len(draft.data.encode())
     with connections[using].cursor() as cursor:
         cursor.execute(
             "SELECT * FROM realtime_record(%s, %s, %s, %s, %s, %s, %s)",
-            [list(keys), list(entities), entry.method, entry.data, size, timezone.now(), _SILENCE],
+            [list(keys), list(entities), draft.method, draft.data, size, timezone.now(), _IDLE_IN_TRANSACTION_TIMEOUT],
         )
         rows = cursor.fetchall()
-    data = entry.data if size <= limits.MAX_INLINE_BYTES else None
-    numbered, waiting = [], set()
+    data = draft.data if size <= limits.MAX_INLINE_BYTES else None
+    numbered, unnumbered = [], set()
     for key, (epoch, seq) in zip(keys, rows, strict=True):
         if seq is None:
-            waiting.add(key)
+            unnumbered.add(key)
         else:
-            numbered.append(Numbered(key, epoch, [LogEvent(seq, entry.method, data)]))
-    return numbered, waiting
+            numbered.append(NumberedEvents(key, epoch, [LogEvent(seq, draft.method, data)]))
+    return numbered, unnumbered
 
 
-def number(keys: Iterable[str]) -> list[Numbered]:
+def number(keys: Iterable[str]) -> list[NumberedEvents]:
     """Numbers every committed, unnumbered event of these streams in the order of their ids, and raises the heads.
-    A stream that does not exist yet is made. In transactions of its own: inside another one, which would keep the heads
-    locked, it raises RuntimeError.
+    Creates the streams that do not exist. Uses transactions of its own; raises RuntimeError inside another one, which
+    would keep the heads locked.
     """
     using = database()
-    around = connections[using].atomic_blocks
-    if around and not around[-1]._from_testcase:  # type: ignore[attr-defined] # as `atomic(durable=True)` asks
-        raise RuntimeError("Events are numbered after the commit: within a transaction the heads would stay locked.")
-    number_some = _by_function if connections[using].vendor == "postgresql" else _by_statements
-    wanted, result = set(keys), []
-    while wanted:
-        missing = set(wanted)
-        for (key, epoch), rows in groupby(number_some(using, sorted(wanted)), itemgetter(0, 1)):
+    outer = connections[using].atomic_blocks
+    if outer and not outer[-1]._from_testcase:  # type: ignore[attr-defined] # as `atomic(durable=True)` does
+        raise RuntimeError("Number events after the commit: inside a transaction the heads would stay locked.")
+    number_batch = _number_by_function if connections[using].vendor == "postgresql" else _number_by_statements
+    remaining, result = set(keys), []
+    while remaining:
+        missing = set(remaining)
+        for (key, epoch), rows in groupby(number_batch(using, sorted(remaining)), itemgetter(0, 1)):
             events = [LogEvent(seq, method, data) for _, _, seq, method, data in rows if seq is not None]
             missing.discard(key)
             if events:
-                result.append(Numbered(key, epoch, events))
-            if len(events) < _MOST:
-                wanted.discard(key)
+                result.append(NumberedEvents(key, epoch, events))
+            if len(events) < _MAX_EVENTS:
+                remaining.discard(key)
         if missing:
-            make(missing)
+            create_streams(missing)
     return result
 
 
-def _by_function(using: str, keys: Sequence[str]) -> list[Row]:
+def _number_by_function(using: str, keys: Sequence[str]) -> list[Row]:
     with connections[using].cursor() as cursor:
         cursor.execute(
-            "SELECT * FROM realtime_number(%s, %s, %s, %s)", [list(keys), END, _MOST, limits.MAX_INLINE_BYTES]
+            "SELECT * FROM realtime_number(%s, %s, %s, %s)", [list(keys), END, _MAX_EVENTS, limits.MAX_INLINE_BYTES]
         )
         return list(cursor.fetchall())
 
@@ -115,11 +123,11 @@ _NUMBER = """
 """
 
 
-def _by_statements(using: str, keys: Sequence[str]) -> list[Row]:
+def _number_by_statements(using: str, keys: Sequence[str]) -> list[Row]:
     rows: list[Row] = []
     with transaction.atomic(using):
-        for stream in lock(keys):
-            events = _pending(using, stream)
+        for stream in lock_streams(keys):
+            events = _number_pending(using, stream)
             if events:
                 Stream.objects.using(using).filter(pk=stream.pk).update(head=events[-1][0])
                 rows += [(stream.key, stream.epoch, *event) for event in events]
@@ -128,11 +136,11 @@ def _by_statements(using: str, keys: Sequence[str]) -> list[Row]:
     return rows
 
 
-def _pending(using: str, stream: Stream) -> list[Any]:
+def _number_pending(using: str, stream: Stream) -> list[Any]:
     inline = limits.MAX_INLINE_BYTES
     with connections[using].cursor() as cursor:
-        cursor.execute(_NUMBER, [stream.pk, stream.head, stream.key, END, _MOST, inline])
+        cursor.execute(_NUMBER, [stream.pk, stream.head, stream.key, END, _MAX_EVENTS, inline])
         rows = sorted(cursor.fetchall())
-    elsewhere = [data_of for _, _, data_of, _, size in rows if data_of and size <= inline]
-    data_by_id = dict(StreamEvent.objects.using(using).filter(pk__in=elsewhere).values_list("pk", "data"))
+    referenced_ids = [data_of for _, _, data_of, _, size in rows if data_of and size <= inline]
+    data_by_id = dict(StreamEvent.objects.using(using).filter(pk__in=referenced_ids).values_list("pk", "data"))
     return [(seq, method, data_by_id.get(data_of) if data_of else data) for seq, method, data_of, data, _ in rows]

@@ -1,4 +1,4 @@
-"""The log's reading side: pages of what follows a cursor, and the newest event of each entity."""
+"""The log's reading side: pages of the events after a cursor, and the newest event of each entity."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,8 +14,8 @@ from realtime.models import StreamEvent
 
 
 class Page(NamedTuple):
-    """Events in the order of their numbers, with the stream as it stood in the same snapshot. At most PAGE_EVENTS
-    events and PAGE_BYTES bytes, but always one event where there is one."""
+    """Events in the order of their numbers, and the stream's position in the same snapshot. A page has at most
+    PAGE_EVENTS events and PAGE_BYTES bytes. A first event that is larger than PAGE_BYTES is a page of its own."""
 
     epoch: str
     head: int
@@ -24,22 +24,22 @@ class Page(NamedTuple):
 
 
 def read_after(stream_id: int, after: int) -> Page | None:
-    """The events that follow `after`; None where the stream is gone. One statement, so that epoch, head and floor are
-    of one snapshot with the events."""
-    after = max(0, min(after, _LAST))  # a client may name any number
+    """The events that follow `after`, or None where the stream is gone. One statement, so that epoch, head, floor and
+    events are of one snapshot."""
+    after = max(0, min(after, _MAX_SEQ))  # a client may send any number
     with connections[database()].cursor() as cursor:
         cursor.execute(_AFTER, (limits.MAX_INLINE_BYTES, after, after + limits.PAGE_EVENTS, stream_id))
         rows = cursor.fetchall()
     if not rows:
         return None
     epoch, head, floor = rows[0][:3]
-    found = [row[3:] for row in rows if row[3] is not None]
-    return Page(epoch, head, floor, _within_bytes(stream_id, found))
+    events = [row[3:] for row in rows if row[3] is not None]
+    return Page(epoch, head, floor, _within_page_bytes(stream_id, events))
 
 
-_LAST = 2**62  # no stream comes so far, and the column could hold twice as much
+_MAX_SEQ = 2**62  # no stream grows so long; a page's upper bound still fits the column
 
-# By hand: to build this query costs Django four times what PostgreSQL takes for a page.
+# Plain SQL: Django takes four times as long to build this query as PostgreSQL to read a page.
 _AFTER = """
     SELECT stream.epoch, stream.head, stream.floor, event.seq, event.method, event.size,
         CASE WHEN event.size <= %s THEN COALESCE(event.data, original.data) END
@@ -51,8 +51,8 @@ _AFTER = """
 
 
 def read_each(stream_id: int, seqs: Sequence[int]) -> Sequence[LogEvent]:
-    """The events with these numbers, in their order, as many of the first ones as PAGE_BYTES allows. One that has been
-    pruned is left out: a newer event of its entity follows it."""
+    """The first events of these numbers, in their order, as many as PAGE_BYTES allows. A pruned event is left out: the
+    log has a newer event of its entity."""
     rows = (
         StreamEvent.objects.using(database())
         .filter(stream_id=stream_id, seq__in=seqs)
@@ -64,18 +64,18 @@ def read_each(stream_id: int, seqs: Sequence[int]) -> Sequence[LogEvent]:
             Case(When(size__lte=limits.MAX_INLINE_BYTES, then=Coalesce("data", "data_of__data"))),
         )
     )
-    return _within_bytes(stream_id, list(rows))
+    return _within_page_bytes(stream_id, list(rows))
 
 
-def _within_bytes(stream_id: int, rows: Sequence[tuple[int, str, int, str | None]]) -> Sequence[LogEvent]:
-    """Cuts the rows where their sizes pass PAGE_BYTES, and fetches the data of the large ones among the rest."""
-    total, kept = 0, 0
+def _within_page_bytes(stream_id: int, rows: Sequence[tuple[int, str, int, str | None]]) -> Sequence[LogEvent]:
+    """Cuts the rows where the sum of their sizes exceeds PAGE_BYTES, and reads the data of the large events left."""
+    total, count = 0, 0
     for _, _, size, _ in rows:
         total += size
-        if kept and total > limits.PAGE_BYTES:
+        if count and total > limits.PAGE_BYTES:
             break
-        kept += 1
-    rows = rows[:kept]
+        count += 1
+    rows = rows[:count]
     large = [seq for seq, _, _, data in rows if data is None]
     data_by_seq = dict(
         StreamEvent.objects.using(database())
@@ -87,22 +87,23 @@ def _within_bytes(stream_id: int, rows: Sequence[tuple[int, str, int, str | None
     events = []
     for seq, method, _, data in rows:
         text = data if data is not None else data_by_seq.get(seq)
-        if text is not None:  # pruned between the two statements otherwise
+        if text is not None:  # None: pruned between the two statements
             events.append(LogEvent(seq, method, text))
     return events
 
 
 def newest_by_entity(stream_id: int, *, after: int, head: int, limit: int) -> tuple[list[int], bool]:
-    """The numbers, rising, of the newest event of each entity in after < seq ≤ head, and whether `limit` cut some off;
-    the newest are kept. The last one is `head`, unless nothing follows `after`.
+    """The number of the newest event of each entity in after < seq ≤ head, in rising order, and whether there are more
+    than `limit`. Then the highest `limit` numbers are returned. The last number is `head`, unless no event follows
+    `after`.
 
-    Costs about as much as the answer is long, not as the stream is: a stream has either few entities, which are looked
-    up one by one, or many, of which the last events show enough. Only where few of many entities make all of the last
-    events is the whole stream read.
+    The cost depends on the size of the answer, not on the length of the stream. If the stream has few entities, they
+    are read one by one from the index. If it has many, the last events name enough of them. Only if it has many
+    entities and few of them made all the last events, the whole stream is read.
     """
     seqs = _newest_since(stream_id, max(after, head - _LAST_EVENTS * limit), head, limit)
     if len(seqs) <= limit and after < head - _LAST_EVENTS * limit:
-        newest = _newest_of_few(stream_id, head, limit)
+        newest = _newest_from_index(stream_id, head, limit)
         if len(newest) <= limit:
             seqs = [seq for seq in newest if seq > after]
         else:
@@ -111,11 +112,11 @@ def newest_by_entity(stream_id: int, *, after: int, head: int, limit: int) -> tu
     return sorted(seqs[:limit]), len(seqs) > limit
 
 
-_LAST_EVENTS = 5  # for each entity that is wanted; an execution has about as many
+_LAST_EVENTS = 5  # read for each entity of `limit`; an execution has about 5 events
 
 
 def _newest_since(stream_id: int, after: int, head: int, limit: int) -> list[int]:
-    """The newest event of each entity in after < seq ≤ head, at most `limit` + 1 of them: the newest."""
+    """The newest event of each entity in after < seq ≤ head; the highest `limit` + 1 numbers at most, falling."""
     return list(
         StreamEvent.objects.using(database())
         .filter(stream_id=stream_id, seq__gt=after, seq__lte=head)
@@ -126,7 +127,7 @@ def _newest_since(stream_id: int, after: int, head: int, limit: int) -> list[int
     )
 
 
-_FEW = """
+_NEWEST_FROM_INDEX = """
     WITH RECURSIVE found (entity) AS (
         SELECT min(entity) FROM realtime_streamevent WHERE stream_id = %(stream)s AND seq <= %(head)s
         UNION ALL
@@ -140,12 +141,12 @@ _FEW = """
         SELECT max(own.seq) FROM realtime_streamevent own
         WHERE own.stream_id = %(stream)s AND own.entity = found.entity AND own.seq <= %(head)s
     )
-    FROM found WHERE found.entity IS NOT NULL LIMIT %(most)s
+    FROM found WHERE found.entity IS NOT NULL LIMIT %(limit)s
 """
 
 
-def _newest_of_few(stream_id: int, head: int, limit: int) -> list[int]:
-    """The newest event of each entity, from one entity to the next in the index; of `limit` + 1 entities at most."""
+def _newest_from_index(stream_id: int, head: int, limit: int) -> list[int]:
+    """The newest event of each entity, for `limit` + 1 entities at most. Steps from entity to entity in the index."""
     with connections[database()].cursor() as cursor:
-        cursor.execute(_FEW, {"stream": stream_id, "head": head, "most": limit + 1})
+        cursor.execute(_NEWEST_FROM_INDEX, {"stream": stream_id, "head": head, "limit": limit + 1})
         return [seq for (seq,) in cursor.fetchall()]

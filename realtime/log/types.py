@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 END = "stream_ended"
-"""The method of the marker that ends a stream. It never gets a number and never reaches a socket."""
+"""The method of the marker that ends a stream. A marker never gets a number and never reaches a socket."""
 
 
 class EventTooLarge(ValueError):  # noqa: N818 - the name is public API
-    """An event's data is above `REALTIME["MAX_EVENT_BYTES"]`."""
+    """An event's data is larger than `REALTIME["MAX_EVENT_BYTES"]`."""
 
 
 class StreamRef(NamedTuple):
-    """Where an event stands: the key of a stream, and the entity that it is about there."""
+    """The stream that an event belongs to, and the entity that the event is about in that stream."""
 
     key: str
     entity: str
@@ -21,23 +21,23 @@ class StreamRef(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class EventDraft:
-    """One event to be recorded, in one stream or more. `data` is JSON text."""
+    """An event that is not recorded yet. It belongs to each stream of `refs`."""
 
     method: str
-    data: str
-    refs: tuple[StreamRef, ...]
+    data: str  # JSON text
+    refs: tuple[StreamRef, ...]  # one or more, each of another stream
 
 
 class LogEvent(NamedTuple):
-    """An event with its number. `data` is None where it is too large to be handed on with an announcement."""
+    """A numbered event."""
 
     seq: int
     method: str
-    data: str | None
+    data: str | None  # JSON text; None where it is larger than MAX_INLINE_BYTES and must be read from the log
 
 
-class Numbered(NamedTuple):
-    """What one numbering pass did to one stream; the events are contiguous and end at the head."""
+class NumberedEvents(NamedTuple):
+    """The events of one stream that got their numbers together. They are contiguous and end at the head."""
 
     key: str
     epoch: str
@@ -45,9 +45,9 @@ class Numbered(NamedTuple):
 
 
 class StreamPosition(NamedTuple):
-    """A stream as it stands in the database."""
+    """The row of a stream, as it was when it was read."""
 
     id: int
     epoch: str
-    head: int
-    floor: int
+    head: int  # the last number of the stream; 0 where it has no numbered events
+    floor: int  # every event above it is in the log

@@ -1,4 +1,4 @@
-"""What is left to do after the commit: number the events of the transaction, and announce them."""
+"""What is done after a commit: the events of the transaction are numbered and announced."""
 
 import logging
 from collections.abc import Iterable
@@ -6,62 +6,63 @@ from collections.abc import Iterable
 from django.db import connections
 
 from realtime.log import numbering, retention, store
-from realtime.log.types import Numbered, StreamPosition
+from realtime.log.types import NumberedEvents, StreamPosition
 from realtime.metrics import count
 from realtime.publishing import announcer
 
 logger = logging.getLogger(__name__)
 
-_BATCH = 100  # streams that are numbered in one transaction, since it holds the locks of all of them
+_BATCH_SIZE = 100  # streams that one transaction numbers; it locks all of them
 
 
-def number_and_announce(keys: Iterable[str], *, has_ended: bool = True) -> None:
-    """Numbers what is unnumbered in these streams, removes those that were ended, and announces both. `has_ended` False
-    saves a query where it is known that none was."""
+def number_and_announce(keys: Iterable[str], *, may_have_ended: bool = True) -> None:
+    """Numbers the unnumbered events of these streams, removes the streams that were ended, and announces both.
+    `may_have_ended` False saves a query where the caller knows that no stream was ended."""
     in_order = sorted(set(keys))
-    for start in range(0, len(in_order), _BATCH):
-        batch = in_order[start : start + _BATCH]
+    for start in range(0, len(in_order), _BATCH_SIZE):
+        batch = in_order[start : start + _BATCH_SIZE]
         for numbered in numbering.number(batch):
             announcer.announce(numbered)
-        for key in store.ended(batch) if has_ended else ():
+        for key in store.find_ended(batch) if may_have_ended else ():
             if retention.remove(key):
                 announcer.announce_end(key)
 
 
 def numbered_head(key: str) -> StreamPosition:
-    """Where the stream stands, with everything numbered that was committed before this call; it is made if need be."""
-    stream, is_unsettled = store.read_head(key)
-    while stream is None or is_unsettled:
+    """The position of the stream after all events that were committed before this call got their numbers. Creates the
+    stream if it does not exist."""
+    stream, has_unnumbered = store.read_head(key)
+    while stream is None or has_unnumbered:
         number_and_announce([key])
-        stream, is_unsettled = store.read_head(key)[0], False
+        stream, has_unnumbered = store.read_head(key)[0], False
     return stream
 
 
 class AfterCommit:
-    """What is left to do after the commit of one transaction, for all its events at once."""
+    """The hook that runs after the commit of one transaction, for all its events together."""
 
     def __init__(self) -> None:
-        self.numbered: list[Numbered] = []
-        self.keys: set[str] = set()  # of streams in which events wait for their numbers
-        self.has_ended = False
+        self.numbered: list[NumberedEvents] = []  # events that got their numbers with the insert
+        self.unnumbered_keys: set[str] = set()  # of the streams whose events wait for a number
+        self.has_ended = False  # whether the transaction ended a stream
 
     def __call__(self) -> None:
         numbered, self.numbered = self.numbered, []
-        keys, self.keys = self.keys, set()
+        keys, self.unnumbered_keys = self.unnumbered_keys, set()
         for each in numbered:
             announcer.announce(each)
         if not keys:
             return
         try:
-            number_and_announce(keys, has_ended=self.has_ended)
+            number_and_announce(keys, may_have_ended=self.has_ended)
         except Exception:
             count("numbering_failed")
-            logger.exception("Events stay unnumbered for now; the sweep or the next reader of the stream numbers them")
+            logger.exception("Numbering after a commit failed; the sweep or the next reader numbers the events")
 
 
 def after_commit(using: str) -> AfterCommit:
-    """The one that a live hook of the current transaction will run, or a new one. The key of a savepoint that was
-    rolled back may stay in it, which costs a look and no more."""
+    """The hook that is registered in the current transaction, or a new one. It may hold keys of a savepoint that was
+    rolled back; each costs a look for events and nothing more."""
     for _, hook, *_ in reversed(connections[using].run_on_commit):
         if isinstance(hook, AfterCommit):
             return hook

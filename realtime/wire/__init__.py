@@ -1,1 +1,1 @@
-"""What travels over the socket: requests, frames, methods and close codes."""
+"""The messages of the socket: requests, frames, methods and close codes (docs/protocol.md)."""

@@ -1,8 +1,8 @@
-"""The codes with which a socket closes. `CLOSINGS` says of each what it means and whether a client comes back.
+"""The codes with which a socket closes, what each means, and how a client reconnects after it.
 
-The application sends those of `CloseCode`. The server sends the others, which an application may not send; autobahn
-adds 1002, 1007 and 1009 on its own. Tests compare `CLOSINGS` with docs/protocol.md, and with what
-static/realtime/reconnect.js does.
+The application sends the codes of `CloseCode`. The server sends the others, which an application may not send; autobahn
+adds 1002, 1007 and 1009. Tests compare `CLOSE_REASONS` with docs/protocol.md, and with the behaviour of
+static/realtime/reconnect.js.
 """
 
 from enum import IntEnum, StrEnum
@@ -10,20 +10,20 @@ from typing import Final, NamedTuple
 
 
 class CloseCode(IntEnum):
-    NO_CREDENTIALS = 4001  # none were sent, or the cookie is an inactive user's
-    UNKNOWN_USER = 4002  # a token without `sub`, or of a user who does not exist
-    BAD_TOKEN = 4003  # a bad or expired token, or an inactive user's
-    TOO_MANY = 4008  # messages, under a server that does not count them, or connections of one user
-    TOO_SLOW = 4013  # it reads too slowly; sent by the server, where it can still arrive
+    NO_CREDENTIALS = 4001  # no credentials, or the session of an inactive user
+    UNKNOWN_USER = 4002  # a token without `sub`, or of a user that does not exist
+    BAD_TOKEN = 4003  # a bad or expired token, or the token of an inactive user
+    TOO_MANY = 4008  # connections of one user, or messages (only under a server that does not count messages)
+    TOO_SLOW = 4013  # the client reads too slowly; the server sends it if it can still arrive
 
 
 POLICY_VIOLATION: Final = 1008  # too many messages
-INTERNAL_ERROR: Final = 1011  # the application has failed
+INTERNAL_ERROR: Final = 1011  # an error in the application
 SERVICE_RESTART: Final = 1012
 
 
-class Return(StrEnum):
-    """How a client comes back. Back-off is with full jitter, and follows when the first attempt fails, too."""
+class Reconnect(StrEnum):
+    """How a client reconnects. The back-off has full jitter. It also follows a failed first attempt of the others."""
 
     AT_ONCE = "at once"
     AFTER_A_RANDOM_DELAY = "after a random delay"
@@ -31,27 +31,27 @@ class Return(StrEnum):
     WITH_OTHER_CREDENTIALS = "with other credentials only"
 
 
-class Closing(NamedTuple):
+class CloseReason(NamedTuple):
     meaning: str
-    comes_back: Return
+    reconnect: Reconnect
 
 
-CLOSINGS: Final[dict[int, Closing]] = {
-    1000: Closing("the end of a socket that nobody complains of", Return.WITH_BACK_OFF),
-    1001: Closing("the other side goes away", Return.WITH_BACK_OFF),
-    1002: Closing("against the WebSocket protocol", Return.WITH_BACK_OFF),
-    1006: Closing("the connection was lost, or the handshake was refused", Return.WITH_BACK_OFF),
-    1007: Closing("a text that is not UTF-8", Return.WITH_BACK_OFF),
-    POLICY_VIOLATION: Closing("too many messages", Return.WITH_BACK_OFF),
-    1009: Closing("a frame that is too large", Return.WITH_BACK_OFF),
-    INTERNAL_ERROR: Closing("the application has failed", Return.WITH_BACK_OFF),
-    SERVICE_RESTART: Closing("the server restarts", Return.AFTER_A_RANDOM_DELAY),
-    CloseCode.NO_CREDENTIALS: Closing("no credentials", Return.WITH_OTHER_CREDENTIALS),
-    CloseCode.UNKNOWN_USER: Closing("a token that names no user", Return.WITH_OTHER_CREDENTIALS),
-    CloseCode.BAD_TOKEN: Closing("a bad or expired token", Return.WITH_OTHER_CREDENTIALS),
-    CloseCode.TOO_MANY: Closing("too many sockets of one user", Return.WITH_BACK_OFF),
-    CloseCode.TOO_SLOW: Closing("the client reads too slowly", Return.AT_ONCE),
+CLOSE_REASONS: Final[dict[int, CloseReason]] = {
+    1000: CloseReason("the end of a socket that nobody complains of", Reconnect.WITH_BACK_OFF),
+    1001: CloseReason("the other side goes away", Reconnect.WITH_BACK_OFF),
+    1002: CloseReason("against the WebSocket protocol", Reconnect.WITH_BACK_OFF),
+    1006: CloseReason("the connection was lost, or the handshake was refused", Reconnect.WITH_BACK_OFF),
+    1007: CloseReason("a text that is not UTF-8", Reconnect.WITH_BACK_OFF),
+    POLICY_VIOLATION: CloseReason("too many messages", Reconnect.WITH_BACK_OFF),
+    1009: CloseReason("a frame that is too large", Reconnect.WITH_BACK_OFF),
+    INTERNAL_ERROR: CloseReason("the application has failed", Reconnect.WITH_BACK_OFF),
+    SERVICE_RESTART: CloseReason("the server restarts", Reconnect.AFTER_A_RANDOM_DELAY),
+    CloseCode.NO_CREDENTIALS: CloseReason("no credentials", Reconnect.WITH_OTHER_CREDENTIALS),
+    CloseCode.UNKNOWN_USER: CloseReason("a token that names no user", Reconnect.WITH_OTHER_CREDENTIALS),
+    CloseCode.BAD_TOKEN: CloseReason("a bad or expired token", Reconnect.WITH_OTHER_CREDENTIALS),
+    CloseCode.TOO_MANY: CloseReason("too many sockets of one user", Reconnect.WITH_BACK_OFF),
+    CloseCode.TOO_SLOW: CloseReason("the client reads too slowly", Reconnect.AT_ONCE),
 }
-"""All codes that a client can see. A proxy may send others."""
+"""All codes that a client can get. A proxy may send others."""
 
-ANY_OTHER: Final = Return.WITH_BACK_OFF
+AFTER_OTHER_CODES: Final = Reconnect.WITH_BACK_OFF

@@ -1,41 +1,41 @@
-"""An event on its way to the sockets of this process: each form of its frame is built once, on first need."""
+"""An event for the sockets of this process. Each form of its frame is built once, when it is needed first."""
 
-from realtime.wire.frames import event_frame, numbered
+from realtime.wire.frames import event_frame, with_seq
 from realtime.wire.methods import NUMBERED_ONLY
 
 
 class Event:
-    """`channel` is what the frame says: the stream's key, or None for notifications. `size` is that of the data.
-    `frame` and `numbered_frame` are its two forms."""
+    """An event with its data. `frame` and `numbered_frame` are the two forms of its frame, without and with `seq`."""
 
     __slots__ = ("_channel", "_data", "frame", "method", "numbered_frame", "seq", "size")
 
-    frame: str
-    numbered_frame: str
+    frame: str  # for clients of the base protocol
+    numbered_frame: str  # for clients that know numbers
 
     def __init__(self, seq: int, method: str, data: str | None, channel: str | None) -> None:
+        """`data` is JSON text. `channel` is the stream's key, or None for notifications."""
         if data is None:
             raise ValueError("An event without data cannot be sent; read it from the log.")
         self.seq, self.method, self._data, self._channel = seq, method, data, channel
-        self.size = len(data)
+        self.size = len(data)  # characters
 
     @property
-    def is_added(self) -> bool:
-        """Whether only subscriptions with numbers get it."""
+    def is_numbered_only(self) -> bool:
+        """Whether only clients that know numbers get this event."""
         return self.method in NUMBERED_ONLY
 
     def frame_for(self, numbered: bool) -> str | None:
-        """What a client gets of it, by whether it knows numbers; None where that is nothing."""
+        """The frame for a client that knows numbers, or for one that does not; None if it gets none."""
         if numbered:
             return self.numbered_frame
-        return None if self.is_added else self.frame
+        return None if self.is_numbered_only else self.frame
 
     def __getattr__(self, name: str) -> str:
-        """The form of the frame that was not asked for before."""
+        """Builds a form of the frame at its first use. Later uses find the attribute and do not call this."""
         if name == "frame":
             self.frame = event_frame(self.method, self._data, self._channel)
             return self.frame
         if name == "numbered_frame":
-            self.numbered_frame = numbered(event_frame(self.method, self._data, self._channel), self.seq)
+            self.numbered_frame = with_seq(event_frame(self.method, self._data, self._channel), self.seq)
             return self.numbered_frame
         raise AttributeError(name)

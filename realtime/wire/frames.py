@@ -1,4 +1,4 @@
-"""The only place where frames are made (docs/protocol.md)."""
+"""Builds all frames (docs/protocol.md). No other module builds one."""
 
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ from realtime.wire.methods import WSMethod
 
 
 class WSMessage(BaseModel):
-    """The envelope of every frame but the heartbeat's answer. Absent values are null."""
+    """The fields of every frame except the answer to a heartbeat. A field without a value is null."""
 
     method: WSMethod
     data: dict[str, Any] | list[Any] | str | None = None
@@ -28,14 +28,14 @@ PONG: Final = '{"method":"heartbeat","data":"pong","success":true}'
 
 
 def pong_frame(id: str | None = None) -> str:
-    """The answer to a heartbeat: exactly three fields, and the request's id where it had one."""
+    """The answer to a heartbeat: exactly three fields, and the id of the request if it had one."""
     return PONG if id is None else _with_field(PONG, "id", id)
 
 
 def answer_frame(
     method: WSMethod, *, channel: str | None, data: dict[str, Any] | None = None, id: str | None = None
 ) -> str:
-    """The answer to a request that was carried out."""
+    """The answer to a successful request."""
     text = WSMessage(method=method, data=data, success=True, channel=channel).model_dump_json()
     return text if id is None else _with_field(text, "id", id)
 
@@ -58,7 +58,7 @@ def subscribed_frame(
 
 
 def error_frame(error: str, *, id: str | None = None) -> str:
-    """The answer to a request that was refused, or the reason why the server is about to close."""
+    """The answer to a refused request, or the reason why the server is about to close."""
     text = WSMessage(method=WSMethod.ERROR, success=False, error=error).model_dump_json()
     return text if id is None else _with_field(text, "id", id)
 
@@ -68,17 +68,17 @@ LAST_FRAMES: Final = {
     SERVICE_RESTART: error_frame(RESTARTING),
     int(CloseCode.TOO_SLOW): error_frame(TOO_SLOW),
 }
-"""What the server shall send before it closes by itself, by close code."""
+"""The frame that the server sends before it closes a socket with this code."""
 
 
 def event_frame(method: str, data: str, channel: str | None) -> str:
-    """An event as the base protocol has it. `data` is JSON text, which goes in as it is: the result equals
-    `WSMessage(method=…, data=…, channel=…).model_dump_json()` byte for byte."""
+    """An event's frame in the base protocol. `data` is JSON text, which is not parsed. The result is the same text as
+    `WSMessage(method=…, data=…, channel=…).model_dump_json()`."""
     return f'{{"method":{_json(method)},"data":{data},"success":null,"channel":{_json(channel)},"error":null}}'
 
 
-def numbered(frame: str, seq: int) -> str:
-    """The frame with its number as the last field."""
+def with_seq(frame: str, seq: int) -> str:
+    """The frame with the event's number as its last field."""
     return _with_field(frame, "seq", seq)
 
 

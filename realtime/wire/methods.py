@@ -1,4 +1,4 @@
-"""The methods of the wire: what clients may ask, and what events are called."""
+"""The methods of requests and events on the wire."""
 
 from enum import StrEnum
 from typing import Final
@@ -13,7 +13,7 @@ class WSMethod(StrEnum):
     NOTIFICATION = "notification"
     ERROR = "error"
     HEARTBEAT = "heartbeat"
-    # Additions to the base protocol; who does not ask for numbers never gets one of the last four
+    # Additions to the base protocol. Only clients that ask for numbers get the last four.
     SUBSCRIBE_NOTIFICATIONS = "subscribe_notifications"
     SUBSCRIBE_STREAM = "subscribe_stream"
     NOTIFICATION_READ = "notification_read"
@@ -29,7 +29,7 @@ ENTITY_IS_OVER: Final = frozenset(
         WSMethod.NODE_EXECUTION_DELETED,
     }
 )
-"""The last events of their entities: after one of them nothing more comes of the entity."""
+"""Each of these is the last event of its entity."""
 
 NUMBERED_ONLY: Final = ENTITY_IS_OVER | {WSMethod.NOTIFICATION_READ}
 """Events that only subscriptions with numbers get."""

@@ -1,4 +1,4 @@
-"""The wire: what a request may say, and the only place where frames are made (docs/protocol.md).
+"""Parses the requests of clients, and has the texts with which they are refused (docs/protocol.md).
 
 → {"method":"subscribe_graph_execution","data":{"graph_exec_id":"E"}}
 ← {"method":"subscribe_graph_execution","data":null,"success":true,"channel":"U|graph_exec#E","error":null}
@@ -15,47 +15,47 @@ from realtime.conf import limits
 from realtime.wire.frames import WSMessage
 from realtime.wire.methods import WSMethod
 
-# Requests
 
-
-def _short(text: str) -> str:
-    if not 0 < len(text) <= limits.MAX_ID_LENGTH or "\0" in text:  # which PostgreSQL could not compare with
+def _check_id(text: str) -> str:
+    if not 0 < len(text) <= limits.MAX_ID_LENGTH or "\0" in text:  # PostgreSQL refuses U+0000 in a parameter
         raise ValueError(f"must have 1 to {limits.MAX_ID_LENGTH} characters, none of them U+0000")
     return text
 
 
-def _snapshot_limit(number: int) -> int:
+def _check_limit(number: int) -> int:
     if not 1 <= number <= limits.MAX_SNAPSHOT_LIMIT:
         raise ValueError(f"must be 1 to {limits.MAX_SNAPSHOT_LIMIT}")
     return number
 
 
-Id = Annotated[StrictStr, AfterValidator(_short)]
+Id = Annotated[StrictStr, AfterValidator(_check_id)]
 Seq = Annotated[StrictInt, Field(ge=0, lt=2**63)]
 
 
 class Replay(StrEnum):
+    """Which past events a subscribe asks for."""
+
     ALL = "all"  # every event after the cursor
     LATEST = "latest"  # the newest event of each entity
-    NONE = "none"  # numbers only
+    NONE = "none"  # no past events; new ones have numbers
 
 
 class Subscribe(BaseModel):
-    """What every subscribe may add: where the client was (`after`, `epoch`) and what it wants to have repeated."""
+    """The options of every subscribe."""
 
-    after: Seq | None = None
-    epoch: StrictStr | None = None
+    after: Seq | None = None  # the client's cursor: the last number that it has
+    epoch: StrictStr | None = None  # the epoch in which it got that number
     replay: Replay | None = None
-    limit: Annotated[StrictInt, AfterValidator(_snapshot_limit)] | None = None
+    limit: Annotated[StrictInt, AfterValidator(_check_limit)] | None = None  # of entities in a snapshot
 
     @property
     def numbered(self) -> bool:
-        """Whether the client knows numbers, and so gets them."""
+        """Whether the client knows numbers and gets them."""
         return self.after is not None or self.replay is not None
 
     @property
     def target(self) -> BaseModel | None:
-        """What an unsubscribe must say to mean the same stream; None where there is no unsubscribe."""
+        """The data of an unsubscribe from the same stream, or None if there is no unsubscribe for it."""
         return None
 
 
@@ -91,7 +91,7 @@ class SubscribeStream(StreamTarget, Subscribe):
 
 
 class SubscribeNotifications(Subscribe):
-    """Turns numbers on, whether or not it says from where."""
+    """Turns numbers on, with or without a cursor."""
 
     @property
     def numbered(self) -> bool:
@@ -99,15 +99,15 @@ class SubscribeNotifications(Subscribe):
 
 
 class Request(NamedTuple):
-    """A client's message. `data` is of a class that REQUESTS names for the method; `id` comes back with the answer."""
+    """A client's message."""
 
     method: WSMethod
-    id: str | None
-    data: Any
+    id: str | None  # repeated in the answer
+    data: Any  # of the class that REQUESTS names for the method
 
 
 class BadRequest(Exception):  # noqa: N818
-    """A message that is answered with an error; the socket stays open."""
+    """A message that is answered with an error frame of this text. The socket stays open."""
 
     def __init__(self, text: str, id: str | None = None) -> None:
         self.id = id
@@ -123,7 +123,7 @@ REQUESTS: Final[dict[WSMethod, TypeAdapter[Any] | None]] = {
     WSMethod.HEARTBEAT: None,
     WSMethod.ERROR: None,
 }
-"""What a client may send, and the shape of its data."""
+"""The methods that a client may send, and the class of their data; None where the data is ignored."""
 
 INVALID_FORMAT: Final = "Invalid message format. Review the schema and retry"
 DATA_MISSING: Final = "Subscription data missing"
@@ -145,23 +145,20 @@ class _Envelope(WSMessage):
 
 
 def parse_request(text: str) -> Request:
-    """A frame's text as a request. Raises BadRequest with the error's text."""
+    """The request in the text of a frame. Raises BadRequest with the text of the error frame."""
     try:
         envelope = _Envelope.model_validate(from_json(text, allow_inf_nan=False))
-    except (ValueError, TypeError) as error:  # TypeError: a lone surrogate
+    except (ValueError, TypeError) as error:  # pydantic raises TypeError for a lone surrogate
         raise BadRequest(INVALID_FORMAT) from error
     method = envelope.method
     if method not in REQUESTS:
         raise BadRequest(NOT_PROCESSED, envelope.id)
-    shape = REQUESTS[method]
-    if shape is None:
+    adapter = REQUESTS[method]
+    if adapter is None:
         return Request(method, envelope.id, None)
     if not envelope.data and method != WSMethod.SUBSCRIBE_NOTIFICATIONS:
         raise BadRequest(DATA_MISSING, envelope.id)
     try:
-        return Request(method, envelope.id, shape.validate_python(envelope.data or {}))
+        return Request(method, envelope.id, adapter.validate_python(envelope.data or {}))
     except ValidationError as error:
         raise BadRequest(INVALID_DATA, envelope.id) from error
-
-
-# Frames

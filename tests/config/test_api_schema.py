@@ -1,5 +1,5 @@
-"""Requests that the API's own description says should work, or should not: what it answers is what it describes, and
-never a fault of ours. The same requests each time."""
+"""Generated valid and invalid requests: each answer matches the description of the API, and none is a server error. The
+requests are the same in each run."""
 
 from datetime import timedelta
 from typing import Any
@@ -45,7 +45,7 @@ def known(transactional_db: None, user: User) -> dict[str, str]:
 
 @pytest.fixture
 def tokens(user: User) -> dict[str, str]:
-    """What opens an operation, by its security scheme."""
+    """A token for each security scheme."""
     hour = timedelta(hours=1)
     return {
         "UserBearer": issue_token(user.pk, hour),
@@ -62,7 +62,7 @@ def tokens(user: User) -> dict[str, str]:
     deadline=None,
     suppress_health_check=list(hypothesis.HealthCheck),
 )
-def test_every_operation_answers_as_it_describes(case: Any, known: dict[str, str], tokens: dict[str, str]) -> None:
+def test_every_operation_answers_as_described(case: Any, known: dict[str, str], tokens: dict[str, str]) -> None:
     for name in known.keys() & (case.path_parameters or {}).keys():
         if case.meta is None or case.meta.generation.mode.is_positive:
             case.path_parameters[name] = known[name]

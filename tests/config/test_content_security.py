@@ -1,5 +1,5 @@
-"""The policy that a browser is told. It is the same on every Django that the project runs on: `make matrix` runs this
-file on each."""
+"""The Content Security Policy. It is the same on every supported version of Django: `make matrix` runs this file on
+each."""
 
 from importlib.util import find_spec
 
@@ -23,7 +23,7 @@ SITE = {
 
 
 def policy_of(response: HttpResponse) -> dict[str, list[str]]:
-    """The directives of the header. Their order means nothing to a browser."""
+    """The directives of the header; their order does not matter."""
     parts = [part.split() for part in response.headers["Content-Security-Policy"].split(";")]
     assert len({part[0] for part in parts}) == len(parts)
     return {part[0]: part[1:] for part in parts}
@@ -37,11 +37,11 @@ def test_every_answer_has_the_policy_of_the_site(client: Client, path: str) -> N
     assert "Content-Security-Policy-Report-Only" not in response
 
 
-def test_the_page_of_the_api_may_show_pictures_that_it_has_in_itself(client: Client) -> None:
+def test_the_page_of_the_api_may_show_images_of_data_urls(client: Client) -> None:
     assert policy_of(client.get("/api/docs")) == {**SITE, "img-src": ["'self'", "data:"]}
 
 
-def test_a_view_may_replace_a_directive_and_leaves_the_others_and_the_site_alone() -> None:
+def test_a_view_may_replace_a_directive_for_itself() -> None:
     @also_allows({"form-action": [SELF, "https://pay.example"]})
     def view(request: HttpRequest) -> HttpResponse:
         return HttpResponse()
@@ -53,18 +53,18 @@ def test_a_view_may_replace_a_directive_and_leaves_the_others_and_the_site_alone
     assert policy_of(middleware(lambda request: HttpResponse())(request)) == SITE
 
 
-def test_a_view_that_sets_the_header_itself_is_left_alone() -> None:
+def test_the_header_of_a_view_is_not_replaced() -> None:
     def view(request: HttpRequest) -> HttpResponse:
         return HttpResponse(headers={"Content-Security-Policy": "sandbox"})
 
     assert policy_of(import_string(content_security.MIDDLEWARE)(view)(RequestFactory().get("/"))) == {"sandbox": []}
 
 
-def test_django_sends_it_where_it_can_and_django_csp_elsewhere() -> None:
-    has_its_own = find_spec("django.middleware.csp") is not None
-    assert has_its_own == (django.VERSION >= (6, 0))
+def test_django_sends_the_header_from_version_6_on_and_django_csp_before() -> None:
+    has_middleware = find_spec("django.middleware.csp") is not None
+    assert has_middleware == (django.VERSION >= (6, 0))
     ours = [name for name in settings.MIDDLEWARE if "csp" in name]
     assert ours == [
-        "django.middleware.csp.ContentSecurityPolicyMiddleware" if has_its_own else "csp.middleware.CSPMiddleware"
+        "django.middleware.csp.ContentSecurityPolicyMiddleware" if has_middleware else "csp.middleware.CSPMiddleware"
     ]
-    assert ("csp" in settings.INSTALLED_APPS) is not has_its_own
+    assert ("csp" in settings.INSTALLED_APPS) is not has_middleware

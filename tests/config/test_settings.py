@@ -1,4 +1,4 @@
-"""What the environment makes of the settings: each time a new process, away from this checkout and its `.env`."""
+"""The settings for each environment. Each test runs a new process in another folder, without the `.env` of this one."""
 
 import json
 import os
@@ -29,7 +29,7 @@ print(json.dumps({name: value for name, value in vars(settings).items() if name.
 
 
 class Checkout:
-    """A folder with `manage.py` and `config/`; the apps are the real ones."""
+    """A folder with a copy of `manage.py` and `config/`, which imports the apps of this checkout."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -58,7 +58,7 @@ def checkout(tmp_path: Path) -> Checkout:
     return Checkout(tmp_path)
 
 
-def test_without_any_variable_it_is_the_embedded_default(checkout: Checkout) -> None:
+def test_without_any_variable_the_settings_are_the_embedded_default(checkout: Checkout) -> None:
     settings = checkout.settings()
     assert settings["DEBUG"] is True
     assert settings["ALLOWED_HOSTS"] == ["localhost", "127.0.0.1", "[::1]"]
@@ -71,37 +71,37 @@ def test_without_any_variable_it_is_the_embedded_default(checkout: Checkout) -> 
     assert settings["REALTIME"]["ALLOWED_ORIGINS"] == []
 
 
-def test_the_embedded_database_stands_in_the_checkout_whatever_that_is_called(tmp_path: Path) -> None:
+def test_the_embedded_database_is_in_the_checkout_also_with_special_characters(tmp_path: Path) -> None:
     folder = tmp_path / "c++ #1 100%25?"
     assert Checkout(folder).settings()["DATABASES"]["default"]["NAME"] == str(folder / "runwire.sqlite3")
 
 
-def test_variables_that_are_set_to_nothing_are_not_set(checkout: Checkout) -> None:
+def test_empty_variables_count_as_not_set(checkout: Checkout) -> None:
     names = {"SECRET_KEY", "DATABASE_URL", "REDIS_URL", "CSRF_TRUSTED_ORIGINS", "JWT_KEY", "JWT_AUDIENCE", "JWT_ISSUER"}
-    nothing = dict.fromkeys(names, "")
-    assert checkout.settings(**nothing) == checkout.settings()
+    empty = dict.fromkeys(names, "")
+    assert checkout.settings(**empty) == checkout.settings()
 
 
-def test_the_embedded_default_makes_no_check_speak(checkout: Checkout) -> None:
+def test_the_embedded_default_passes_all_checks(checkout: Checkout) -> None:
     result = checkout.run("manage.py", "check")
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout == "System check identified no issues (0 silenced).\n"
 
 
-def test_without_debug_and_without_a_secret_key_it_refuses_and_says_what_to_set(checkout: Checkout) -> None:
+def test_with_debug_off_a_missing_secret_key_is_an_error_that_says_what_to_set(checkout: Checkout) -> None:
     result = checkout.run("manage.py", "check", DEBUG="false")
     assert result.returncode != 0
     assert result.stderr.splitlines()[-1].endswith("print(secrets.token_urlsafe(50))').")
     assert "SECRET_KEY is not set. With DEBUG off it must be" in result.stderr
 
 
-def test_the_production_of_the_example_file_makes_no_check_speak(checkout: Checkout) -> None:
+def test_the_production_settings_of_the_example_file_pass_all_checks(checkout: Checkout) -> None:
     result = checkout.run("manage.py", "check", "--deploy", "--fail-level", "WARNING", **PRODUCTION)
     assert result.stderr == ""
     assert result.stdout.startswith("System check identified no issues (")
 
 
-def test_debug_off_and_nothing_else_is_told_to_be_doubtful(checkout: Checkout) -> None:
+def test_debug_off_with_the_embedded_default_gets_warnings(checkout: Checkout) -> None:
     result = checkout.run("manage.py", "check", DEBUG="false", SECRET_KEY=SECRETS["SECRET_KEY"])
     assert result.returncode == 0
     assert set(re.findall(r"\(realtime\.(\w+)\)", result.stderr)) == {"W001", "W002"}
@@ -113,7 +113,7 @@ def test_a_production_can_collect_its_static_files(checkout: Checkout) -> None:
     assert (checkout.folder / "staticfiles" / "staticfiles.json").exists()
 
 
-# One variable after the other
+# Single variables
 
 
 def test_a_database_url_names_a_postgres_with_a_pool(checkout: Checkout) -> None:
@@ -132,7 +132,7 @@ def test_a_database_url_names_a_postgres_with_a_pool(checkout: Checkout) -> None
     assert database["CONN_MAX_AGE"] == 0
 
 
-def test_a_database_url_may_say_otherwise_how_long_to_wait_and_that_pgbouncer_is_between(checkout: Checkout) -> None:
+def test_the_query_of_a_database_url_overrides_options(checkout: Checkout) -> None:
     url = "postgres://me@db/live?connect_timeout=9&application_name=worker&DISABLE_SERVER_SIDE_CURSORS=True"
     database = checkout.settings(DATABASE_URL=url)["DATABASES"]["default"]
     assert int(database["OPTIONS"]["connect_timeout"]) == 9
@@ -160,7 +160,7 @@ def test_trusted_origins_may_post_forms_and_open_sockets(checkout: Checkout) -> 
     assert settings["CSRF_TRUSTED_ORIGINS"] == settings["REALTIME"]["ALLOWED_ORIGINS"] == origins
 
 
-def test_hosts_are_a_list_and_with_debug_off_nobody_by_default(checkout: Checkout) -> None:
+def test_allowed_hosts_are_a_list_that_is_empty_by_default_with_debug_off(checkout: Checkout) -> None:
     assert checkout.settings(ALLOWED_HOSTS="a.example.com,b.example.com")["ALLOWED_HOSTS"] == [
         "a.example.com",
         "b.example.com",
@@ -168,19 +168,19 @@ def test_hosts_are_a_list_and_with_debug_off_nobody_by_default(checkout: Checkou
     assert checkout.settings(DEBUG="false", **SECRETS)["ALLOWED_HOSTS"] == []
 
 
-def test_the_forwarded_scheme_is_believed_behind_a_proxy_only(checkout: Checkout) -> None:
+def test_the_forwarded_scheme_is_trusted_only_behind_a_proxy(checkout: Checkout) -> None:
     assert "SECURE_PROXY_SSL_HEADER" not in checkout.settings()
     assert checkout.settings(BEHIND_PROXY="true")["SECURE_PROXY_SSL_HEADER"] == ["HTTP_X_FORWARDED_PROTO", "https"]
 
 
-def test_cookies_need_https_with_debug_off_and_browsers_remember_it(checkout: Checkout) -> None:
+def test_with_debug_off_cookies_need_https_and_hsts_is_on(checkout: Checkout) -> None:
     assert not {"SESSION_COOKIE_SECURE", "SECURE_HSTS_SECONDS"} & set(checkout.settings())
     production = checkout.settings(DEBUG="false", **SECRETS)
     assert production["SESSION_COOKIE_SECURE"] is production["CSRF_COOKIE_SECURE"] is True
     assert production["SECURE_HSTS_SECONDS"] == 3600
-    trial = checkout.settings(DEBUG="false", SECURE_COOKIES="false", HSTS_SECONDS="0", **SECRETS)
-    assert trial["SESSION_COOKIE_SECURE"] is trial["CSRF_COOKIE_SECURE"] is False
-    assert trial["SECURE_HSTS_SECONDS"] == 0
+    without_https = checkout.settings(DEBUG="false", SECURE_COOKIES="false", HSTS_SECONDS="0", **SECRETS)
+    assert without_https["SESSION_COOKIE_SECURE"] is without_https["CSRF_COOKIE_SECURE"] is False
+    assert without_https["SECURE_HSTS_SECONDS"] == 0
 
 
 def test_the_token_key_is_the_secret_key_unless_it_is_set(checkout: Checkout) -> None:
@@ -194,20 +194,20 @@ def test_the_token_key_is_the_secret_key_unless_it_is_set(checkout: Checkout) ->
     )
 
 
-def test_a_file_named_env_is_read_and_the_environment_comes_first(checkout: Checkout) -> None:
+def test_the_env_file_is_read_and_the_environment_overrides_it(checkout: Checkout) -> None:
     (checkout.folder / ".env").write_text("ALLOWED_HOSTS=file.example.com\nLOG_LEVEL=ERROR\n")
     settings = checkout.settings(LOG_LEVEL="DEBUG")
     assert settings["ALLOWED_HOSTS"] == ["file.example.com"]
     assert settings["LOGGING"]["loggers"]["realtime"]["level"] == "DEBUG"
 
 
-def test_the_example_file_as_it_stands_is_the_embedded_default(checkout: Checkout) -> None:
+def test_the_unchanged_example_file_is_the_embedded_default(checkout: Checkout) -> None:
     default = checkout.settings()
     (checkout.folder / ".env").write_text(EXAMPLE)
     assert checkout.settings() == default
 
 
-def test_the_example_file_and_the_docstring_name_every_variable_and_no_other() -> None:
+def test_the_example_file_and_the_docstring_name_all_variables() -> None:
     source = (ROOT / "config" / "settings.py").read_text()
     read = set(re.findall(r"env\.\w+\(\s*\"([A-Z_]+)\"", source))
     assert set(re.findall(r"^# ([A-Z_]+)=", EXAMPLE, re.MULTILINE)) == read

@@ -1,4 +1,4 @@
-"""The stage of the fault tests, once for all of them, and a scene of each test's own on it."""
+"""Fixtures: one cluster for all fault tests, and a scenario for each test."""
 
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
@@ -7,44 +7,44 @@ import pytest
 
 from tests.servers import NotInstalledError
 
-if TYPE_CHECKING:  # what needs no client for faults, which only requirements-dev.txt has, runs without
-    from tests.faults.scene import Scene
-    from tests.faults.stage import Stage
+if TYPE_CHECKING:  # the modules import a client that only requirements-dev.txt installs
+    from tests.faults.cluster import Cluster
+    from tests.faults.scenario import Scenario
 
-# Times are seconds. Short, so that what is lost is soon found; and so that a Redis which is frozen is soon given up.
+# Seconds. Short, so that lost events are found and a frozen Redis times out quickly.
 QUICK = {"SWEEP_INTERVAL": 0.2, "SWEEP_GRACE": 0.05, "ANNOUNCE_TIMEOUT": 0.5, "REJOIN_INTERVAL": 1.0}
 
 
 @pytest.fixture(scope="session")
-def stage() -> "Iterator[Stage]":
-    from tests.faults.stage import Stage
+def cluster() -> "Iterator[Cluster]":
+    from tests.faults.cluster import Cluster
 
     try:
-        stage = Stage(limits=QUICK, timeout=1.0)
+        cluster = Cluster(limits=QUICK, timeout=1.0)
     except NotInstalledError as missing:
         pytest.skip(str(missing))
     try:
-        stage.start()
-        yield stage
+        cluster.start()
+        yield cluster
     finally:
-        stage.close()
+        cluster.close()
 
 
 @pytest.fixture(scope="session")
-def workers(stage: "Stage") -> list[Any]:
-    """Two that live as long as the stage, unless a test kills one of its own."""
-    return [stage.worker(), stage.worker()]
+def workers(cluster: "Cluster") -> list[Any]:
+    """Two workers that live as long as the cluster. A test that kills workers starts its own."""
+    return [cluster.worker(), cluster.worker()]
 
 
 @pytest.fixture
-async def scene(stage: "Stage", workers: list[Any]) -> "AsyncIterator[Scene]":
-    """Afterwards everything is healed, everybody leaves, and nothing may be left of them."""
-    from tests.faults.scene import Scene
+async def scenario(cluster: "Cluster", workers: list[Any]) -> "AsyncIterator[Scenario]":
+    """After the test, the cluster recovers, the readers stop, and nothing of them may be left in the servers."""
+    from tests.faults.scenario import Scenario
 
-    scene = await Scene.of(stage, workers)
+    scenario = await Scenario.of(cluster, workers)
     try:
-        yield scene
+        yield scenario
     finally:
-        await stage.heal()
-        await scene.leave()
-    await scene.nothing_is_left()
+        await cluster.recover()
+        await scenario.stop_readers()
+    await scenario.assert_nothing_left()

@@ -1,4 +1,4 @@
-"""What a soak has measured: as a line, as Markdown, as JSON."""
+"""The figures of a soak: as a line, as Markdown, as JSON."""
 
 import json
 import platform
@@ -22,11 +22,11 @@ class Figures:
         self.behind_nginx = False
         self.events = self.deliveries = self.snapshots = self.reconnects = 0
         self.faults: Counter[str] = Counter()
-        self.hindered: Counter[str] = Counter()  # another fault was in the way
-        self.breaches: Counter[str] = Counter()
+        self.interrupted: Counter[str] = Counter()  # by another fault
+        self.violations: Counter[str] = Counter()
         self.words: list[str] = []
         self.lag_now = self.lag_in_quiet = self.lag_under_fault = 0.0
-        self.memory: dict[str, int] = {}  # the most of each process that there has been
+        self.memory: dict[str, int] = {}  # the peak of each process
 
     @property
     def elapsed(self) -> float:
@@ -52,8 +52,8 @@ class Figures:
             "minutes": round(self.elapsed / 60, 1),
             "events": self.events,
             "deliveries": self.deliveries,
-            **{kind: self.breaches[kind] for kind in kinds},
-            "other breaches": sum(self.breaches.values()) - sum(self.breaches[kind] for kind in kinds),
+            **{kind: self.violations[kind] for kind in kinds},
+            "other violations": sum(self.violations.values()) - sum(self.violations[kind] for kind in kinds),
             "snapshots in place of a replay": self.snapshots,
             "reconnects": self.reconnects,
             "worst lag in quiet, s": round(self.lag_in_quiet, 2),
@@ -81,8 +81,8 @@ class Figures:
 
     def write(self, report: Path) -> None:
         report.write_text(self.markdown())
-        every = {**self.as_dict(), "faults": self.faults, "hindered": self.hindered, "peak RSS": self.memory}
-        report.with_suffix(".json").write_text(json.dumps({**every, "breaches": self.words}, indent=2) + "\n")
+        every = {**self.as_dict(), "faults": self.faults, "interrupted": self.interrupted, "peak RSS": self.memory}
+        report.with_suffix(".json").write_text(json.dumps({**every, "violations": self.words}, indent=2) + "\n")
 
 
 def _peak_of(pid: int | None) -> int:

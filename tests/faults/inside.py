@@ -1,6 +1,6 @@
-"""What a server process of these tests has inside, beside the project's own pages: `/inside`.
+"""The page `/inside`, which shows the state of a server process, beside the project's own pages.
 
-`tasks` are those of its loop by the names of their coroutines, so that a test can see that none was left behind.
+`tasks` counts the tasks of its event loop by the names of their coroutines, so that a test can see tasks that are left.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from realtime.metrics import counts
 
 async def inside(request: HttpRequest) -> JsonResponse:
     hub = hub_of_this_loop()
-    subscriptions = [each for live in hub.streams.values() for each in live.subscriptions.each()] if hub else []
+    subscriptions = [each for stream in hub.streams.values() for each in stream.subscriptions.each()] if hub else []
     current = asyncio.current_task()
     return JsonResponse(
         {
@@ -27,7 +27,7 @@ async def inside(request: HttpRequest) -> JsonResponse:
             "tasks": Counter(
                 getattr(task.get_coro(), "__qualname__", "?")
                 for task in asyncio.all_tasks()
-                # A request of ours is no trace of a socket, nor is what a Redis connection keeps for itself.
+                # This request and the tasks of Redis connections do not belong to a socket.
                 if task is not current and "channels_redis" not in task.get_coro().cr_code.co_filename
             ),
             "counts": counts(),

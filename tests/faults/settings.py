@@ -1,8 +1,8 @@
-"""The project's settings for the servers and workers of the fault tests: two pages more, and a layer that can lose."""
+"""The settings of servers and workers in the fault tests. They add the page `/inside`."""
 
 from tests.stories.settings import *  # noqa: F403
 from tests.stories.settings import LOGGING
 
 ROOT_URLCONF = "tests.faults.inside"
 
-LOGGING["loggers"]["psycopg"] = {"level": "ERROR"}  # that it cannot connect is what is being tried
+LOGGING["loggers"]["psycopg"] = {"level": "ERROR"}  # failed connections are expected

@@ -1,4 +1,4 @@
-"""Something raises inside, wherever it may be: the socket lives, and later updates come."""
+"""An exception at any place inside: the socket stays open and later events arrive."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ __all__ = ["counted", "execution", "graph", "live_client", "user"]
 
 
 class Unexpected(Exception):  # noqa: N818
-    """Nobody expects it."""
+    """An exception that no code expects."""
 
 
 def fails(*args: Any, **kwargs: Any) -> Any:
@@ -25,7 +25,7 @@ def fails(*args: Any, **kwargs: Any) -> Any:
 
 
 class Once:
-    """Raises the first time, and then does what it stands for."""
+    """Raises at the first call, and calls the real function from then on."""
 
     def __init__(self, real: Any) -> None:
         self._real, self.has_raised = real, False
@@ -37,8 +37,8 @@ class Once:
         return self._real(*args, **kwargs)
 
 
-async def follows(client: InProcess, execution: GraphExecution, seq: int) -> None:
-    """What happens now arrives, with this number and after those before it."""
+async def assert_next_event(client: InProcess, execution: GraphExecution, seq: int) -> None:
+    """A new event arrives with this number, after the earlier ones."""
     await in_db(report_node)(execution, node_id="n", status="QUEUED")
     frame = await client.frame()
     while frame["seq"] < seq:
@@ -46,7 +46,7 @@ async def follows(client: InProcess, execution: GraphExecution, seq: int) -> Non
     assert frame["seq"] == seq
 
 
-ASKING: dict[str, tuple[Any, str]] = {
+REQUESTS: dict[str, tuple[Any, str]] = {
     "parsing": (consumers, "parse_request"),
     "access": (consumers, "stream_key"),
     "the resume": (watched_stream, "start_position"),
@@ -55,8 +55,8 @@ ASKING: dict[str, tuple[Any, str]] = {
 }
 
 
-@pytest.mark.parametrize("place", ASKING)
-async def test_an_exception_while_a_request_is_handled_is_answered_and_the_next_one_is_carried_out(
+@pytest.mark.parametrize("place", REQUESTS)
+async def test_an_exception_in_a_request_is_answered_and_the_next_request_works(
     place: str,
     live_client: ConnectClient,
     user: User,
@@ -65,18 +65,18 @@ async def test_an_exception_while_a_request_is_handled_is_answered_and_the_next_
     counted: Counted,
 ) -> None:
     client = await live_client(user)
-    wish = {"graph_exec_id": str(execution.pk), "after": 1}
+    data = {"graph_exec_id": str(execution.pk), "after": 1}
     with monkeypatch.context() as broken:
-        broken.setattr(*ASKING[place], fails)
-        answer = await client.ask("subscribe_graph_execution", wish)
+        broken.setattr(*REQUESTS[place], fails)
+        answer = await client.ask("subscribe_graph_execution", data)
     assert answer["error"] == "Internal error"
     assert counted["errors"] == 1
     await client.ping()
-    assert (await client.ask("subscribe_graph_execution", wish))["data"]["recovered"]
-    await follows(client, execution, 2)
+    assert (await client.ask("subscribe_graph_execution", data))["data"]["recovered"]
+    await assert_next_event(client, execution, 2)
 
 
-async def test_an_exception_while_somebody_connects_refuses_him_and_nobody_else(
+async def test_an_exception_during_a_handshake_refuses_this_client_only(
     live_client: ConnectClient,
     user: User,
     execution: GraphExecution,
@@ -92,22 +92,22 @@ async def test_an_exception_while_somebody_connects_refuses_him_and_nobody_else(
             await late.connect()
     await late.disconnect()
     assert counted["errors"] == 1
-    await follows(client, execution, 2)
+    await assert_next_event(client, execution, 2)
     again = await live_client(user)
     await again.ping()
 
 
-HANDING_ON: dict[str, tuple[Any, str]] = {
-    "putting in order": (watched_stream.WatchedStream, "receive"),
+DELIVERY: dict[str, tuple[Any, str]] = {
+    "the reorder buffer": (watched_stream.WatchedStream, "receive"),
     "reading the log": (page_cache, "read_after"),
-    "looking for what has no number": (sweep, "_number_leftovers"),
-    "looking at the heads": (sweep.store, "heads"),
+    "the sweep for unnumbered events": (sweep, "_number_leftovers"),
+    "the sweep of heads": (sweep.store, "read_heads"),
     "filling a subscription": (watched_stream.WatchedStream, "fill"),
 }
 
 
-@pytest.mark.parametrize("place", HANDING_ON)
-async def test_an_exception_while_events_are_handed_on_delays_them_and_loses_none(
+@pytest.mark.parametrize("place", DELIVERY)
+async def test_an_exception_during_delivery_delays_events_and_loses_none(
     place: str,
     live_client: ConnectClient,
     user: User,
@@ -116,11 +116,11 @@ async def test_an_exception_while_events_are_handed_on_delays_them_and_loses_non
     settings: Any,
 ) -> None:
     settings.REALTIME = {"SWEEP_INTERVAL": 0.05, "SWEEP_GRACE": 0.0, "BUFFER_EVENTS": 5}
-    owner, name = HANDING_ON[place]
+    owner, name = DELIVERY[place]
     once = Once(getattr(owner, name))
-    # A function that is not one is no method: it gets its object by this.
+    # `Once` is not a function, so Python would not bind it as a method. The lambda is bound.
     monkeypatch.setattr(owner, name, (lambda *args, **kwargs: once(*args, **kwargs)))
-    client = await live_client(user)  # now, since the hub of the first one keeps what it is made with
+    client = await live_client(user)  # after the patch, because the hub is created with the first client
     await client.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk), "after": 1})
     for number in range(20):
         await in_db(report_node)(execution, node_id=f"n{number}", status="QUEUED")
@@ -129,11 +129,11 @@ async def test_an_exception_while_events_are_handed_on_delays_them_and_loses_non
     for each in (client, again):
         assert [frame["seq"] for frame in await each.frames(20)] == list(range(2, 22))
     assert once.has_raised
-    await follows(client, execution, 22)
+    await assert_next_event(client, execution, 22)
     await client.ping()
 
 
-async def test_one_read_that_fails_for_a_reader_fails_for_no_other(
+async def test_a_failed_read_delays_readers_and_loses_no_event(
     live_client: ConnectClient, user: User, execution: GraphExecution, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
     settings.REALTIME = {"SWEEP_INTERVAL": 0.05}

@@ -6,18 +6,18 @@ from typing import Any
 import pytest
 
 from tests.faults.reader import Reader
-from tests.faults.scene import Scene
+from tests.faults.scenario import Scenario
 
 pytestmark = pytest.mark.postgres
 
 
 @pytest.fixture
-async def readers(scene: Scene) -> list[Reader]:
-    scene.redis_was_away = True
-    return await scene.many(4)
+async def readers(scenario: Scenario) -> list[Reader]:
+    scenario.redis_was_away = True
+    return await scenario.start_readers(4)
 
 
-async def no_socket_was_closed(readers: list[Reader]) -> None:
+async def assert_no_socket_was_closed(readers: list[Reader]) -> None:
     for reader in readers:
         await reader.ping()
     assert [reader.connects for reader in readers] == [1] * len(readers)
@@ -25,71 +25,73 @@ async def no_socket_was_closed(readers: list[Reader]) -> None:
 
 
 @pytest.mark.parametrize("until", ["they write", "they have written and all have read"])
-async def test_redis_killed_for_a_while_costs_no_event_and_no_socket(
-    until: str, scene: Scene, readers: list[Reader]
+async def test_an_outage_of_redis_loses_no_event_and_no_socket(
+    until: str, scenario: Scenario, readers: list[Reader]
 ) -> None:
-    writing = asyncio.create_task(scene.write_together(100))
-    scene.stage.redis.kill()
+    writing = asyncio.create_task(scenario.write_together(100))
+    scenario.cluster.redis.kill()
     if until != "they write":
         await writing
-        await scene.all_is_well()
-    scene.stage.redis.begin()
+        await scenario.assert_complete()
+    scenario.cluster.redis.begin()
     await writing
-    await scene.write_together(20)
-    await scene.all_is_well()
-    await no_socket_was_closed(readers)
+    await scenario.write_together(20)
+    await scenario.assert_complete()
+    await assert_no_socket_was_closed(readers)
 
 
-async def test_redis_that_forgets_everything_costs_no_event(scene: Scene, readers: list[Reader]) -> None:
+async def test_a_flush_of_redis_loses_no_event(scenario: Scenario, readers: list[Reader]) -> None:
     for _ in range(5):
-        assert scene.stage.redis.ask("FLUSHALL") == "+OK"
-        await scene.write_together(20)
-    await scene.all_is_well()
-    await no_socket_was_closed(readers)
+        assert scenario.cluster.redis.ask("FLUSHALL") == "+OK"
+        await scenario.write_together(20)
+    await scenario.assert_complete()
+    await assert_no_socket_was_closed(readers)
 
 
-async def test_while_redis_is_frozen_commits_and_events_and_who_comes_anew_do_not_wait_for_it(
-    scene: Scene, readers: list[Reader]
+async def test_commits_events_and_new_sockets_do_not_wait_for_a_frozen_redis(
+    scenario: Scenario, readers: list[Reader]
 ) -> None:
-    """Everything here happens before Redis is thawed, and what waited for it would never end."""
-    scene.stage.redis.freeze()
-    await scene.write_together(50)
-    readers += await scene.many(2)
-    await scene.all_is_well()
-    assert scene.stage.redis.is_running
-    scene.stage.redis.thaw()
-    await scene.write_together(50)
-    await scene.all_is_well()
-    await no_socket_was_closed(readers)
+    """Redis stays frozen until the end, so anything that waited for it would fail the test."""
+    scenario.cluster.redis.freeze()
+    await scenario.write_together(50)
+    readers += await scenario.start_readers(2)
+    await scenario.assert_complete()
+    assert scenario.cluster.redis.is_running
+    scenario.cluster.redis.thaw()
+    await scenario.write_together(50)
+    await scenario.assert_complete()
+    await assert_no_socket_was_closed(readers)
 
 
-async def test_while_redis_is_dead_sockets_come_and_subscribe_and_leave(scene: Scene, readers: list[Reader]) -> None:
-    scene.stage.redis.kill()
-    readers += await scene.many(4)
-    await scene.write_together(20)
-    await scene.all_is_well()
-    await asyncio.gather(*(reader.come_back() for reader in readers))
-    await scene.write_together(20)
-    await scene.all_is_well()
+async def test_sockets_connect_subscribe_and_close_while_redis_is_down(
+    scenario: Scenario, readers: list[Reader]
+) -> None:
+    scenario.cluster.redis.kill()
+    readers += await scenario.start_readers(4)
+    await scenario.write_together(20)
+    await scenario.assert_complete()
+    await asyncio.gather(*(reader.reconnect() for reader in readers))
+    await scenario.write_together(20)
+    await scenario.assert_complete()
     for reader in readers:
         await reader.ping()
     assert {code for reader in readers for code in reader.closes} == {1000}
 
 
 @pytest.mark.parametrize(("lost", "held"), [(1.0, 0), (0.0, 8), (0.3, 8)], ids=["dropped", "reordered", "both"])
-async def test_layer_messages_that_are_lost_doubled_or_out_of_order_cost_no_event(
-    lost: float, held: int, scene: Scene, readers: list[Reader]
+async def test_lost_doubled_and_reordered_layer_messages_lose_no_event(
+    lost: float, held: int, scenario: Scenario, readers: list[Reader]
 ) -> None:
-    for worker in scene.workers:
-        await worker.do("mislay", lost=lost, held=held)
+    for worker in scenario.workers:
+        await worker.do("lose_messages", lost=lost, held=held)
     try:
-        await scene.write_together(60)
-        await scene.workers[0].do("notify", user=scene.user["id"], count=20)
-        await scene.all_is_well()
+        await scenario.write_together(60)
+        await scenario.workers[0].do("notify", user=scenario.user["id"], count=20)
+        await scenario.assert_complete()
     finally:
-        for worker in scene.workers:
-            await worker.do("mislay")
-    await no_socket_was_closed(readers)
+        for worker in scenario.workers:
+            await worker.do("lose_messages")
+    await assert_no_socket_was_closed(readers)
 
 
 STRANGE: list[dict[str, Any]] = [
@@ -104,12 +106,12 @@ STRANGE: list[dict[str, Any]] = [
 ]
 
 
-async def test_layer_messages_of_another_version_hurt_nobody(scene: Scene, readers: list[Reader]) -> None:
-    """A group has members of both versions while the program is replaced, process by process."""
-    key = scene.first.key
+async def test_layer_messages_of_another_version_are_ignored(scenario: Scenario, readers: list[Reader]) -> None:
+    """A group has members of both versions during a rolling upgrade."""
+    key = scenario.first.key
     for message in STRANGE:
         told = {name: key if value == "{key}" else value for name, value in message.items()}
-        await scene.workers[0].do("send_to_group", key=key, message=told)
-        await scene.write(4)
-    await scene.all_is_well()
-    await no_socket_was_closed(readers)
+        await scenario.workers[0].do("send_to_group", key=key, message=told)
+        await scenario.write(4)
+    await scenario.assert_complete()
+    await assert_no_socket_was_closed(readers)

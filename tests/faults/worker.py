@@ -1,7 +1,7 @@
 """A process that changes executions, as a worker in production does: `python -m tests.faults.worker`.
 
-It is asked by lines of JSON, [name, arguments], and answers each with one: {"result": …} or {"error": …}. Before that
-it may print what it has committed, change by change: {"committed": [stream, number]}.
+It reads requests as lines of JSON, [action, arguments]. It answers each with one line: {"result": …} or {"error": …}.
+Before its answer, an action may print each committed change: {"committed": [execution, number]}.
 """
 
 import json
@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 
-def say(**what: Any) -> None:
+def report(**what: Any) -> None:
     sys.stdout.write(json.dumps(what) + "\n")
     sys.stdout.flush()
 
@@ -20,17 +20,17 @@ def main() -> None:
     django.setup()
     from django.db import close_old_connections
 
-    from tests.faults import deeds
+    from tests.faults import actions
 
     for line in sys.stdin:
         name, arguments = json.loads(line)
         close_old_connections()  # PostgreSQL may have been restarted
         try:
-            result = getattr(deeds, name)(**arguments)
+            result = getattr(actions, name)(**arguments)
         except Exception as error:
-            say(error=repr(error))
+            report(error=repr(error))
         else:
-            say(result=result)
+            report(result=result)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The other end of a worker process: asks it, and keeps what it says that it has committed."""
+"""Starts worker processes, sends them requests, and collects what they committed."""
 
 import asyncio
 import json
@@ -16,35 +16,35 @@ from tests.servers.process import LEASH, ROOT
 
 
 class WorkerDied(Exception):  # noqa: N818
-    """It was killed while it worked."""
+    """The worker was killed during a request."""
 
 
 class Committed:
-    """What the workers have said: by execution and writer, the numbers of its changes."""
+    """The numbers of the changes that the workers committed, by execution and writer."""
 
     def __init__(self) -> None:
         self.certain: dict[tuple[str, str], list[int]] = defaultdict(list)
         self.uncertain: dict[tuple[str, str], set[int]] = defaultdict(set)
 
-        self.forgotten: set[str] = set()
+        self.ignored: set[str] = set()
 
-    def forget(self, execution: str) -> None:
-        """What is committed there up to the next `clear` is not looked for: it was pruned, or taken back."""
-        self.forgotten.add(execution)
+    def ignore(self, execution: str) -> None:
+        """Excludes an execution from the check until `clear`, because its events were pruned or set back."""
+        self.ignored.add(execution)
 
     def clear(self) -> None:
         self.certain.clear()
         self.uncertain.clear()
-        self.forgotten.clear()
+        self.ignored.clear()
 
 
 class Worker:
-    """Starts at once and is ready with its first answer. To be made in a thread that stays: Linux takes the end of that
-    thread for the end of its parent."""
+    """Starts the process. It is ready when it answers its first request. Create it in a thread that stays: Linux kills
+    the process when the thread that started it ends."""
 
     def __init__(self, environment: Mapping[str, str], committed: Committed) -> None:
         self._committed = committed
-        self._one_at_a_time = threading.Lock()
+        self._lock = threading.Lock()
         leash = [sys.executable, "-IS", str(LEASH), str(os.getpid()), str(int(signal.SIGKILL)), ""]
         self.process = subprocess.Popen(
             [*leash, sys.executable, "-m", "tests.faults.worker"],
@@ -56,41 +56,41 @@ class Worker:
             start_new_session=True,
         )
 
-    async def do(self, deed: str, **arguments: Any) -> Any:
-        """Returns its result, when it is done. Raises WorkerDied, or AssertionError with what went wrong."""
-        return await asyncio.to_thread(self.ask, deed, **arguments)
+    async def do(self, action: str, **arguments: Any) -> Any:
+        """Runs the action and returns its result. Raises WorkerDied, or AssertionError with the error of the action."""
+        return await asyncio.to_thread(self.ask, action, **arguments)
 
-    def ask(self, deed: str, **arguments: Any) -> Any:
-        with self._one_at_a_time:
-            return self._ask(deed, arguments)
+    def ask(self, action: str, **arguments: Any) -> Any:
+        with self._lock:
+            return self._ask(action, arguments)
 
-    def _ask(self, deed: str, arguments: Mapping[str, Any]) -> Any:
+    def _ask(self, action: str, arguments: Mapping[str, Any]) -> Any:
         assert self.process.stdin
         assert self.process.stdout
         writer = arguments.get("writer", "")
         try:
-            self.process.stdin.write(json.dumps([deed, arguments]) + "\n")
+            self.process.stdin.write(json.dumps([action, arguments]) + "\n")
             self.process.stdin.flush()
-        except (BrokenPipeError, ValueError):  # ValueError: it has been closed meanwhile
+        except (BrokenPipeError, ValueError):  # ValueError: the pipe is closed
             raise self._died(arguments) from None
         for line in self.process.stdout:
             if not line.endswith("\n"):
-                break  # it died in the middle of a word
-            said = json.loads(line)
-            if "result" in said:
-                return said["result"]
-            if "error" in said:
-                raise AssertionError(f"{deed}: {said['error']}")
-            if "committed" in said:
-                execution, number = said["committed"]
+                break  # it died in the middle of a line
+            message = json.loads(line)
+            if "result" in message:
+                return message["result"]
+            if "error" in message:
+                raise AssertionError(f"{action}: {message['error']}")
+            if "committed" in message:
+                execution, number = message["committed"]
                 self._committed.certain[execution, writer].append(number)
             else:
-                execution, number = said["uncertain"]
+                execution, number = message["uncertain"]
                 self._committed.uncertain[execution, writer].add(number)
         raise self._died(arguments)
 
     def _died(self, arguments: Mapping[str, Any]) -> WorkerDied:
-        """What it was about to write may be there or not."""
+        """Marks the changes of the request as uncertain."""
         for execution in arguments.get("executions", ()):
             numbers = range(arguments["first"], arguments["first"] + arguments["count"])
             self._committed.uncertain[execution, arguments["writer"]].update(numbers)
@@ -104,5 +104,5 @@ class Worker:
         self.kill()
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe and not pipe.closed:
-                with suppress(BrokenPipeError):  # of words that it did not hear any more
+                with suppress(BrokenPipeError):  # of unsent requests
                     pipe.close()

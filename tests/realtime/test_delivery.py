@@ -74,9 +74,9 @@ class Delivery(RuleBasedStateMachine):
         yield patch("realtime.hub.start.newest_by_entity", self.database.newest_by_entity)
         yield patch("realtime.hub.page_cache.read_after", self.database.read_after)
         yield patch("realtime.hub.page_cache.read_each", self.database.read_each)
-        yield patch("realtime.auth.stream_access._find", lambda user, data: KEY)
+        yield patch("realtime.auth.stream_access._find_key", lambda user, data: KEY)
         yield patch("realtime.hub.sweep._number_leftovers", lambda: None)
-        yield patch.object(store, "heads", self.database.heads)
+        yield patch.object(store, "read_heads", self.database.heads)
 
     async def in_thread(self, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         statement = Statement(work, args, kwargs)

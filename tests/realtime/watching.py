@@ -1,4 +1,4 @@
-"""What a subscribe is told: the key of its stream, or why not."""
+"""Asks for the stream of a subscribe: `key` returns its key, `refusal` the text of the error."""
 
 from typing import Any
 
@@ -25,12 +25,12 @@ METHODS = {
 }
 
 
-def key(user: Any, wish: Subscribe) -> str:
-    return async_to_sync(stream_key)(user, Request(METHODS[type(wish)], "7", wish))
+def key(user: Any, data: Subscribe) -> str:
+    return async_to_sync(stream_key)(user, Request(METHODS[type(data)], "7", data))
 
 
-def refusal(user: Any, wish: Subscribe) -> str:
+def refusal(user: Any, data: Subscribe) -> str:
     with pytest.raises(BadRequest) as refused:
-        key(user, wish)
+        key(user, data)
     assert refused.value.id == "7"
     return str(refused.value)

@@ -1,11 +1,11 @@
-"""The log at scale, measured on a private PostgreSQL: the commands (time and peak memory), the hot queries (time and
+"""Measures the log at scale on a private PostgreSQL: the commands (time and peak memory), the hot queries (time and
 plan), and the bytes of an event.
 
     python -m tests.scale.log --events 1000000 --streams 10000     10,000 streams of 100 events
     python -m tests.scale.log --events 1000000 --streams 1         one stream
     ... --repeat 3 --entities 10 --payload 700 --plans             --repeat 0: no commands
 
-Prints Markdown. Nine of ten events are older than a week. Times are the least and the median of the repetitions.
+Prints Markdown. 90 % of the events are older than a week. Times are the minimum and the median of the repetitions.
 """
 
 import argparse
@@ -59,7 +59,7 @@ def main() -> None:
         close()
         if not options.repeat:
             return
-        show("", "| command | seconds, least | median | peak MB |", "|---|---|---|---|")
+        show("", "| command | seconds, minimum | median | peak MB |", "|---|---|---|---|")
         for command in COMMANDS:
             measure_command(server, command, options.repeat)
 
@@ -74,7 +74,7 @@ def _options() -> argparse.Namespace:
 
 
 def show(*lines: str) -> None:
-    print(*lines, sep="\n", flush=True)  # noqa: T201 - this is what the program is for
+    print(*lines, sep="\n", flush=True)  # noqa: T201 - the output of the program
 
 
 def seed(options: argparse.Namespace) -> None:
@@ -112,7 +112,7 @@ def measure_queries(options: argparse.Namespace) -> None:
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 
-    show("", "| query | ms, least | median |", "|---|---|---|")
+    show("", "| query | ms, minimum | median |", "|---|---|---|")
     plans = []
     for name, work in queries(options):
         times = [timed(work) * 1000 for _ in range(max(options.repeat, 5))]
@@ -138,17 +138,17 @@ def queries(options: argparse.Namespace) -> Iterator[tuple[str, Callable[[], Any
     stream = Stream.objects.get(pk=ids[len(ids) // 2])
     yield "a page of 100 events", lambda: read_after(stream.pk, stream.head - 100)
     yield "snapshot: newest of each entity", lambda: newest_by_entity(stream.pk, after=0, head=stream.head, limit=200)
-    yield f"heads of {len(ids):,} streams", lambda: store.heads(ids)
-    yield "look up a stream", lambda: store.read_head(stream.key)
-    yield "streams with unnumbered events, none", lambda: store.unnumbered(1_000)
+    yield f"heads of {len(ids):,} streams", lambda: store.read_heads(ids)
+    yield "head of a stream", lambda: store.read_head(stream.key)
+    yield "streams with unnumbered events, none", lambda: store.find_unnumbered(1_000)
     limit = timezone.now() - timedelta(days=7)
     yield "streams with old events, all", lambda: streams_with_old_events(limit).count()
     none = timezone.now() - timedelta(days=365)
     yield "streams with old events, none", lambda: streams_with_old_events(none).count()
-    entries = [types.EventDraft("changed", '"x"', (types.StreamRef(stream.key, "e"),))] * 100
+    drafts = [types.EventDraft("changed", '"x"', (types.StreamRef(stream.key, "e"),))] * 100
 
     def number() -> None:
-        store.insert(entries)
+        store.insert(drafts)
         numbering.number([stream.key])
 
     yield "insert and number 100 events", number
@@ -161,7 +161,7 @@ def timed(work: Callable[[], Any]) -> float:
 
 
 def measure_command(server: Postgres, command: str, repeat: int) -> None:
-    """Each time as a process of its own, on a copy of the database."""
+    """Runs the command `repeat` times, each as a process of its own on a new copy of the database."""
     import psycopg
 
     times, peaks, output = [], [], b""

@@ -1,4 +1,4 @@
-"""That the measurement of the log runs, and measures what it says; at a size that proves nothing else."""
+"""The measurement of the log runs and prints every row. The size is too small for real figures."""
 
 import re
 import subprocess
@@ -11,7 +11,7 @@ from tests.servers.process import ROOT
 
 
 @pytest.mark.postgres
-def test_it_measures_every_query_and_every_command() -> None:
+def test_every_query_and_every_command_is_measured() -> None:
     size = ("--events", "1000", "--streams", "10", "--repeat", "1", "--plans")
     run = subprocess.run(
         [sys.executable, "-m", "tests.scale.log", *size], cwd=ROOT, capture_output=True, text=True, timeout=300

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from realtime.log.integrity import Fault, find_unnumbered, inspect_streams
+from realtime.log.integrity import Fault, find_overdue, inspect_streams
 from realtime.management.progress import ProgressLine
 from realtime.models import Stream
 
@@ -33,7 +33,7 @@ class Command(BaseCommand):
                 done += count
                 wrong += self._report(faults, progress)
                 progress(f"{done:,} of {total:,} streams, {wrong:,} faults")
-            wrong += self._report(find_unnumbered(keys), progress)
+            wrong += self._report(find_overdue(keys), progress)
         except KeyboardInterrupt:
             progress.end()
             self.stderr.write(f"Stopped after {done:,} of {total:,} streams; {wrong:,} faults so far.")
@@ -47,5 +47,5 @@ class Command(BaseCommand):
         if faults:
             progress.end()
         for fault in faults:
-            self.stdout.write(f"{fault.key}: {fault.what}. What to do: {fault.cure}.")
+            self.stdout.write(f"{fault.key}: {fault.description}. What to do: {fault.remedy}.")
         return len(faults)

@@ -53,7 +53,7 @@ class Command(BaseCommand):
         try:
             while ids := list(streams.filter(pk__gt=last_id).values_list("pk", flat=True)[:_PAGE]):
                 for last_id in ids:
-                    for count in prune_in_batches(last_id, cutoff, is_rehearsal=dry_run):
+                    for count in prune_in_batches(last_id, cutoff, is_dry_run=dry_run):
                         removed += count
                         progress(f"{done:,} of {total:,} streams, {removed:,} events {verb}")
                     done += 1

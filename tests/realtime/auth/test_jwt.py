@@ -1,4 +1,4 @@
-"""Tokens that open sockets."""
+"""JSON Web Tokens of users."""
 
 import json
 import time
@@ -25,12 +25,12 @@ def part(value: object) -> str:
     return urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
 
 
-def test_a_token_names_the_user_for_whom_it_was_issued() -> None:
+def test_a_token_contains_the_id_of_its_user() -> None:
     assert read_token(issue_token(7, HOUR)) == "7"
     assert read_token(issue_token("a-uuid", HOUR)) == "a-uuid"
 
 
-def test_a_token_ends_with_its_lifetime() -> None:
+def test_a_token_is_bad_after_its_lifetime() -> None:
     with pytest.raises(BadToken):
         read_token(issue_token(7, timedelta(seconds=-1)))
 
@@ -77,24 +77,24 @@ def test_a_forged_or_broken_token_is_bad(forged: Any) -> None:
 
 
 @pytest.mark.parametrize("subject", [None, 7, "", ["7"], {"id": "7"}, True])
-def test_a_token_whose_subject_is_no_text_names_no_user(subject: object) -> None:
+def test_a_token_whose_subject_is_not_text_has_no_subject(subject: object) -> None:
     with pytest.raises(NoSubject):
         read_token(token(sub=subject))
 
 
-def test_a_token_without_a_subject_names_no_user() -> None:
+def test_a_token_without_a_subject_is_refused() -> None:
     with pytest.raises(NoSubject):
         read_token(jwt.encode({}, django_settings.JWT_KEY, "HS256"))
 
 
-def test_the_algorithm_is_the_settings(settings: Settings) -> None:
+def test_the_setting_names_the_algorithm(settings: Settings) -> None:
     settings.JWT_ALGORITHM = "HS384"
     assert read_token(issue_token(7, HOUR)) == "7"
     with pytest.raises(BadToken):
         read_token(token(algorithm="HS256"))
 
 
-def test_with_an_audience_only_tokens_for_it_are_taken(settings: Settings) -> None:
+def test_with_an_audience_only_tokens_for_it_are_valid(settings: Settings) -> None:
     settings.JWT_AUDIENCE = "sockets"
     assert read_token(issue_token(7, HOUR)) == "7"
     assert read_token(token(aud=["other", "sockets"])) == "7"
@@ -103,7 +103,7 @@ def test_with_an_audience_only_tokens_for_it_are_taken(settings: Settings) -> No
             read_token(token(**claims))
 
 
-def test_with_an_issuer_only_its_tokens_are_taken(settings: Settings) -> None:
+def test_with_an_issuer_only_its_tokens_are_valid(settings: Settings) -> None:
     settings.JWT_ISSUER = "us"
     assert read_token(issue_token(7, HOUR)) == "7"
     for claims in ({}, {"iss": "them"}):
@@ -111,11 +111,11 @@ def test_with_an_issuer_only_its_tokens_are_taken(settings: Settings) -> None:
             read_token(token(**claims))
 
 
-def test_without_an_audience_it_does_not_matter_for_whom_a_token_is() -> None:
+def test_without_the_setting_the_audience_of_a_token_is_ignored() -> None:
     assert read_token(token(aud="anybody", iss="anybody")) == "7"
 
 
-def test_what_is_wrong_with_a_token_does_not_quote_it() -> None:
+def test_the_error_does_not_contain_the_token() -> None:
     bad = token(key=OTHER_KEY)
     with pytest.raises(BadToken) as refused:
         read_token(bad)

@@ -1,4 +1,4 @@
-"""The fixtures of HTTP: a person who asks, and an execution of hers."""
+"""The fixtures of the HTTP tests: a client of a user, and an execution of that user."""
 
 from tests.realtime.http.conftest import execution, person
 

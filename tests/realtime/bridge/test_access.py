@@ -1,4 +1,4 @@
-"""Who may watch executions and graphs."""
+"""Which users may watch which executions and graphs."""
 
 from uuid import uuid4
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def staff(transactional_db: None) -> User:
-    """Staff that may view executions and graphs."""
+    """A staff user with the permissions to view executions and graphs."""
     user = User.objects.create(username="staff", is_staff=True)
     user.user_permissions.set(
         Permission.objects.filter(
@@ -28,42 +28,42 @@ def staff(transactional_db: None) -> User:
     return User.objects.get(pk=user.pk)
 
 
-def test_owners_may_watch_what_is_theirs(user: User, graph: Graph, execution: GraphExecution) -> None:
+def test_owners_may_watch_their_streams(user: User, graph: Graph, execution: GraphExecution) -> None:
     assert key(user, SubscribeGraphExec(graph_exec_id=str(execution.pk))) == f"{user.pk}|graph_exec#{execution.pk}"
     assert key(user, SubscribeGraphExecs(graph_id=str(graph.pk))) == f"{user.pk}|graph#{graph.pk}|executions"
     assert key(user, SubscribeNotifications()) == f"{user.pk}|notifications"
 
 
-def test_the_stream_is_the_same_however_the_id_is_spelt(user: User, execution: GraphExecution) -> None:
-    for spelt in (execution.pk.hex, str(execution.pk).upper(), f"{{{execution.pk}}}"):
-        assert key(user, SubscribeGraphExec(graph_exec_id=spelt)) == f"{user.pk}|graph_exec#{execution.pk}"
+def test_other_spellings_of_an_id_find_the_same_stream(user: User, execution: GraphExecution) -> None:
+    for id in (execution.pk.hex, str(execution.pk).upper(), f"{{{execution.pk}}}"):
+        assert key(user, SubscribeGraphExec(graph_exec_id=id)) == f"{user.pk}|graph_exec#{execution.pk}"
 
 
-def test_what_is_not_there_and_what_is_not_yours_are_refused_alike(
+def test_missing_and_foreign_executions_get_the_same_error(
     other_user: User, graph: Graph, execution: GraphExecution
 ) -> None:
     for id in (str(execution.pk), str(uuid4()), "graph-exec-1", "", "é", "\ud800", "a|b#c", "1" * 200):
-        wish = SubscribeGraphExec.model_construct(graph_exec_id=id)
-        assert refusal(other_user, wish) == "Graph execution not found"
+        data = SubscribeGraphExec.model_construct(graph_exec_id=id)
+        assert refusal(other_user, data) == "Graph execution not found"
     for id in (str(graph.pk), str(uuid4()), "test_graph"):
         assert refusal(other_user, SubscribeGraphExecs(graph_id=id)) == "Graph not found"
 
 
-def test_staff_may_watch_an_execution_on_its_owners_stream(user: User, staff: User, execution: GraphExecution) -> None:
+def test_staff_may_watch_the_stream_of_the_owner(user: User, staff: User, execution: GraphExecution) -> None:
     assert key(staff, SubscribeGraphExec(graph_exec_id=str(execution.pk))) == f"{user.pk}|graph_exec#{execution.pk}"
 
 
-def test_a_graphs_executions_are_the_subscribers_own(staff: User, graph: Graph) -> None:
+def test_the_stream_of_a_graph_is_that_of_the_subscriber(staff: User, graph: Graph) -> None:
     assert key(staff, SubscribeGraphExecs(graph_id=str(graph.pk))) == f"{staff.pk}|graph#{graph.pk}|executions"
 
 
-def test_staff_without_the_permission_may_not(other_user: User, execution: GraphExecution) -> None:
+def test_staff_without_the_permission_may_not_watch(other_user: User, execution: GraphExecution) -> None:
     other_user.is_staff = True
     other_user.save()
     assert refusal(other_user, SubscribeGraphExec(graph_exec_id=str(execution.pk))) == "Graph execution not found"
 
 
-def test_who_is_inactive_or_nobody_may_watch_nothing(user: User, execution: GraphExecution) -> None:
+def test_inactive_and_anonymous_users_may_watch_nothing(user: User, execution: GraphExecution) -> None:
     user.is_active = False
-    for nobody in (user, AnonymousUser()):
-        assert refusal(nobody, SubscribeGraphExec(graph_exec_id=str(execution.pk))) == "Graph execution not found"
+    for refused_user in (user, AnonymousUser()):
+        assert refusal(refused_user, SubscribeGraphExec(graph_exec_id=str(execution.pk))) == "Graph execution not found"

@@ -1,4 +1,4 @@
-"""Executions over HTTP, with where their streams stand."""
+"""Executions over HTTP, with the position and the events of their streams."""
 
 import threading
 from typing import Any
@@ -13,7 +13,7 @@ from executions.services import notify_user, report_execution, report_node
 from tests.executions.api.conftest import ApiClient, ok, refused
 
 
-def test_an_execution_is_read_with_where_its_stream_stands(person: ApiClient, execution: GraphExecution) -> None:
+def test_an_execution_is_read_with_the_position_of_its_stream(person: ApiClient, execution: GraphExecution) -> None:
     report_execution(execution, status="RUNNING")
     report_node(execution, node_id="split", status="RUNNING", input_data={"text": "One."})
     detail = ok(person.get(f"/executions/{execution.pk}"))
@@ -25,7 +25,7 @@ def test_an_execution_is_read_with_where_its_stream_stands(person: ApiClient, ex
     assert events["events"][1]["data"]["node_exec_id"] == detail["nodes"][0]["id"]
 
 
-def test_who_has_the_newest_state_gets_none_again(person: ApiClient, execution: GraphExecution) -> None:
+def test_a_client_with_the_newest_state_gets_304(person: ApiClient, execution: GraphExecution) -> None:
     path = f"/executions/{execution.pk}"
     first = person.get(path)
     same = person.get(path, If_None_Match=first["ETag"])
@@ -35,7 +35,7 @@ def test_who_has_the_newest_state_gets_none_again(person: ApiClient, execution: 
 
 
 @pytest.mark.parametrize("nodes", [1, 30])
-def test_a_detail_costs_the_same_with_few_nodes_and_with_many(
+def test_the_number_of_queries_does_not_depend_on_the_number_of_nodes(
     person: ApiClient, execution: GraphExecution, nodes: int, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     NodeExecution.objects.bulk_create(
@@ -45,10 +45,9 @@ def test_a_detail_costs_the_same_with_few_nodes_and_with_many(
         assert len(ok(person.get(f"/executions/{execution.pk}"))["nodes"]) == nodes
 
 
-def test_a_page_goes_on_from_the_head_without_a_gap_while_others_write(
+def test_the_state_and_the_events_after_its_head_are_complete_beside_writers(
     person: ApiClient, execution: GraphExecution
 ) -> None:
-    """The state, and what follows its head, together are all that was reported."""
     report_execution(execution, status="RUNNING")
     writes = 40
     details: list[Any] = []
@@ -75,23 +74,23 @@ def test_a_page_goes_on_from_the_head_without_a_gap_while_others_write(
     assert [event["seq"] for event in history] == list(range(1, 2 * writes + 3))
     for detail in details:
         counts = {node["node_id"]: node["output_data"]["count"][0] for node in detail["nodes"]}
-        told = {
+        counts_at_head = {
             event["data"]["node_id"]: event["data"]["output_data"]["count"][0]
             for event in history[: detail["head"]]
             if event["method"] == "node_execution_event"
         }
-        # What the head counts is in the state; what is newer in the state follows the head.
-        assert all(counts[name] >= count for name, count in told.items())
+        # The state includes all events up to the head. It may include later ones.
+        assert all(counts[name] >= count for name, count in counts_at_head.items())
 
 
-def test_graphs_and_notifications_have_a_history_too(person: ApiClient, execution: GraphExecution, user: User) -> None:
-    told = ok(person.get(f"/graphs/{execution.graph_id}/events"))["events"]
-    assert [event["data"]["id"] for event in told] == [str(execution.pk)]
+def test_graphs_and_notifications_have_events(person: ApiClient, execution: GraphExecution, user: User) -> None:
+    events = ok(person.get(f"/graphs/{execution.graph_id}/events"))["events"]
+    assert [event["data"]["id"] for event in events] == [str(execution.pk)]
     notify_user(user, type="info", event="hey")
     assert ok(person.get("/notifications/events"))["events"][0]["data"] == {"type": "info", "event": "hey"}
 
 
-def test_a_deleted_execution_has_no_history(person: ApiClient, execution: GraphExecution) -> None:
+def test_a_deleted_execution_has_no_events(person: ApiClient, execution: GraphExecution) -> None:
     execution.delete()
     refused(person.get(f"/executions/{execution.pk}"), 404)
     refused(person.get(f"/executions/{execution.pk}/events"), 404)

@@ -1,4 +1,4 @@
-"""Which change wakes which stream: signals in, events on streams out."""
+"""Which signal makes which events on which streams."""
 
 import json
 from datetime import UTC, datetime
@@ -118,19 +118,19 @@ SIGNALS: list[tuple[Signal, Any, dict[str, list[tuple[str, str, Any]]]]] = [
 @pytest.mark.parametrize(
     ("signal", "event", "expected"), SIGNALS, ids=[type(event).__name__ for _, event, _ in SIGNALS]
 )
-def test_a_change_is_told_on_its_streams(signal: Signal, event: Any, expected: dict[str, Any]) -> None:
+def test_a_signal_makes_events_on_its_streams(signal: Signal, event: Any, expected: dict[str, Any]) -> None:
     signal.send(sender=object, event=event)
     assert on_streams() == expected
 
 
-def test_every_signal_of_executions_is_listened_to() -> None:
+def test_every_signal_of_executions_has_a_receiver() -> None:
     all_signals = {name for name, value in vars(signals).items() if isinstance(value, Signal)}
     assert len(all_signals) == len([*SIGNALS, signals.reports_recorded])
     for name in all_signals:
         assert getattr(signals, name).has_listeners(), name
 
 
-def test_to_connect_again_tells_nothing_twice() -> None:
+def test_connecting_twice_makes_no_event_twice() -> None:
     receivers.connect()
     signals.node_execution_changed.send(sender=object, event=node())
     assert len(on_streams()[EXECUTION]) == 1
@@ -138,48 +138,48 @@ def test_to_connect_again_tells_nothing_twice() -> None:
 
 @pytest.mark.postgres
 @pytest.mark.parametrize("others", [False, True])
-def test_an_event_gets_its_number_with_its_insert_where_nothing_but_the_commit_comes_after_it(others: bool) -> None:
+def test_an_event_gets_its_number_with_its_insert_if_only_the_commit_follows(others: bool) -> None:
     numbered_head(EXECUTION)
 
-    def hear(**kwargs: Any) -> None:
-        """Another app, which may take its time."""
+    def receive(**kwargs: Any) -> None:
+        """The receiver of another app, which may take long."""
 
     if others:
-        signals.node_execution_changed.connect(hear)
+        signals.node_execution_changed.connect(receive)
     try:
         with transaction.atomic():
             signals.node_execution_changed.send(sender=object, event=node(), is_last_before_commit=True)
             assert StreamEvent.objects.get().seq == (None if others else 1)
     finally:
-        signals.node_execution_changed.disconnect(hear)
+        signals.node_execution_changed.disconnect(receive)
     assert StreamEvent.objects.get().seq == 1
 
 
 def test_the_changes_of_a_bulk_write_keep_their_order() -> None:
     changes = [execution(id=f"e{number % 3}", outputs={"n": [number]}) for number in range(9)]
     signals.graph_execution_changed.send(sender=object, events=changes)
-    told = on_streams()
-    assert [data["outputs"]["n"] for _, _, data in told[GRAPH]] == [[number] for number in range(9)]
-    assert [data["outputs"]["n"] for _, _, data in told["user-1|graph_exec#e1"]] == [[1], [4], [7]]
+    recorded = on_streams()
+    assert [data["outputs"]["n"] for _, _, data in recorded[GRAPH]] == [[number] for number in range(9)]
+    assert [data["outputs"]["n"] for _, _, data in recorded["user-1|graph_exec#e1"]] == [[1], [4], [7]]
 
 
-def test_the_changes_of_a_batch_are_told_in_its_order_and_once() -> None:
+def test_the_changes_of_a_batch_of_reports_keep_their_order_and_come_once() -> None:
     changes = [execution(), node("n1"), execution(outputs={"a": [1]}), node("n2"), execution("e2")]
     signals.reports_recorded.send(sender=None, events=changes)
     for each in changes:
         signal = signals.node_execution_changed if hasattr(each, "node_id") else signals.graph_execution_changed
         signal.send(sender=object, event=each, of_reports=True)
-    told = on_streams()
-    assert [entity for _, entity, _ in told[EXECUTION]] == ["graph", "n1", "graph", "n2"]
-    assert [entity for _, entity, _ in told[GRAPH]] == ["e1", "e1", "e2"]
+    recorded = on_streams()
+    assert [entity for _, entity, _ in recorded[EXECUTION]] == ["graph", "n1", "graph", "n2"]
+    assert [entity for _, entity, _ in recorded[GRAPH]] == ["e1", "e1", "e2"]
 
 
-def test_a_bulk_write_without_a_change_tells_nothing() -> None:
+def test_a_bulk_write_without_a_change_makes_no_event() -> None:
     signals.node_execution_changed.send(sender=object, events=[])
     assert not StreamEvent.objects.exists()
 
 
-def test_the_news_of_one_user_are_on_no_stream_of_another() -> None:
+def test_the_events_of_one_user_are_on_no_stream_of_another() -> None:
     signals.graph_execution_changed.send(sender=object, event=execution())
     signals.graph_execution_changed.send(sender=object, event=execution(user_id="user-2"))
     signals.notification_created.send(sender=object, event=notification(user_id="user-2"))
@@ -192,7 +192,7 @@ def test_the_news_of_one_user_are_on_no_stream_of_another() -> None:
     }
 
 
-def test_a_deleted_execution_ends_its_stream_and_leaves_the_graphs() -> None:
+def test_a_deleted_execution_ends_its_stream_and_not_that_of_its_graph() -> None:
     signals.graph_execution_changed.send(sender=object, event=execution())
     signals.node_execution_changed.send(sender=object, event=node())
     with transaction.atomic():
@@ -223,14 +223,14 @@ def test_a_deleted_user_leaves_no_stream_behind() -> None:
     assert not StreamEvent.objects.exists()
 
 
-def test_a_change_that_is_taken_back_is_not_told() -> None:
+def test_a_rolled_back_change_makes_no_event() -> None:
     with pytest.raises(RuntimeError), transaction.atomic():
         signals.node_execution_changed.send(sender=object, event=node())
         raise RuntimeError
     assert not StreamEvent.objects.exists()
 
 
-def test_a_change_that_cannot_be_told_fails(settings: Settings) -> None:
+def test_a_change_whose_event_is_too_large_fails(settings: Settings) -> None:
     settings.REALTIME = {"MAX_EVENT_BYTES": 100}
     with pytest.raises(ValueError, match="MAX_EVENT_BYTES"):
         signals.graph_execution_changed.send(sender=object, event=execution())

@@ -1,4 +1,4 @@
-"""A person who asks over HTTP, and an execution of hers."""
+"""A client of a user, and an execution of that user."""
 
 import pytest
 from django.contrib.auth.models import User

@@ -1,4 +1,4 @@
-"""Where a stream stands, its history, and tokens for the socket, over HTTP."""
+"""Tokens for the socket, over HTTP."""
 
 from datetime import timedelta
 
@@ -9,7 +9,7 @@ from realtime.auth.jwt import SOCKET_SCOPE, BadToken, issue_token, read_token
 from tests.executions.api.conftest import ApiClient, ok, refused
 
 
-def test_a_page_gets_a_token_for_the_socket_and_renews_it(person: ApiClient, user: User) -> None:
+def test_a_page_gets_and_renews_a_token_for_the_socket(person: ApiClient, user: User) -> None:
     got = ok(person.post("/socket-token"))
     assert read_token(got["token"]) == str(user.pk)
     page = ApiClient(token=got["token"])
@@ -19,7 +19,7 @@ def test_a_page_gets_a_token_for_the_socket_and_renews_it(person: ApiClient, use
         read_token(got["token"], "api")
 
 
-def test_a_token_for_the_socket_is_not_renewed_for_ever(user: User) -> None:
+def test_a_token_for_the_socket_is_not_renewed_without_limit(user: User) -> None:
     old = issue_token(user.pk, timedelta(hours=1), scope=SOCKET_SCOPE, auth_time=1)
     refused(ApiClient(token=old).post("/socket-token/refresh"), 401)
     never = issue_token(user.pk, timedelta(hours=1))

@@ -14,7 +14,7 @@ from tests.executions.api.conftest import ApiClient, ok, refused
 HOUR = timedelta(hours=1)
 
 
-def of(**claims: Any) -> ApiClient:
+def client_with(**claims: Any) -> ApiClient:
     return ApiClient(token=jwt.encode(claims, settings.JWT_KEY, "HS256"))
 
 
@@ -24,23 +24,23 @@ def test_a_token_acts_as_its_user(user: User, scope: str | None) -> None:
 
 
 @pytest.mark.parametrize("scope", ["socket", "worker", "socket openid", "worker api"])
-def test_a_token_for_something_else_does_not(user: User, scope: str) -> None:
+def test_a_token_of_another_scope_is_refused(user: User, scope: str) -> None:
     error = refused(ApiClient(token=issue_token(user.pk, HOUR, scope=scope)).get("/graphs"), 401)
     assert error["message"] == "Invalid or expired token"
 
 
-def test_a_token_that_names_nobody_is_refused(user: User) -> None:
+def test_a_token_without_an_active_user_is_refused(user: User) -> None:
     for subject in ("999999", "nobody", "9" * 400, "\x00", "", 7, None):
-        refused(of(sub=subject).get("/graphs"), 401)
-    refused(of(sub=str(user.pk), exp=1).get("/graphs"), 401)
+        refused(client_with(sub=subject).get("/graphs"), 401)
+    refused(client_with(sub=str(user.pk), exp=1).get("/graphs"), 401)
     user.is_active = False
     user.save()
-    refused(of(sub=str(user.pk)).get("/graphs"), 401)
+    refused(client_with(sub=str(user.pk)).get("/graphs"), 401)
 
 
-def test_what_is_no_bearer_token_is_refused(db: None) -> None:
-    for shown in ("", "Bearer", "Bearer ", "Basic YTpi", "Bearer a b", "Bearer \u00e9"):
-        refused(ApiClient().get("/graphs", Authorization=shown), 401)
+def test_a_header_without_a_bearer_token_is_refused(db: None) -> None:
+    for header in ("", "Bearer", "Bearer ", "Basic YTpi", "Bearer a b", "Bearer \u00e9"):
+        refused(ApiClient().get("/graphs", Authorization=header), 401)
 
 
 def test_a_token_for_the_api_opens_no_socket(user: User) -> None:

@@ -1,4 +1,4 @@
-"""An error over HTTP, in an API of our own and in somebody else's."""
+"""An HttpProblem in an API with its own error format, and in a plain NinjaAPI."""
 
 import json
 
@@ -19,7 +19,7 @@ def answer_of(api: NinjaAPI) -> HttpResponse:
     return api.on_exception(RequestFactory().get("/"), PROBLEM)
 
 
-def test_an_api_with_errors_of_its_own_shows_all_that_a_problem_says() -> None:
+def test_an_api_with_its_own_error_format_sends_all_fields() -> None:
     api = NinjaAPI(urls_namespace="with-errors")
     errors.install(api)
     answer = answer_of(api)
@@ -32,6 +32,6 @@ def test_an_api_with_errors_of_its_own_shows_all_that_a_problem_says() -> None:
     }
 
 
-def test_any_other_api_answers_with_status_and_message() -> None:
+def test_a_plain_api_sends_status_and_message() -> None:
     answer = answer_of(NinjaAPI(urls_namespace="without-errors"))
     assert (answer.status_code, json.loads(answer.content)) == (409, {"detail": "It is gone."})

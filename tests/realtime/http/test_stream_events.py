@@ -1,4 +1,4 @@
-"""Pages of a stream's history over HTTP."""
+"""Pages of a stream's events over HTTP."""
 
 import json
 from datetime import timedelta
@@ -32,9 +32,9 @@ def test_events_are_complete_or_refused(person: ApiClient, execution: GraphExecu
         refused(person.get(f"{path}?{query}"), 422)
 
 
-def test_an_event_goes_out_as_the_log_holds_it(person: ApiClient, execution: GraphExecution) -> None:
+def test_the_data_of_an_event_is_sent_as_the_log_stores_it(person: ApiClient, execution: GraphExecution) -> None:
     answer = person.get(f"/executions/{execution.pk}/events")
-    held = StreamEvent.objects.exclude(data=None).get().data
-    assert held is not None
-    assert held in answer.content.decode()
+    stored = StreamEvent.objects.exclude(data=None).get().data
+    assert stored is not None
+    assert stored in answer.content.decode()
     assert json.loads(answer.content)["floor"] == 0

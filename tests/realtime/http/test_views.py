@@ -1,4 +1,4 @@
-"""What staff can see of the process that answers."""
+"""The status page for staff."""
 
 import os
 from typing import Any
@@ -30,13 +30,13 @@ def staff(transactional_db: None) -> User:
     return User.objects.create(username="staff", is_staff=True)
 
 
-def test_only_staff_sees_it(client: Client, user: User) -> None:
+def test_only_staff_may_read_the_status(client: Client, user: User) -> None:
     assert client.get(reverse("realtime-status")).status_code == 302
     client.force_login(user)
     assert client.get(reverse("realtime-status")).status_code == 302
 
 
-def test_a_process_without_sockets_says_so(staff: User) -> None:
+def test_the_status_of_a_process_without_sockets(staff: User) -> None:
     count("errors")
     assert status(staff) == {
         "process": os.getpid(),

@@ -71,7 +71,7 @@ def fanout_of(*subscriptions: SocketSubscription) -> Fanout:
 
 
 def expected(events: Sequence[Event], numbered: bool) -> list[str]:
-    return [each.numbered_frame if numbered else each.frame for each in events if numbered or not each.is_added]
+    return [each.numbered_frame if numbered else each.frame for each in events if numbered or not each.is_numbered_only]
 
 
 async def test_synced_subscriptions_get_each_event_in_their_own_form() -> None:

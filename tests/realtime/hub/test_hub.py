@@ -13,7 +13,7 @@ from realtime import streams
 from realtime.hub import page_cache
 from realtime.hub.registry import hub_of_this_loop
 from realtime.hub.sweep import sweep
-from realtime.log.types import LogEvent, Numbered
+from realtime.log.types import LogEvent, NumberedEvents
 from realtime.publish import publish
 from realtime.publishing.after_commit import numbered_head
 from realtime.publishing.announcer import announce
@@ -242,7 +242,7 @@ async def test_an_announcement_of_events_that_are_not_in_the_log_sends_the_event
     await in_db(change_order)(user)
     assert await seqs(client, 1) == [1]
     stream = await in_db(numbered_head)(streams.own("orders", str(user.pk), "7"))
-    announce(Numbered(f"{user.pk}|orders#7", stream.epoch, [LogEvent(9, "order_changed", "{}")]))
+    announce(NumberedEvents(f"{user.pk}|orders#7", stream.epoch, [LogEvent(9, "order_changed", "{}")]))
     answer = await client.frame()
     assert answer["method"] == "subscribe_stream"
     assert answer["data"] == {"epoch": stream.epoch, "head": 1, "recovered": False}

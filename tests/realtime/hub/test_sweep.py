@@ -113,14 +113,14 @@ async def test_sweeps_run_by_themselves_and_continue_after_a_failure(live_client
     settings.REALTIME = QUICK_SWEEPS
     settings.CHANNEL_LAYERS = layer_named("DropsEverything")
     failures = iter([OperationalError, OperationalError])
-    heads = store.heads
+    heads = store.read_heads
 
     def fail_twice(ids):
         for failure in failures:
             raise failure
         return heads(ids)
 
-    monkeypatch.setattr(store, "heads", fail_twice)
+    monkeypatch.setattr(store, "read_heads", fail_twice)
     client = await live_client(user)
     await in_db(notify_user)(user, type="info", event="hey")
     assert (await client.frame())["data"]["event"] == "hey"

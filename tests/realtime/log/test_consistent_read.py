@@ -1,4 +1,4 @@
-"""One moment of the database."""
+"""One snapshot of the database for several reads."""
 
 import pytest
 from django.contrib.auth.models import User
@@ -17,8 +17,8 @@ def names() -> set[str]:
     return set(User.objects.values_list("username", flat=True))
 
 
-def test_what_others_commit_meanwhile_is_not_seen(in_thread: InThread) -> None:  # noqa: F811
-    """And nobody waits for the reader."""
+def test_later_commits_of_others_are_not_seen(in_thread: InThread) -> None:  # noqa: F811
+    """The reader blocks no writer."""
     User.objects.create(username="before")
     with consistent_read():
         assert names() == {"before"}
@@ -27,14 +27,14 @@ def test_what_others_commit_meanwhile_is_not_seen(in_thread: InThread) -> None: 
     assert names() == {"before", "meanwhile"}
 
 
-def test_what_comes_afterwards_may_write_again() -> None:
+def test_writes_are_allowed_again_afterwards() -> None:
     with consistent_read():
         names()
     User.objects.create(username="after")
     assert names() == {"after"}
 
 
-def test_inside_a_transaction_it_is_that_one() -> None:
+def test_inside_a_transaction_its_own_writes_are_seen() -> None:
     with transaction.atomic():
         User.objects.create(username="own")
         with consistent_read():
@@ -42,7 +42,7 @@ def test_inside_a_transaction_it_is_that_one() -> None:
 
 
 @pytest.mark.postgres
-def test_nothing_is_written_in_it() -> None:
+def test_a_write_is_refused() -> None:
     with pytest.raises(DatabaseError), consistent_read():
         User.objects.create(username="refused")
     assert connection.vendor == "postgresql"

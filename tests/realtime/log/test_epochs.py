@@ -1,4 +1,4 @@
-"""New epochs for all streams."""
+"""New epochs for streams."""
 
 from typing import Any
 
@@ -18,8 +18,8 @@ from tests.realtime.side_by_side import Thread
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_every_stream_gets_another_epoch_and_keeps_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(epochs, "_BATCH", 2)
+def test_every_stream_gets_a_new_epoch_and_keeps_its_head_and_floor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(epochs, "_BATCH_SIZE", 2)
     for number in range(5):
         publish(f"u1|orders#{number}", "changed", "a", {})
     before = {stream.key: stream for stream in Stream.objects.all()}
@@ -30,8 +30,8 @@ def test_every_stream_gets_another_epoch_and_keeps_the_rest(monkeypatch: pytest.
     assert len(set(Stream.objects.values_list("epoch", flat=True))) == 5
 
 
-def test_who_writes_meanwhile_loses_no_event(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(epochs, "_BATCH", 2)
+def test_a_writer_beside_the_renewal_loses_no_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(epochs, "_BATCH_SIZE", 2)
 
     def write() -> None:
         for number in range(20):
@@ -44,7 +44,7 @@ def test_who_writes_meanwhile_loses_no_event(monkeypatch: pytest.MonkeyPatch) ->
     assert set(Stream.objects.values_list("head", flat=True)) == {4}
 
 
-async def test_an_open_socket_learns_of_it_by_the_sweep_and_gets_a_snapshot(
+async def test_the_sweep_tells_an_open_socket_which_gets_a_snapshot(
     live_client: Any, user: Any, execution: Any, settings: Any
 ) -> None:
     settings.REALTIME = {"SWEEP_INTERVAL": 3_600.0, "SWEEP_GRACE": 0.0}
@@ -54,8 +54,8 @@ async def test_an_open_socket_learns_of_it_by_the_sweep_and_gets_a_snapshot(
     key = streams.graph_exec(str(user.pk), str(execution.pk))
     epoch = await in_db(lambda: Stream.objects.get(key=key).epoch)()
     await sweep(hub_of_this_loop())
-    told, snapshot = await client.frames(2)
-    assert told["data"] == {"epoch": epoch, "head": 1, "recovered": False}
+    reset, snapshot = await client.frames(2)
+    assert reset["data"] == {"epoch": epoch, "head": 1, "recovered": False}
     assert (snapshot["seq"], snapshot["data"]["status"]) == (1, "QUEUED")
     await in_db(report_execution)(execution, status="RUNNING")
     assert (await client.frame())["seq"] == 2

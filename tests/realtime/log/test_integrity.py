@@ -1,4 +1,4 @@
-"""What a damaged log shows of itself."""
+"""The check of the log finds each kind of damage, and its remedies repair it."""
 
 import re
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from realtime.log import integrity, store
-from realtime.log.integrity import find_unnumbered, inspect_streams
+from realtime.log.integrity import find_overdue, inspect_streams
 from realtime.log.retention import prune
 from realtime.log.types import EventDraft, StreamRef
 from realtime.models import Stream, StreamEvent
@@ -34,7 +34,7 @@ def events(settings: Settings) -> None:
 
 
 def faults(*keys: str) -> list[tuple[str, str]]:
-    return [(fault.key, fault.what) for _, found in inspect_streams(keys) for fault in found]
+    return [(fault.key, fault.description) for _, found in inspect_streams(keys) for fault in found]
 
 
 def event(seq: int, key: str = KEY) -> Any:
@@ -45,7 +45,7 @@ def stream(key: str = KEY) -> Any:
     return Stream.objects.filter(key=key)
 
 
-def test_a_whole_log_has_no_faults() -> None:
+def test_a_complete_log_has_no_faults() -> None:
     assert faults() == []
     prune(stream().get().pk, timezone.now() + timedelta(days=1))
     assert stream().get().floor == 5
@@ -58,32 +58,32 @@ def test_an_empty_stream_has_no_faults() -> None:
 
 
 DAMAGES: dict[str, tuple[Callable[[], Any], str]] = {
-    "two holes": (lambda: (event(2, OTHER).delete(), event(4, OTHER).delete()), "2 of its events 1 to 5 are missing"),
-    "a hole": (lambda: event(3, OTHER).delete(), "1 of its events 1 to 5 are missing"),
+    "two gaps": (lambda: (event(2, OTHER).delete(), event(4, OTHER).delete()), "2 of its events 1 to 5 are missing"),
+    "one gap": (lambda: event(3, OTHER).delete(), "1 of its events 1 to 5 are missing"),
     "no first event": (lambda: event(1, OTHER).delete(), "1 of its events 1 to 5 are missing"),
-    "no head": (
+    "no event at the head": (
         lambda: event(5, OTHER).delete(),
         "1 of its events 1 to 5 are missing; the event at its head, 5, is missing",
     ),
-    "nothing": (
+    "no events": (
         lambda: StreamEvent.objects.filter(stream__key=OTHER).delete(),
         "5 of its events 1 to 5 are missing; the event at its head, 5, is missing",
     ),
-    "only the head is kept, and gone": (
+    "only the head remains, and is missing": (
         lambda: (stream(OTHER).update(floor=5), event(5, OTHER).delete()),
         "the event at its head, 5, is missing",
     ),
-    "a head too low": (lambda: stream(OTHER).update(head=4), "it has an event 5, above its head 4"),
-    "a head too high": (
+    "the head is too low": (lambda: stream(OTHER).update(head=4), "it has an event 5, above its head 4"),
+    "the head is too high": (
         lambda: stream(OTHER).update(head=7),
         "2 of its events 1 to 7 are missing; the event at its head, 7, is missing",
     ),
-    "a floor too low": (
+    "the floor is too low": (
         lambda: (event(1, OTHER).delete(), stream(OTHER).update(floor=0)),
         "1 of its events 1 to 5 are missing",
     ),
-    "a number 0": (lambda: event(1, OTHER).update(seq=0), "it has an event 0; numbers begin with 1"),
-    "no data": (
+    "an event has the number 0": (lambda: event(1, OTHER).update(seq=0), "it has an event 0; numbers begin with 1"),
+    "an event has no data": (
         lambda: event(1).update(data=None, data_of=event(2).get().pk),
         "1 of its events have no data",
     ),
@@ -91,24 +91,24 @@ DAMAGES: dict[str, tuple[Callable[[], Any], str]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damage_is_found_in_its_stream_and_in_no_other(damage: str) -> None:
-    harm, what = DAMAGES[damage]
-    harm()
+def test_damage_is_found_in_its_stream_and_in_no_other(damage: str) -> None:
+    make_damage, description = DAMAGES[damage]
+    make_damage()
     found = faults()
-    assert (OTHER, what) in found
+    assert (OTHER, description) in found
     assert {key for key, _ in found} == {OTHER}
     assert faults(KEY) == []
 
 
-@pytest.mark.parametrize("damage", [name for name in DAMAGES if name != "a number 0"])
-def test_what_a_fault_says_to_do_mends_it(damage: str) -> None:
-    """One after the other, as an operator would."""
-    harm, _ = DAMAGES[damage]
-    harm()
+@pytest.mark.parametrize("damage", [name for name in DAMAGES if name != "an event has the number 0"])
+def test_the_remedy_of_a_fault_repairs_it(damage: str) -> None:
+    """Applies the remedies one by one, as an operator would."""
+    make_damage, _ = DAMAGES[damage]
+    make_damage()
     for _ in range(2):
         for _, found in inspect_streams():
             for fault in found:
-                (sql,) = re.findall(r"`((?:UPDATE|DELETE) [^`]+;)`", fault.cure)
+                (sql,) = re.findall(r"`((?:UPDATE|DELETE) [^`]+;)`", fault.remedy)
                 with connection.cursor() as cursor:
                     cursor.execute(sql)
     assert faults() == []
@@ -118,17 +118,17 @@ def test_what_a_fault_says_to_do_mends_it(damage: str) -> None:
     assert faults() == []
 
 
-def test_a_hole_is_given_up_by_its_floor_alone_so_that_writers_may_go_on() -> None:
+def test_the_remedy_of_a_gap_changes_only_the_floor_so_that_writers_may_continue() -> None:
     event(3, OTHER).delete()
     ((_, [fault]),) = inspect_streams([OTHER])
     publish(OTHER, "changed", "z", {})
-    assert f"floor = 3 WHERE id = {stream(OTHER).get().pk};" in fault.cure
-    assert "head" not in fault.cure
-    assert f"manage.py new_epochs '{OTHER}'" in fault.cure
+    assert f"floor = 3 WHERE id = {stream(OTHER).get().pk};" in fault.remedy
+    assert "head" not in fault.remedy
+    assert f"manage.py new_epochs '{OTHER}'" in fault.remedy
 
 
 @pytest.mark.sqlite
-def test_a_row_that_is_half_numbered_is_found() -> None:
+def test_a_half_numbered_event_is_found() -> None:
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA ignore_check_constraints = ON")
         event(2).update(key=KEY)
@@ -136,13 +136,13 @@ def test_a_row_that_is_half_numbered_is_found() -> None:
     assert faults() == [(KEY, "1 of its events are half numbered")]
 
 
-def test_more_streams_than_one_statement_looks_at_are_all_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(integrity, "_BATCH", 1)
+def test_streams_are_checked_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(integrity, "_BATCH_SIZE", 1)
     event(3, OTHER).delete()
     assert sorted((count, len(found)) for count, found in inspect_streams()) == [(1, 0), (1, 1)]
 
 
-# What has no number
+# Events without a number
 
 
 def leave_unnumbered(age: timedelta) -> None:
@@ -150,26 +150,26 @@ def leave_unnumbered(age: timedelta) -> None:
     StreamEvent.objects.filter(seq=None).update(created_at=timezone.now() - age)
 
 
-def test_what_nobody_numbers_is_found() -> None:
+def test_an_overdue_event_is_a_fault() -> None:
     leave_unnumbered(timedelta(minutes=1))
-    assert [(fault.key, fault.what) for fault in find_unnumbered()] == [(KEY, "1 of its events have no number")]
-    assert [fault.key for fault in find_unnumbered([KEY])] == [KEY]
-    assert find_unnumbered([OTHER]) == []
+    assert [(fault.key, fault.description) for fault in find_overdue()] == [(KEY, "1 of its events have no number")]
+    assert [fault.key for fault in find_overdue([KEY])] == [KEY]
+    assert find_overdue([OTHER]) == []
 
 
-def test_what_was_recorded_a_moment_ago_is_no_fault() -> None:
+def test_a_recent_event_without_a_number_is_no_fault() -> None:
     leave_unnumbered(timedelta(seconds=1))
-    assert find_unnumbered() == []
+    assert find_overdue() == []
 
 
-def test_what_is_numbered_while_one_looks_again_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A long transaction commits, and its events, which look old, are numbered."""
+def test_an_old_event_that_is_numbered_before_the_second_read_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long transaction commits old events just before the check."""
     leave_unnumbered(timedelta(minutes=1))
     monkeypatch.setattr(integrity.time, "sleep", lambda seconds: number_and_announce([KEY]))
-    assert find_unnumbered() == []
+    assert find_overdue() == []
 
 
-def test_beside_writers_and_pruners_there_is_no_false_alarm() -> None:
+def test_beside_writers_and_pruners_no_fault_is_reported() -> None:
     def write() -> None:
         for number in range(15):
             publish(KEY, "changed", str(number % 3), {})

@@ -1,4 +1,4 @@
-"""Which number an event gets, through `publish` as callers use it, and pass by pass."""
+"""Which number an event gets: through `publish`, and with single passes."""
 
 import threading
 
@@ -7,7 +7,7 @@ from django.db import Error, connection, transaction
 from pytest_django import Settings
 
 from realtime.log import numbering, store
-from realtime.log.types import END, EventDraft, LogEvent, Numbered, StreamRef
+from realtime.log.types import END, EventDraft, LogEvent, NumberedEvents, StreamRef
 from realtime.models import Stream, StreamEvent
 from realtime.publish import publish
 from realtime.publishing.after_commit import number_and_announce, numbered_head
@@ -17,7 +17,7 @@ from tests.realtime.side_by_side import Thread, held, in_open_transaction, side_
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_a_pass_tells_what_it_numbered() -> None:
+def test_a_pass_returns_the_events_that_it_numbered() -> None:
     store.insert(
         [
             EventDraft("order_changed", "{}", (StreamRef(KEY, "order"),)),
@@ -29,13 +29,13 @@ def test_a_pass_tells_what_it_numbered() -> None:
     assert numbered.events == [LogEvent(1, "order_changed", "{}"), LogEvent(2, "order_gone", "[]")]
 
 
-def test_numbering_inside_a_transaction_that_stays_open_is_refused() -> None:
+def test_numbering_inside_a_transaction_is_refused() -> None:
     publish(KEY, "order_changed", "order", {})
     with pytest.raises(RuntimeError, match="after the commit"), transaction.atomic():
         number_and_announce([KEY])
 
 
-def test_a_pass_tells_the_data_of_both_places_unless_it_is_large(settings: Settings) -> None:
+def test_a_pass_returns_the_data_in_both_streams_unless_it_is_large(settings: Settings) -> None:
     settings.REALTIME = {"MAX_INLINE_BYTES": 20}
     small, large = '{"n":1}', '{"n":"' + "é" * 8 + '"}'
     store.insert([both(small), both(large)])
@@ -44,17 +44,17 @@ def test_a_pass_tells_the_data_of_both_places_unless_it_is_large(settings: Setti
     assert [event[2] for event in sent(GRAPH)] == [event[2] for event in sent(EXECUTION)] == [small, large]
 
 
-# With the insert
+# Numbers with the insert
 
 
-def place(key: str = KEY, entity: str = "order") -> EventDraft:
+def draft(key: str = KEY, entity: str = "order") -> EventDraft:
     return EventDraft("order_changed", "{}", (StreamRef(key, entity),))
 
 
-def insert(entry: EventDraft, *, commits_next: bool = True) -> tuple[list[Numbered], set[str]]:
-    """In a transaction of its own."""
+def insert(event: EventDraft, *, is_last_before_commit: bool = True) -> tuple[list[NumberedEvents], set[str]]:
+    """Inserts the event in a transaction of its own."""
     with transaction.atomic():
-        return numbering.insert([entry], commits_next=commits_next)
+        return numbering.insert([event], is_last_before_commit=is_last_before_commit)
 
 
 def history(key: str = KEY) -> list[tuple[str, int | None]]:
@@ -62,59 +62,59 @@ def history(key: str = KEY) -> list[tuple[str, int | None]]:
 
 
 @pytest.mark.postgres
-def test_what_is_committed_next_is_inserted_with_its_number() -> None:
+def test_an_event_whose_commit_is_next_is_inserted_with_its_number() -> None:
     stream = numbered_head(KEY)
-    assert insert(place()) == ([Numbered(KEY, stream.epoch, [LogEvent(1, "order_changed", "{}")])], set())
-    assert insert(place()) == ([Numbered(KEY, stream.epoch, [LogEvent(2, "order_changed", "{}")])], set())
+    assert insert(draft()) == ([NumberedEvents(KEY, stream.epoch, [LogEvent(1, "order_changed", "{}")])], set())
+    assert insert(draft()) == ([NumberedEvents(KEY, stream.epoch, [LogEvent(2, "order_changed", "{}")])], set())
     assert history() == [("order", 1), ("order", 2)]
     assert Stream.objects.get(key=KEY).head == 2
 
 
 @pytest.mark.postgres
-def test_an_event_of_two_streams_gets_a_number_in_each_and_tells_its_data_unless_that_is_large(
+def test_an_event_of_two_streams_gets_a_number_in_each_and_its_data_unless_it_is_large(
     settings: Settings,
 ) -> None:
     settings.REALTIME = {"MAX_INLINE_BYTES": 20}
     for key in (EXECUTION, GRAPH):
         numbered_head(key)
     small, large = '{"n":1}', '{"n":"' + "é" * 8 + '"}'
-    for seq, (data, told) in enumerate([(small, small), (large, None)], start=1):
-        numbered, waiting = insert(both(data))
+    for seq, (data, inline) in enumerate([(small, small), (large, None)], start=1):
+        numbered, unnumbered = insert(both(data))
         assert [(each.key, each.events) for each in numbered] == [
-            (EXECUTION, [LogEvent(seq, "graph_execution_event", told)]),
-            (GRAPH, [LogEvent(seq, "graph_execution_event", told)]),
+            (EXECUTION, [LogEvent(seq, "graph_execution_event", inline)]),
+            (GRAPH, [LogEvent(seq, "graph_execution_event", inline)]),
         ]
-        assert not waiting
+        assert not unnumbered
     assert [event[2] for event in sent(GRAPH)] == [event[2] for event in sent(EXECUTION)] == [small, large]
     assert StreamEvent.objects.exclude(data=None).count() == 2
 
 
-def test_what_may_not_be_committed_for_a_while_waits_for_a_pass() -> None:
+def test_an_event_of_a_longer_transaction_waits_for_a_pass() -> None:
     numbered_head(KEY)
-    assert insert(place(), commits_next=False) == ([], {KEY})
-    assert store.unnumbered(1) == [KEY]
+    assert insert(draft(), is_last_before_commit=False) == ([], {KEY})
+    assert store.find_unnumbered(1) == [KEY]
     with transaction.atomic():
         publish(KEY, "order_changed", "order", {})
         assert not history()
     assert history() == [("order", 1), ("order", 2)]
 
 
-def test_an_event_of_a_new_stream_waits_for_a_pass_which_makes_it() -> None:
-    assert insert(place()) == ([], {KEY})
+def test_an_event_of_a_new_stream_waits_for_a_pass_which_creates_the_stream() -> None:
+    assert insert(draft()) == ([], {KEY})
     assert not Stream.objects.exists()
 
 
 @pytest.mark.postgres
-def test_the_end_of_a_stream_gets_no_number() -> None:
+def test_the_end_marker_gets_no_number() -> None:
     numbered_head(KEY)
     assert insert(EventDraft(END, "null", (StreamRef(KEY, ""),))) == ([], {KEY})
 
 
 @pytest.mark.postgres
-def test_an_event_does_not_overtake_one_that_waits_for_its_number() -> None:
+def test_an_event_does_not_overtake_an_earlier_unnumbered_event() -> None:
     numbered_head(KEY)
-    store.insert([place(entity="first")])
-    assert insert(place(entity="second")) == ([], {KEY})
+    store.insert([draft(entity="first")])
+    assert insert(draft(entity="second")) == ([], {KEY})
     number_and_announce([KEY])
     assert history() == [("first", 1), ("second", 2)]
 
@@ -124,31 +124,31 @@ def test_an_event_whose_stream_is_locked_does_not_wait_for_it() -> None:
     for key in (EXECUTION, GRAPH):
         numbered_head(key)
 
-    with in_open_transaction(lambda: store.lock([EXECUTION])):
-        numbered, waiting = insert(both("{}"))
+    with in_open_transaction(lambda: store.lock_streams([EXECUTION])):
+        numbered, unnumbered = insert(both("{}"))
         assert [each.key for each in numbered] == [GRAPH]
-        assert waiting == {EXECUTION}
+        assert unnumbered == {EXECUTION}
     number_and_announce([EXECUTION])
     assert_contiguous(EXECUTION, 1)
     assert_contiguous(GRAPH, 1)
 
 
 @pytest.mark.postgres
-def test_a_number_that_is_rolled_back_is_given_again() -> None:
+def test_a_number_that_is_rolled_back_is_used_again() -> None:
     numbered_head(KEY)
     with pytest.raises(ZeroDivisionError), transaction.atomic():
-        numbering.insert([place(entity="gone")], commits_next=True)
+        numbering.insert([draft(entity="gone")], is_last_before_commit=True)
         raise ZeroDivisionError
-    insert(place())
+    insert(draft())
     assert history() == [("order", 1)]
 
 
 @pytest.mark.postgres
-def test_a_pass_waits_for_a_number_that_is_not_committed_and_goes_on_from_there() -> None:
+def test_a_pass_waits_for_an_uncommitted_number_and_continues_after_it() -> None:
     numbered_head(KEY)
 
-    with in_open_transaction(lambda: numbering.insert([place(entity="first")], commits_next=True)):
-        store.insert([place(entity="second")])
+    with in_open_transaction(lambda: numbering.insert([draft(entity="first")], is_last_before_commit=True)):
+        store.insert([draft(entity="second")])
         thread = Thread(numbering.number, [KEY])
         assert until_waiting(thread)
     thread.result()
@@ -161,50 +161,50 @@ def test_under_repeatable_read_an_event_waits_for_a_pass_and_its_writer_does_not
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        assert not history()  # it has its snapshot
+        assert not history()  # this read takes the snapshot
         Thread(publish, KEY, "order_changed", "other", {}).result()
-        assert numbering.insert([place()], commits_next=True) == ([], {KEY})
+        assert numbering.insert([draft()], is_last_before_commit=True) == ([], {KEY})
     number_and_announce([KEY])
     assert history() == [("other", 1), ("order", 2)]
 
 
 @pytest.mark.postgres
-def test_a_writer_that_falls_silent_before_its_commit_is_ended_and_the_stream_goes_on(
+def test_a_writer_that_hangs_before_its_commit_is_ended_and_the_stream_continues(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(numbering, "_SILENCE", "100ms")
+    monkeypatch.setattr(numbering, "_IDLE_IN_TRANSACTION_TIMEOUT", "100ms")
     numbered_head(KEY)
-    store.insert([place(entity="other")])
+    store.insert([draft(entity="other")])
     number_and_announce([KEY])
 
-    def fall_silent(begun: threading.Event) -> None:
+    def hang(begun: threading.Event) -> None:
         with pytest.raises(Error), transaction.atomic():
-            numbering.insert([place(entity="silent")], commits_next=True)
+            numbering.insert([draft(entity="hanging")], is_last_before_commit=True)
             begun.set()
             until_released()
 
-    with held(fall_silent):
-        store.insert([place(entity="next")])
-        number_and_announce([KEY])  # as soon as it is ended
+    with held(hang):
+        store.insert([draft(entity="next")])
+        number_and_announce([KEY])  # waits until PostgreSQL ends the writer
         assert history() == [("other", 1), ("next", 2)]
-    assert store.unnumbered(1) == []
+    assert store.find_unnumbered(1) == []
 
 
 @pytest.mark.postgres
-def test_the_time_for_silence_is_that_of_one_transaction() -> None:
-    def silence() -> str:
+def test_the_idle_timeout_applies_to_one_transaction_only() -> None:
+    def idle_timeout() -> str:
         with connection.cursor() as cursor:
             cursor.execute("SHOW idle_in_transaction_session_timeout")
             return str(cursor.fetchone()[0])
 
-    before = silence()
+    before = idle_timeout()
     with transaction.atomic():
-        numbering.insert([place()], commits_next=True)
-        assert silence() == numbering._SILENCE != before
-    assert silence() == before
+        numbering.insert([draft()], is_last_before_commit=True)
+        assert idle_timeout() == numbering._IDLE_IN_TRANSACTION_TIMEOUT != before
+    assert idle_timeout() == before
 
 
-# Side by side
+# Concurrent writers and passes
 
 
 def publish_many(key: str, count: int) -> None:
@@ -219,13 +219,13 @@ def assert_contiguous(key: str, head: int) -> None:
 
 
 @pytest.mark.timeout(300)  # four thousand transactions, two at a time
-def test_threads_that_write_at_once_leave_no_hole() -> None:
+def test_concurrent_writers_leave_no_gap() -> None:
     threads, events = (8, 500) if connection.vendor == "postgresql" else (4, 25)
     side_by_side(*[lambda: publish_many(KEY, events)] * threads)
     assert_contiguous(KEY, threads * events)
 
 
-def test_each_writers_own_events_keep_their_order() -> None:
+def test_the_events_of_one_writer_keep_their_order() -> None:
     def write(name: str) -> None:
         for number in range(20):
             publish(KEY, "order_changed", name, {"n": number})
@@ -237,7 +237,7 @@ def test_each_writers_own_events_keep_their_order() -> None:
 
 
 @pytest.mark.postgres
-def test_long_transactions_that_write_to_two_streams_in_opposite_orders_do_not_deadlock() -> None:
+def test_transactions_that_write_to_two_streams_in_opposite_orders_do_not_deadlock() -> None:
     both_have_written = threading.Barrier(2)
 
     def write(*keys: str) -> None:
@@ -253,7 +253,7 @@ def test_long_transactions_that_write_to_two_streams_in_opposite_orders_do_not_d
 
 
 @pytest.mark.postgres
-def test_a_writer_that_stays_open_holds_up_nobody_and_is_numbered_later() -> None:
+def test_an_open_transaction_blocks_no_other_writer_and_is_numbered_later() -> None:
     with in_open_transaction(lambda: publish(KEY, "order_changed", "slow", {})):
         publish(KEY, "order_changed", "quick", {})
         assert list(StreamEvent.objects.values_list("entity", "seq")) == [("quick", 1)]
@@ -261,11 +261,11 @@ def test_a_writer_that_stays_open_holds_up_nobody_and_is_numbered_later() -> Non
 
 
 @pytest.mark.postgres
-def test_a_pass_that_waited_for_another_one_goes_on_from_its_head() -> None:
+def test_a_pass_that_waited_for_another_pass_continues_from_its_head() -> None:
     publish(KEY, "order_changed", "order", {"n": 1})
 
     store.insert([EventDraft("order_changed", '{"n":2}', (StreamRef(KEY, "order"),))])
-    with in_open_transaction(lambda: numbering._by_function("default", [KEY])):
+    with in_open_transaction(lambda: numbering._number_by_function("default", [KEY])):
         thread = Thread(publish_many, KEY, 1)
         assert until_waiting(thread)
     thread.result()
@@ -273,12 +273,12 @@ def test_a_pass_that_waited_for_another_one_goes_on_from_its_head() -> None:
 
 
 @pytest.mark.postgres
-def test_a_pass_that_waits_for_a_stream_to_be_made_holds_no_other_one() -> None:
-    """Otherwise it could wait for a pass that has made the same one, and waits for the one held."""
+def test_a_pass_that_waits_for_the_creation_of_a_stream_holds_no_lock() -> None:
+    """With a lock it could deadlock with a pass that has created the same stream and waits for that lock."""
     publish(OTHER, "order_changed", "order", {})
     store.insert([EventDraft("order_changed", "{}", (StreamRef(key, "order"),)) for key in (KEY, OTHER)])
 
-    with in_open_transaction(lambda: store.make([KEY])):
+    with in_open_transaction(lambda: store.create_streams([KEY])):
         thread = Thread(numbering.number, [KEY, OTHER])
         assert until_waiting(thread)
         with transaction.atomic():
@@ -289,13 +289,13 @@ def test_a_pass_that_waits_for_a_stream_to_be_made_holds_no_other_one() -> None:
 
 
 @pytest.mark.postgres
-def test_a_stream_that_is_removed_while_a_pass_waits_for_it_is_made_again() -> None:
+def test_a_stream_that_is_removed_while_a_pass_waits_for_it_is_created_again() -> None:
     publish(KEY, "order_changed", "order", {"n": 1})
     epoch = Stream.objects.get().epoch
     store.insert([EventDraft("order_changed", '{"n":2}', (StreamRef(KEY, "order"),))])
 
     def remove() -> None:
-        store.lock([KEY])
+        store.lock_streams([KEY])
         StreamEvent.objects.filter(seq__isnull=False).delete()
         Stream.objects.filter(epoch=epoch).delete()
 
@@ -307,8 +307,8 @@ def test_a_stream_that_is_removed_while_a_pass_waits_for_it_is_made_again() -> N
     assert numbered.epoch != epoch
 
 
-def test_a_long_backlog_is_numbered_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(numbering, "_MOST", 3)
+def test_a_long_backlog_is_numbered_in_several_transactions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numbering, "_MAX_EVENTS", 3)
     store.insert([both(f'{{"n":{n}}}') for n in range(1, 9)])
     parts = numbering.number([EXECUTION, GRAPH])
     for key in (EXECUTION, GRAPH):

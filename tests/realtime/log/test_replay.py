@@ -20,8 +20,8 @@ EXECUTION, GRAPH = "u1|graph_exec#e", "u1|graph#g|executions"
 
 
 def happen(*entities: str, data: Callable[[int], str] = str) -> int:
-    """Events of these entities in the stream of an execution and in that of its graph; the id of the latter, which
-    holds none of the data itself."""
+    """Records events of these entities in two streams. Returns the id of the second one, whose events refer to the data
+    of the first."""
     first = StreamEvent.objects.filter(stream__key=GRAPH).count() + 1
     record_events(
         [
@@ -39,14 +39,14 @@ def seqs(events: Any) -> list[int]:
 # Pages
 
 
-def test_a_page_has_what_follows_with_the_stream_as_it_stands() -> None:
+def test_a_page_has_the_events_after_the_cursor_and_the_position_of_the_stream() -> None:
     id = happen("a", "b", "c")
     stream = Stream.objects.get(pk=id)
     page = read_after(id, 1)
     assert page == (stream.epoch, 3, 0, [(2, "changed", "2"), (3, "changed", "3")])
 
 
-def test_a_page_after_the_head_says_where_the_stream_stands() -> None:
+def test_a_page_after_the_head_has_the_position_and_no_events() -> None:
     id = happen("a")
     for after in (1, 2, 2**62):
         page = read_after(id, after)
@@ -54,11 +54,11 @@ def test_a_page_after_the_head_says_where_the_stream_stands() -> None:
         assert (page.head, page.events) == (1, [])
 
 
-def test_of_a_stream_that_is_gone_there_is_no_page() -> None:
+def test_a_stream_that_is_gone_has_no_page() -> None:
     assert read_after(10**9, 0) is None
 
 
-def test_a_page_has_only_so_many_events(settings: Settings) -> None:
+def test_a_page_has_at_most_page_events(settings: Settings) -> None:
     settings.REALTIME = {"PAGE_EVENTS": 2}
     id = happen(*"abcde")
     page = read_after(id, 1)
@@ -67,7 +67,7 @@ def test_a_page_has_only_so_many_events(settings: Settings) -> None:
     assert page.head == 5
 
 
-def test_a_page_has_only_so_many_bytes_but_always_an_event(settings: Settings) -> None:
+def test_a_page_has_at_most_page_bytes_or_one_event(settings: Settings) -> None:
     settings.REALTIME = {"PAGE_BYTES": 20, "MAX_INLINE_BYTES": 10}
     id = happen(*"abcd", data=lambda number: f'"{str(number) * [0, 30, 8, 10, 1][number]}"')
     pages = []
@@ -98,7 +98,7 @@ def test_a_page_is_one_statement_and_with_large_data_two(
         read_after(id, 0)
 
 
-def test_below_the_floor_a_page_has_what_is_left() -> None:
+def test_a_page_below_the_floor_has_the_remaining_events() -> None:
     id = happen(*"abcd")
     StreamEvent.objects.filter(stream=id, seq=2).delete()
     Stream.objects.filter(pk=id).update(floor=3)
@@ -116,14 +116,14 @@ def test_events_are_read_by_their_numbers_in_their_order() -> None:
     assert read_each(id, []) == []
 
 
-def test_an_event_that_is_gone_is_left_out_and_the_others_are_not(settings: Settings) -> None:
+def test_only_a_removed_event_is_left_out(settings: Settings) -> None:
     id = happen(*"abcd")
     StreamEvent.objects.filter(stream=id, seq=2).delete()
     assert seqs(read_each(id, [1, 2, 3])) == [1, 3]
 
 
 @pytest.mark.parametrize("gone", [1, 2, 3])
-def test_large_data_that_goes_between_two_statements_is_left_out_and_no_other(settings: Settings, gone: int) -> None:
+def test_only_an_event_that_is_pruned_between_two_statements_is_left_out(settings: Settings, gone: int) -> None:
     settings.REALTIME = {"MAX_INLINE_BYTES": 0}
     id = happen(*"abc")
 
@@ -140,40 +140,40 @@ def test_large_data_that_goes_between_two_statements_is_left_out_and_no_other(se
     assert seqs(read) == [seq for seq in (1, 2, 3) if seq != gone]
 
 
-def test_single_events_are_read_up_to_so_many_bytes(settings: Settings) -> None:
+def test_single_events_are_read_up_to_page_bytes(settings: Settings) -> None:
     settings.REALTIME = {"PAGE_BYTES": 5}
     id = happen(*"abcd", data=lambda number: f'"{number}"')
     assert seqs(read_each(id, [1, 2, 4])) == [1]
 
 
-# The newest of each entity
+# The newest event of each entity
 
 
 def newest(id: int, after: int = 0, head: int = 100, limit: int = 100) -> tuple[list[int], bool]:
     return newest_by_entity(id, after=after, head=head, limit=limit)
 
 
-def test_the_newest_event_of_each_entity_in_the_order_of_their_numbers() -> None:
+def test_the_newest_events_come_in_the_order_of_their_numbers() -> None:
     assert newest(happen(*"abacb")) == ([3, 4, 5], False)
 
 
-def test_only_what_is_newer_than_the_cursor() -> None:
+def test_only_events_after_the_cursor_are_found() -> None:
     id = happen(*"abacb")
     assert newest(id, after=3) == ([4, 5], False)
     assert newest(id, after=5) == ([], False)
 
 
-def test_what_came_after_the_head_counts_as_not_there() -> None:
+def test_events_after_the_head_are_ignored() -> None:
     assert newest(happen(*"abacb"), head=4) == ([2, 3, 4], False)
 
 
-def test_the_newest_are_kept_where_the_limit_cuts() -> None:
+def test_the_limit_keeps_the_highest_numbers() -> None:
     id = happen(*"abcd")
     assert newest(id, limit=2) == ([3, 4], True)
     assert newest(id, limit=4) == ([1, 2, 3, 4], False)
 
 
-def test_the_last_one_is_always_the_heads() -> None:
+def test_the_last_number_is_the_head() -> None:
     id = happen(*"aab")
     assert newest(id, limit=1) == ([3], True)
 
@@ -181,21 +181,21 @@ def test_the_last_one_is_always_the_heads() -> None:
 @pytest.mark.parametrize(
     "entities",
     [
-        "abc" * 20,  # few, all of them in the last events
-        "abcdef" + "a" * 50,  # some, and one of them alone made all of the last events
+        "abc" * 20,  # few entities, all of them in the last events
+        "abcdef" + "a" * 50,  # some entities; one made all the last events
         "abcdef" + "ab" * 20,
-        "".join(chr(ord("A") + number) for number in range(50)),  # many, each with one event
+        "".join(chr(ord("A") + number) for number in range(50)),  # many entities, each with one event
         "".join(chr(ord("A") + number) for number in range(20)) + "A" * 40,
     ],
 )
-def test_whatever_a_long_stream_is_made_of_the_answer_is_the_same(entities: str) -> None:
+def test_each_way_to_read_a_long_stream_gives_the_same_answer(entities: str) -> None:
     id = happen(*entities)
     for head in (len(entities), len(entities) - 7):
-        true = sorted({entity: seq for seq, entity in enumerate(entities[:head], start=1)}.values())
+        all_newest = sorted({entity: seq for seq, entity in enumerate(entities[:head], start=1)}.values())
         for after in (0, 5, 30, head):
-            wanted = [seq for seq in true if seq > after]
+            expected = [seq for seq in all_newest if seq > after]
             for limit in (1, 2, 4, 6, 100):
-                assert newest(id, after, head, limit) == (wanted[-limit:], len(wanted) > limit)
+                assert newest(id, after, head, limit) == (expected[-limit:], len(expected) > limit)
 
 
 def test_few_entities_are_found_without_reading_the_stream(django_assert_num_queries: DjangoAssertNumQueries) -> None:
@@ -204,11 +204,11 @@ def test_few_entities_are_found_without_reading_the_stream(django_assert_num_que
         assert newest(id, head=53, limit=4) == ([2, 3, 53], False)
 
 
-def test_of_an_empty_stream_there_is_nothing() -> None:
+def test_a_stream_without_events_has_no_newest_events() -> None:
     assert newest(10**9) == ([], False)
 
 
-def test_what_has_no_number_yet_is_in_no_answer() -> None:
+def test_unnumbered_events_are_not_read() -> None:
     id = happen("a")
     store.insert([EventDraft("changed", "2", (StreamRef(GRAPH, "b"),))])
     page = read_after(id, 0)
@@ -218,7 +218,7 @@ def test_what_has_no_number_yet_is_in_no_answer() -> None:
 
 
 @pytest.mark.postgres
-def test_readers_find_their_way_by_an_index() -> None:
+def test_reads_use_an_index() -> None:
     id = happen(*[f"entity {number % 50}" for number in range(2_000)])
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE realtime_streamevent")
@@ -226,7 +226,7 @@ def test_readers_find_their_way_by_an_index() -> None:
             lambda: read_after(id, 1_000),
             lambda: read_each(id, [5, 700]),
             lambda: store.read_head(GRAPH),
-            lambda: store.unnumbered(100),
+            lambda: store.find_unnumbered(100),
             lambda: newest_by_entity(id, after=0, head=2_000, limit=60),
         ):
             with CaptureQueriesContext(connection) as statements:

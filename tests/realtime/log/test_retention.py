@@ -1,24 +1,22 @@
-"""How long the log keeps what it holds."""
+"""Pruning events by age."""
 
-import sqlite3
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
-from realtime.log import numbering, retention, store
+from realtime.log import store
 from realtime.log.replay import newest_by_entity, read_after
-from realtime.log.retention import prune, prune_in_batches, remove, streams_with_old_events
-from realtime.log.types import END, EventDraft, StreamRef
+from realtime.log.retention import prune, prune_in_batches, streams_with_old_events
+from realtime.log.types import EventDraft, StreamRef
 from realtime.models import Stream, StreamEvent
 from realtime.publish import end_stream, publish
 from realtime.publishing.after_commit import number_and_announce, numbered_head
 from realtime.publishing.recording import as_json, record_events
 from realtime.wire.methods import WSMethod
-from tests.realtime.side_by_side import Thread, in_open_transaction, side_by_side, until_waiting
+from tests.realtime.side_by_side import side_by_side
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -34,7 +32,7 @@ def happen(*entities: str, key: str = KEY, method: str = "order_changed") -> Non
 
 
 def age(key: str = KEY, upto: int | None = None) -> None:
-    """The events of the stream, or those up to a number, have been there for a month."""
+    """Makes the events of the stream, or those up to a number, a month old."""
     events = StreamEvent.objects.filter(stream__key=key)
     (events if upto is None else events.filter(seq__lte=upto)).update(created_at=LONG_AGO)
 
@@ -47,11 +45,11 @@ def stream(key: str = KEY) -> Stream:
     return Stream.objects.get(key=key)
 
 
-def assert_whole(key: str) -> None:
-    """Every event above the floor is there, the head's is there, and each has its data. Under the locks, so that what
-    others do meanwhile is seen wholly or not at all."""
+def assert_complete(key: str) -> None:
+    """Every event above the floor exists, the event at the head exists, and each has its data. Holds the locks, so that
+    it never sees half of a concurrent change."""
     with transaction.atomic():
-        store.lock([key, EXECUTION, GRAPH])
+        store.lock_streams([key, EXECUTION, GRAPH])
         it, numbers = stream(key), left(key)
         events = list(StreamEvent.objects.filter(stream=it).select_related("data_of"))
     assert [number for number in numbers if number and number > it.floor] == list(range(it.floor + 1, it.head + 1))
@@ -63,27 +61,27 @@ def assert_whole(key: str) -> None:
 # By age
 
 
-def test_old_events_go_but_for_the_newest_of_each_entity() -> None:
+def test_old_events_are_removed_except_the_newest_of_each_entity() -> None:
     happen("a", "b", "a", "c", "b")
     age()
     assert prune(stream().pk, LIMIT) == 2
     assert left() == [3, 4, 5]
 
 
-def test_the_floor_rises_to_the_last_event_that_may_go() -> None:
+def test_the_floor_rises_to_the_last_old_event() -> None:
     happen("a", "a", "a", "a")
     age(upto=3)
     assert prune(stream().pk, LIMIT) == 3
     assert (stream().floor, stream().head, left()) == (3, 4, [4])
 
 
-def test_nothing_young_goes() -> None:
+def test_recent_events_stay() -> None:
     happen("a", "a", "a")
     assert prune(stream().pk, LIMIT) == 0
     assert (stream().floor, left()) == (0, [1, 2, 3])
 
 
-def test_an_old_event_behind_a_younger_one_stays() -> None:
+def test_an_old_event_after_a_recent_one_stays() -> None:
     happen("a", "a", "a", "a")
     age()
     StreamEvent.objects.filter(seq=2).update(created_at=timezone.now())
@@ -91,7 +89,7 @@ def test_an_old_event_behind_a_younger_one_stays() -> None:
     assert (stream().floor, left()) == (1, [2, 3, 4])
 
 
-def test_the_event_at_the_head_stays_whatever_it_says() -> None:
+def test_the_event_at_the_head_stays_even_if_its_entity_is_over() -> None:
     happen("a", "b")
     publish(KEY, WSMethod.NOTIFICATION_DELETED, "a", {})
     age()
@@ -103,7 +101,7 @@ def test_the_event_at_the_head_stays_whatever_it_says() -> None:
     "over",
     ["notification_read", "notification_deleted", "execution_deleted", "node_execution_deleted"],
 )
-def test_what_is_over_goes_wholly(over: str) -> None:
+def test_the_events_of_an_entity_that_is_over_are_all_removed(over: str) -> None:
     happen("a", "b")
     publish(KEY, over, "a", {"ids": ["a"], "read": True} if over == "notification_read" else {})
     happen("b")
@@ -119,14 +117,14 @@ def test_a_notification_that_is_unread_again_stays(data: dict[str, Any]) -> None
     publish(KEY, "notification_read", "a", data)
     happen("b", method="notification")
     age()
-    rehearsed = sum(prune_in_batches(stream().pk, LIMIT, is_rehearsal=True))
-    assert prune(stream().pk, LIMIT) == rehearsed == 2
+    dry_run = sum(prune_in_batches(stream().pk, LIMIT, is_dry_run=True))
+    assert prune(stream().pk, LIMIT) == dry_run == 2
     assert left() == [3, 4]
     assert newest_by_entity(stream().pk, after=0, head=4, limit=10) == ([3, 4], False)
 
 
 @pytest.mark.parametrize(("read", "kept"), [(True, [2]), (False, [1, 2])])
-def test_whether_it_was_read_is_looked_up_where_the_data_is(read: bool, kept: list[int]) -> None:
+def test_the_read_mark_is_found_in_the_data_of_another_stream(read: bool, kept: list[int]) -> None:
     data = as_json({"ids": ["a"], "read": read})
     record_events([EventDraft("notification_read", data, (StreamRef(GRAPH, "a"), StreamRef(KEY, "a")))])
     number_and_announce([GRAPH, KEY])
@@ -137,7 +135,7 @@ def test_whether_it_was_read_is_looked_up_where_the_data_is(read: bool, kept: li
     assert left() == kept
 
 
-def test_a_young_end_of_something_old_stays_to_be_told() -> None:
+def test_a_recent_last_event_of_an_old_entity_stays() -> None:
     happen("a", "b")
     age()
     publish(KEY, WSMethod.EXECUTION_DELETED, "a", {})
@@ -145,7 +143,7 @@ def test_a_young_end_of_something_old_stays_to_be_told() -> None:
     assert left() == [2, 3]
 
 
-def test_to_prune_again_takes_no_more() -> None:
+def test_a_second_prune_removes_nothing() -> None:
     happen("a", "a", "b")
     age()
     prune(stream().pk, LIMIT)
@@ -163,7 +161,7 @@ def test_the_floor_never_falls() -> None:
     assert stream().floor == 3
 
 
-def test_what_has_no_number_yet_is_left_alone() -> None:
+def test_unnumbered_events_stay() -> None:
     happen("a")
     store.insert([EventDraft("order_changed", "{}", (StreamRef(KEY, "a"),))])
     StreamEvent.objects.update(created_at=LONG_AGO)
@@ -171,11 +169,11 @@ def test_what_has_no_number_yet_is_left_alone() -> None:
     assert numbered_head(KEY).head == 2
 
 
-def test_a_stream_that_is_gone_has_nothing_to_prune() -> None:
+def test_pruning_a_stream_that_does_not_exist_does_nothing() -> None:
     assert prune(10**9, LIMIT) == 0
 
 
-def test_the_state_is_the_same_before_and_after() -> None:
+def test_pruning_does_not_change_the_snapshot() -> None:
     happen(*"abcabdaab")
     age(upto=6)
     it = stream()
@@ -185,19 +183,14 @@ def test_the_state_is_the_same_before_and_after() -> None:
     page = read_after(it.pk, stream().floor)
     assert page
     assert [event.seq for event in page.events] == [7, 8, 9]
-    assert_whole(KEY)
+    assert_complete(KEY)
 
 
 # In batches
 
 
-@pytest.fixture
-def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retention, "_BATCH", 3)
-
-
 @pytest.mark.usefixtures("small_batches")
-def test_each_batch_leaves_a_stream_that_keeps_its_promises() -> None:
+def test_the_stream_is_complete_after_each_batch() -> None:
     happen(*"abcabcabdab")
     age(upto=8)
     it = stream()
@@ -205,14 +198,14 @@ def test_each_batch_leaves_a_stream_that_keeps_its_promises() -> None:
     floors = []
     for _ in prune_in_batches(it.pk, LIMIT):
         floors.append(stream().floor)
-        assert_whole(KEY)
+        assert_complete(KEY)
         assert newest_by_entity(it.pk, after=0, head=it.head, limit=100) == before
     assert floors == [3, 6, 8]
     assert left() == [6, 9, 10, 11]
 
 
 @pytest.mark.usefixtures("small_batches")
-def test_who_stops_after_a_batch_goes_on_from_there() -> None:
+def test_a_prune_continues_where_an_interrupted_one_stopped() -> None:
     happen(*"aaaaaaaaa")
     age()
     pruning = prune_in_batches(stream().pk, LIMIT)
@@ -223,7 +216,7 @@ def test_who_stops_after_a_batch_goes_on_from_there() -> None:
 
 
 @pytest.mark.usefixtures("small_batches")
-def test_what_an_earlier_prune_kept_goes_when_there_is_something_newer() -> None:
+def test_an_event_that_an_earlier_prune_kept_is_removed_once_a_newer_one_exists() -> None:
     happen(*"abcde")
     age()
     prune(stream().pk, LIMIT)
@@ -235,17 +228,17 @@ def test_what_an_earlier_prune_kept_goes_when_there_is_something_newer() -> None
 
 
 @pytest.mark.usefixtures("small_batches")
-def test_a_rehearsal_says_what_would_go_and_changes_nothing() -> None:
+def test_a_dry_run_counts_the_events_and_changes_nothing() -> None:
     happen(*"abcabcabdab")
     age(upto=8)
     before = list(Stream.objects.values()), list(StreamEvent.objects.values())
-    assert sum(prune_in_batches(stream().pk, LIMIT, is_rehearsal=True)) == 7
+    assert sum(prune_in_batches(stream().pk, LIMIT, is_dry_run=True)) == 7
     assert (list(Stream.objects.values()), list(StreamEvent.objects.values())) == before
     assert prune(stream().pk, LIMIT) == 7
 
 
 @pytest.mark.usefixtures("small_batches")
-def test_a_stream_that_ends_between_two_batches_ends_the_pruning() -> None:
+def test_a_stream_that_is_removed_between_two_batches_ends_the_pruning() -> None:
     happen(*"aaaaaaaaa")
     age()
     pruning = prune_in_batches(stream().pk, LIMIT)
@@ -255,16 +248,16 @@ def test_a_stream_that_ends_between_two_batches_ends_the_pruning() -> None:
 
 
 @pytest.mark.usefixtures("small_batches")
-def test_two_who_prune_one_stream_at_once_take_each_event_once() -> None:
+def test_two_concurrent_prunes_remove_each_event_once() -> None:
     happen(*"ab" * 20)
     age()
     id = stream().pk
     assert sum(side_by_side(lambda: prune(id, LIMIT), lambda: prune(id, LIMIT))) == 38
-    assert_whole(KEY)
+    assert_complete(KEY)
     assert left() == [39, 40]
 
 
-def test_only_streams_that_would_be_shortened_are_visited() -> None:
+def test_only_streams_with_old_events_are_selected() -> None:
     for number in range(4):
         happen("a", "a", key=f"u1|orders#{number}")
     age("u1|orders#1")
@@ -276,7 +269,7 @@ def test_only_streams_that_would_be_shortened_are_visited() -> None:
     assert not found.all().exists()
 
 
-# Events that stand in two streams
+# Events that belong to two streams
 
 
 def both(*numbers: int) -> list[EventDraft]:
@@ -292,7 +285,7 @@ def data_of(key: str) -> dict[int, str | None]:
     return {event.seq: event.data for event in page.events}
 
 
-def test_what_stays_gets_the_data_of_what_goes() -> None:
+def test_an_event_that_stays_gets_a_copy_of_the_removed_data() -> None:
     record_events(both(1, 2, 3))
     age(EXECUTION)
     prune(stream(EXECUTION).pk, LIMIT)
@@ -301,7 +294,7 @@ def test_what_stays_gets_the_data_of_what_goes() -> None:
     assert data_of(EXECUTION) == {3: '{"n":3}'}
 
 
-def test_what_has_no_number_yet_gets_the_data_of_what_goes() -> None:
+def test_an_unnumbered_event_gets_a_copy_of_the_removed_data() -> None:
     store.insert(both(1, 2))
     number_and_announce([EXECUTION])
     age(EXECUTION)
@@ -310,7 +303,7 @@ def test_what_has_no_number_yet_gets_the_data_of_what_goes() -> None:
     assert data_of(GRAPH) == {1: '{"n":1}', 2: '{"n":2}'}
 
 
-def test_what_refers_to_others_goes_without_them() -> None:
+def test_removing_a_reference_leaves_the_original() -> None:
     record_events(both(1, 2, 3))
     age(GRAPH)
     prune(stream(GRAPH).pk, LIMIT)
@@ -318,173 +311,9 @@ def test_what_refers_to_others_goes_without_them() -> None:
     assert left(EXECUTION) == [1, 2, 3]
 
 
-def test_a_removed_stream_leaves_its_data_where_it_is_needed() -> None:
+def test_a_removed_stream_leaves_its_data_to_the_events_that_refer_to_it() -> None:
     record_events(both(1, 2))
     end_stream(EXECUTION)
     assert not Stream.objects.filter(key=EXECUTION).exists()
     assert data_of(GRAPH) == {1: '{"n":1}', 2: '{"n":2}'}
     assert not StreamEvent.objects.filter(data_of__isnull=False).exists()
-
-
-# Wholly
-
-
-def test_a_stream_that_was_not_ended_is_not_removed() -> None:
-    happen("a")
-    assert not remove(KEY)
-    assert left() == [1]
-
-
-def test_of_two_who_remove_a_stream_one_does() -> None:
-    happen("a")
-    store.insert([EventDraft(END, "null", (StreamRef(KEY, ""),))])
-    assert remove(KEY)
-    assert not remove(KEY)
-    assert not StreamEvent.objects.exists()
-    assert not Stream.objects.exists()
-
-
-def test_another_who_was_faster_leaves_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    happen("a")
-    store.insert([EventDraft(END, "null", (StreamRef(KEY, ""),))])
-    lock = store.lock
-
-    def lock_too_late(keys: Any) -> list[Stream]:
-        monkeypatch.setattr(retention, "lock", lock)
-        assert remove(KEY)
-        return lock(keys)
-
-    monkeypatch.setattr(retention, "lock", lock_too_late)
-    with transaction.atomic():
-        assert not remove(KEY)
-    assert not Stream.objects.exists()
-
-
-def test_what_follows_the_end_is_kept_even_if_it_has_a_number() -> None:
-    happen("a")
-    store.insert(
-        [EventDraft(END, "null", (StreamRef(KEY, ""),)), EventDraft("order_changed", '"later"', (StreamRef(KEY, "a"),))]
-    )
-    numbering.number([KEY])
-    assert left() == [1, 2]
-    number_and_announce([KEY])
-    number_and_announce([KEY])
-    assert left() == [1]
-    assert StreamEvent.objects.get().data == '"later"'
-
-
-@pytest.mark.usefixtures("small_batches")
-def test_a_long_stream_is_removed_in_batches_whatever_its_length() -> None:
-    for length in range(5, 8):  # less than two batches, exactly two, more
-        record_events(both(*range(length)))
-        end_stream(EXECUTION)
-        assert not Stream.objects.filter(key=EXECUTION).exists()
-        assert not StreamEvent.objects.filter(data_of__isnull=False).exists()
-    assert_whole(GRAPH)
-    assert stream(GRAPH).head == 5 + 6 + 7
-
-
-@pytest.mark.usefixtures("small_batches")
-def test_a_removal_that_was_stopped_halfway_is_finished_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    record_events(both(*range(1, 11)))
-    store.insert([EventDraft(END, "null", (StreamRef(EXECUTION, ""),)), *both(11)])
-    with monkeypatch.context() as stopped:
-        delete, batches = retention._delete, iter(range(2))
-
-        def delete_two_batches(using: str, doomed: Any) -> int:
-            if next(batches, None) is None:
-                raise KeyboardInterrupt
-            return delete(using, doomed)
-
-        stopped.setattr(retention, "_delete", delete_two_batches)
-        with pytest.raises(KeyboardInterrupt):
-            remove(EXECUTION)
-    assert (stream(EXECUTION).floor, left(EXECUTION)) == (6, [7, 8, 9, 10])
-    assert_whole(EXECUTION)
-    number_and_announce([EXECUTION, GRAPH])
-    number_and_announce([EXECUTION, GRAPH])
-    assert data_of(EXECUTION) == {1: '{"n":11}'}
-    assert data_of(GRAPH) == {number: f'{{"n":{number}}}' for number in range(1, 12)}
-
-
-def test_an_end_of_what_was_never_numbered_leaves_other_streams_alone() -> None:
-    store.insert([EventDraft(END, "null", (StreamRef(KEY, ""),)), *both(1)])
-    assert not remove(KEY)
-    assert not Stream.objects.exists()
-
-
-@pytest.fixture
-def few_parameters() -> Iterator[None]:
-    """A SQLite as some systems build it: a statement takes 999 parameters."""
-    connection.ensure_connection()
-    before = connection.connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 999)
-    yield
-    connection.connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, before)
-
-
-@pytest.mark.sqlite
-@pytest.mark.usefixtures("few_parameters")
-def test_a_long_stream_is_pruned_and_removed_however_few_parameters_a_statement_takes() -> None:
-    record_events(both(*range(1, 1_201)))
-    age(EXECUTION)
-    assert prune(stream(EXECUTION).pk, LIMIT) == 1_199
-    record_events(both(*range(1_201, 2_401)))
-    end_stream(EXECUTION)
-    assert StreamEvent.objects.filter(stream__key=GRAPH, data__isnull=False).count() == 2_400
-
-
-# Side by side
-
-
-@pytest.mark.postgres
-@pytest.mark.parametrize("shorten", ["prune", "remove"])
-def test_who_copies_data_into_another_stream_waits_for_its_turn_there(shorten: str) -> None:
-    """Rows of a stream change under its lock only: else two could wait for each other's rows."""
-    record_events(both(1, 2, 3))
-    age(EXECUTION)
-    if shorten == "remove":
-        store.insert([EventDraft(END, "null", (StreamRef(EXECUTION, ""),))])
-
-    with in_open_transaction(lambda: store.lock([GRAPH])):
-        thread = Thread(prune, stream(EXECUTION).pk, LIMIT) if shorten == "prune" else Thread(remove, EXECUTION)
-        assert until_waiting(thread)
-    thread.result()
-    assert data_of(GRAPH) == {1: '{"n":1}', 2: '{"n":2}', 3: '{"n":3}'}
-
-
-def test_writers_pruners_and_an_end_at_once_lose_nothing_that_is_promised() -> None:
-    rounds = 25 if connection.vendor == "postgresql" else 5
-    writers = [Thread(write, rounds, offset * rounds) for offset in range(3)]
-    in_a_month = timezone.now() + timedelta(days=30)  # so that everything is old
-    while any(writer.is_running for writer in writers):
-        for key in (EXECUTION, GRAPH):
-            prune(numbered_head(key).id, in_a_month)
-            assert_whole(key)
-    for writer in writers:
-        writer.result()
-    number_and_announce([EXECUTION, GRAPH])
-    assert stream(GRAPH).head == 3 * rounds
-    for key in (EXECUTION, GRAPH):
-        assert_whole(key)
-
-
-def write(rounds: int, offset: int) -> None:
-    for number in range(offset, offset + rounds):
-        record_events(both(number))
-
-
-def test_streams_that_are_ended_and_begun_at_once_keep_what_the_others_refer_to() -> None:
-    rounds = 15 if connection.vendor == "postgresql" else 4
-
-    def live() -> None:
-        for number in range(rounds):
-            record_events(both(number))
-            with transaction.atomic():
-                end_stream(EXECUTION)
-
-    side_by_side(live, live, live)
-    number_and_announce([EXECUTION, GRAPH])
-    number_and_announce([EXECUTION, GRAPH])
-    assert not store.unnumbered(10)
-    assert_whole(GRAPH)
-    assert stream(GRAPH).head == 3 * rounds

@@ -1,4 +1,4 @@
-"""The log's writing side, through `publish` as callers use it."""
+"""The log's writing side, mostly through `publish`."""
 
 import random
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def sent(key: str = KEY) -> list[tuple[int, str, str | None]]:
 
 
 def both(data: str = "{}") -> EventDraft:
-    """An event of an execution, which stands in the stream of its graph, too."""
+    """An event that belongs to the stream of an execution and to that of its graph."""
     return EventDraft("graph_execution_event", data, (StreamRef(EXECUTION, "graph"), StreamRef(GRAPH, "e")))
 
 
@@ -47,7 +47,7 @@ def test_events_get_the_numbers_1_2_3_after_their_commit() -> None:
     assert (stream.head, stream.floor) == (3, 0)
 
 
-def test_nothing_has_a_number_before_the_commit() -> None:
+def test_an_event_has_no_number_before_the_commit() -> None:
     with transaction.atomic():
         publish(KEY, "order_changed", "order", {})
         assert StreamEvent.objects.get().seq is None
@@ -55,7 +55,7 @@ def test_nothing_has_a_number_before_the_commit() -> None:
     assert StreamEvent.objects.get().seq == 1
 
 
-def test_each_stream_counts_for_itself() -> None:
+def test_each_stream_has_its_own_numbers() -> None:
     with transaction.atomic():
         publish(KEY, "order_changed", "order", {"n": 1})
         publish(OTHER, "order_changed", "order", {"n": 2})
@@ -71,7 +71,7 @@ def test_a_rolled_back_transaction_leaves_no_event() -> None:
     assert not StreamEvent.objects.exists()
 
 
-def test_a_rolled_back_savepoint_takes_its_events_and_no_others() -> None:
+def test_a_rolled_back_savepoint_drops_only_its_own_events() -> None:
     with transaction.atomic():
         with pytest.raises(RuntimeError), transaction.atomic():
             publish(KEY, "order_changed", "order", {"n": "lost"})
@@ -80,16 +80,16 @@ def test_a_rolled_back_savepoint_takes_its_events_and_no_others() -> None:
     assert sent() == [(1, "order_changed", '{"n":"kept"}')]
 
 
-def test_a_savepoint_rolled_back_after_others_does_not_keep_them_from_being_numbered() -> None:
+def test_events_before_a_rolled_back_savepoint_are_numbered() -> None:
     with transaction.atomic():
         publish(KEY, "order_changed", "order", {"n": 1})
         with pytest.raises(RuntimeError), transaction.atomic():
             publish(KEY, "order_changed", "order", {"n": 2})
             raise RuntimeError
-    assert not store.unnumbered(10)
+    assert not store.find_unnumbered(10)
 
 
-def test_to_settle_again_changes_nothing() -> None:
+def test_numbering_again_changes_nothing() -> None:
     publish(KEY, "order_changed", "order", {})
     before = list(StreamEvent.objects.values()), list(Stream.objects.values())
     number_and_announce([KEY])
@@ -98,12 +98,12 @@ def test_to_settle_again_changes_nothing() -> None:
     assert numbering.number([KEY]) == []
 
 
-def test_the_streams_are_looked_up_by_their_ids_at_once() -> None:
+def test_the_heads_of_many_streams_are_read_together() -> None:
     publish(KEY, "order_changed", "order", {})
     publish(OTHER, "order_changed", "order", {})
     one, other = numbered_head(KEY), numbered_head(OTHER)
-    assert sorted(store.heads([one.id, other.id, 10**9])) == sorted([one, other])
-    assert store.heads([]) == []
+    assert sorted(store.read_heads([one.id, other.id, 10**9])) == sorted([one, other])
+    assert store.read_heads([]) == []
 
 
 # An event in two streams
@@ -115,7 +115,7 @@ def test_an_event_in_two_streams_is_stored_once_and_read_in_both() -> None:
     assert sent(EXECUTION) == sent(GRAPH) == [(1, "graph_execution_event", '{"n":1}')]
 
 
-def test_the_order_of_a_batch_holds_in_each_of_its_streams() -> None:
+def test_a_batch_keeps_its_order_in_each_of_its_streams() -> None:
     record_events([both(f'{{"n":{n}}}') for n in range(1, 301)])
     for key in (EXECUTION, GRAPH):
         events = StreamEvent.objects.filter(stream__key=key).order_by("seq").select_related("data_of")
@@ -123,15 +123,15 @@ def test_the_order_of_a_batch_holds_in_each_of_its_streams() -> None:
         assert data == [f'{{"n":{n}}}' for n in range(1, 301)]
 
 
-def test_an_event_cannot_stand_twice_in_one_stream() -> None:
+def test_an_event_cannot_belong_to_the_same_stream_twice() -> None:
     with pytest.raises(ValueError, match="twice"):
         record_events([EventDraft("order_changed", "{}", (StreamRef(KEY, "a"), StreamRef(KEY, "b")))])
 
 
-# What is refused
+# Refused events
 
 
-def test_an_event_that_is_too_large_makes_the_change_fail_and_leaves_nothing(settings: Settings) -> None:
+def test_an_event_that_is_too_large_fails_its_transaction(settings: Settings) -> None:
     settings.REALTIME = {"MAX_EVENT_BYTES": 100}
     with pytest.raises(EventTooLarge, match=r"MAX_EVENT_BYTES'\] \(100\)"), transaction.atomic():
         publish(OTHER, "order_changed", "order", {})
@@ -139,7 +139,7 @@ def test_an_event_that_is_too_large_makes_the_change_fail_and_leaves_nothing(set
     assert not StreamEvent.objects.exists()
 
 
-def test_the_size_of_an_event_is_that_of_its_utf_8(settings: Settings) -> None:
+def test_the_size_of_an_event_is_its_length_in_utf_8(settings: Settings) -> None:
     settings.REALTIME = {"MAX_EVENT_BYTES": 100}
     publish(KEY, "order_changed", "order", {"text": "é" * 44})
     with pytest.raises(EventTooLarge):
@@ -157,26 +157,26 @@ def test_one_event_that_is_too_large_refuses_its_whole_batch(settings: Settings)
 @pytest.mark.parametrize(
     ("key", "method", "entity"),
     [
-        pytest.param("k" * (KEY_LENGTH + 1), "changed", "order", id="too long a key"),
+        pytest.param("k" * (KEY_LENGTH + 1), "changed", "order", id="a key that is too long"),
         pytest.param("", "changed", "order", id="no key"),
         pytest.param("k\0", "changed", "order", id="U+0000 in the key"),
         pytest.param("k\ud800", "changed", "order", id="a lone surrogate in the key"),
-        pytest.param("k", "m" * 65, "order", id="too long a method"),
+        pytest.param("k", "m" * 65, "order", id="a method that is too long"),
         pytest.param("k", "", "order", id="no method"),
         pytest.param("k", "m\0", "order", id="U+0000 in the method"),
-        pytest.param("k", "changed", "e" * 256, id="too long an entity"),
+        pytest.param("k", "changed", "e" * 256, id="an entity that is too long"),
         pytest.param("k", "changed", "e\0", id="U+0000 in the entity"),
         pytest.param("k", "changed", "e\ud800", id="a lone surrogate in the entity"),
     ],
 )
-def test_what_no_column_can_hold_is_a_value_error(key: str, method: str, entity: str) -> None:
+def test_text_that_its_column_cannot_hold_is_a_value_error(key: str, method: str, entity: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         publish(key, method, entity, {})
     assert not StreamEvent.objects.exists()
 
 
-def test_what_is_as_long_as_its_column_is_kept() -> None:
-    """Of characters as long as UTF-8 has them, in an order that no index can compress."""
+def test_text_as_long_as_its_column_is_stored() -> None:
+    """The characters have four bytes in UTF-8, and their order is random, so that an index cannot compress them."""
     letters = random.Random(1)
     key, entity = (
         "".join(chr(letters.randrange(0x1F300, 0x1FAFF)) for _ in range(length)) for length in (KEY_LENGTH, 255)
@@ -188,7 +188,7 @@ def test_what_is_as_long_as_its_column_is_kept() -> None:
 # The end of a stream
 
 
-def test_an_ended_stream_is_removed_wholly() -> None:
+def test_an_ended_stream_is_removed_with_its_events() -> None:
     publish(KEY, "order_changed", "order", {})
     with transaction.atomic():
         publish(KEY, "order_changed", "order", {})
@@ -197,7 +197,7 @@ def test_an_ended_stream_is_removed_wholly() -> None:
     assert not StreamEvent.objects.exists()
 
 
-def test_what_is_recorded_after_the_end_begins_another_history() -> None:
+def test_an_event_after_the_end_begins_a_new_stream() -> None:
     publish(KEY, "order_changed", "order", {"n": 1})
     epoch = Stream.objects.get().epoch
     with transaction.atomic():
@@ -208,13 +208,13 @@ def test_what_is_recorded_after_the_end_begins_another_history() -> None:
     assert Stream.objects.get().epoch != epoch
 
 
-def test_the_end_of_a_stream_that_never_began_leaves_nothing() -> None:
+def test_the_end_of_a_stream_that_does_not_exist_leaves_nothing() -> None:
     end_stream(KEY)
     assert not Stream.objects.exists()
     assert not StreamEvent.objects.exists()
 
 
-def test_an_end_that_is_rolled_back_ends_nothing() -> None:
+def test_a_rolled_back_end_does_not_end_the_stream() -> None:
     publish(KEY, "order_changed", "order", {})
     with pytest.raises(RuntimeError), transaction.atomic():
         end_stream(KEY)
@@ -223,7 +223,7 @@ def test_an_end_that_is_rolled_back_ends_nothing() -> None:
     assert len(sent()) == 1
 
 
-# When the numbering fails
+# Failures of the numbering
 
 
 @pytest.fixture
@@ -236,38 +236,38 @@ def numbering_fails(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPa
         yield context
 
 
-def test_numbering_that_fails_after_the_commit_is_counted_and_raised_to_nobody(
+def test_a_failure_to_number_after_the_commit_is_counted_and_not_raised(
     numbering_fails: pytest.MonkeyPatch,
 ) -> None:
     before = counts().get("numbering_failed", 0)
     publish(KEY, "order_changed", "order", {})
     assert counts()["numbering_failed"] == before + 1
-    assert store.unnumbered(10) == [KEY]
+    assert store.find_unnumbered(10) == [KEY]
 
 
-def test_the_next_reader_numbers_what_was_left(numbering_fails: pytest.MonkeyPatch) -> None:
+def test_the_next_reader_numbers_the_events(numbering_fails: pytest.MonkeyPatch) -> None:
     publish(KEY, "order_changed", "order", {"n": 1})
     numbering_fails.undo()
     assert numbered_head(KEY).head == 1
     assert sent() == [(1, "order_changed", '{"n":1}')]
 
 
-def test_the_next_writer_numbers_what_was_left(numbering_fails: pytest.MonkeyPatch) -> None:
+def test_the_next_writer_numbers_the_events(numbering_fails: pytest.MonkeyPatch) -> None:
     publish(KEY, "order_changed", "order", {"n": 1})
     numbering_fails.undo()
     publish(KEY, "order_changed", "order", {"n": 2})
     assert [event[2] for event in sent()] == ['{"n":1}', '{"n":2}']
 
 
-def test_the_sweep_numbers_what_was_left(numbering_fails: pytest.MonkeyPatch) -> None:
+def test_the_sweep_numbers_the_events(numbering_fails: pytest.MonkeyPatch) -> None:
     publish(KEY, "order_changed", "order", {"n": 1})
     numbering_fails.undo()
     _number_leftovers()
-    assert store.unnumbered(10) == []
+    assert store.find_unnumbered(10) == []
     assert Stream.objects.get().head == 1
 
 
-def test_the_sweep_carries_out_an_end_that_was_left(numbering_fails: pytest.MonkeyPatch) -> None:
+def test_the_sweep_removes_an_ended_stream(numbering_fails: pytest.MonkeyPatch) -> None:
     publish(KEY, "order_changed", "order", {})
     end_stream(KEY)
     numbering_fails.undo()
@@ -276,7 +276,7 @@ def test_the_sweep_carries_out_an_end_that_was_left(numbering_fails: pytest.Monk
     assert not Stream.objects.exists()
 
 
-def test_an_announcement_that_fails_loses_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_announcement_does_not_change_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*args: Any) -> None:
         raise ConnectionError("the layer is away")
 

@@ -1,4 +1,4 @@
-"""What happens once a transaction has committed."""
+"""After a commit, events are numbered and announced."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from django.db import transaction
 from pytest_django import DjangoAssertNumQueries
 
 from realtime.log import numbering, store
-from realtime.log.types import END, EventDraft, Numbered, StreamRef
+from realtime.log.types import END, EventDraft, NumberedEvents, StreamRef
 from realtime.models import Stream
 from realtime.publish import end_stream, publish
 from realtime.publishing import after_commit as module
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 KEY, OTHER = "u1|orders#7", "u1|orders#8"
 
 
-def test_one_transaction_is_announced_once_a_stream(announced: list[Numbered]) -> None:
+def test_a_transaction_makes_one_announcement_for_each_stream(announced: list[NumberedEvents]) -> None:
     with transaction.atomic():
         for number in range(3):
             publish(KEY, "order_changed", "order", {"n": number})
@@ -30,7 +30,7 @@ def test_one_transaction_is_announced_once_a_stream(announced: list[Numbered]) -
     ]
 
 
-def test_nothing_is_announced_before_the_commit_or_after_a_rollback(announced: list[Numbered]) -> None:
+def test_nothing_is_announced_before_the_commit_or_after_a_rollback(announced: list[NumberedEvents]) -> None:
     with transaction.atomic():
         publish(KEY, "order_changed", "order", {})
         assert not announced
@@ -38,7 +38,7 @@ def test_nothing_is_announced_before_the_commit_or_after_a_rollback(announced: l
     assert not announced
 
 
-def test_what_is_published_while_a_commit_is_carried_out_is_announced_too(announced: list[Numbered]) -> None:
+def test_events_that_are_published_in_commit_hooks_are_announced(announced: list[NumberedEvents]) -> None:
     with transaction.atomic():
         transaction.on_commit(lambda: publish(KEY, "order_changed", "order", {"n": 2}))
         publish(KEY, "order_changed", "order", {"n": 1})
@@ -48,55 +48,55 @@ def test_what_is_published_while_a_commit_is_carried_out_is_announced_too(announ
         (KEY, '{"n":2}'),
         (OTHER, '{"n":3}'),
     ]
-    assert not store.unnumbered(10)
+    assert not store.find_unnumbered(10)
 
 
-def test_two_transactions_are_told_apart(announced: list[Numbered]) -> None:
+def test_two_transactions_make_two_announcements(announced: list[NumberedEvents]) -> None:
     publish(KEY, "order_changed", "order", {})
     publish(OTHER, "order_changed", "order", {})
     assert [each.key for each in announced] == [KEY, OTHER]
 
 
-def test_an_end_is_announced_after_the_last_events(announced: list[Numbered | str]) -> None:
+def test_an_end_is_announced_after_the_last_events(announced: list[NumberedEvents | str]) -> None:
     with transaction.atomic():
         publish(KEY, "order_changed", "order", {})
         end_stream(KEY)
     last, end = announced
-    assert isinstance(last, Numbered)
+    assert isinstance(last, NumberedEvents)
     assert last.key == end == KEY
 
 
-def test_many_streams_of_one_transaction_are_numbered_in_short_ones(
-    announced: list[Numbered], monkeypatch: pytest.MonkeyPatch
+def test_many_streams_of_one_transaction_are_numbered_in_batches(
+    announced: list[NumberedEvents], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_BATCH", 3)
-    together = []
+    monkeypatch.setattr(module, "_BATCH_SIZE", 3)
+    batch_sizes = []
     number = numbering.number
 
-    def note(keys: Any) -> list[Numbered]:
-        together.append(len(keys))
+    def count_keys(keys: Any) -> list[NumberedEvents]:
+        batch_sizes.append(len(keys))
         return number(keys)
 
-    monkeypatch.setattr(numbering, "number", note)
+    monkeypatch.setattr(numbering, "number", count_keys)
     record_events([EventDraft("order_changed", "{}", (StreamRef(f"u1|orders#{n}", "order"),)) for n in range(10)])
     assert len(announced) == 10
-    assert max(together) == 3
+    assert max(batch_sizes) == 3
 
 
-def test_a_stream_is_made_when_it_is_first_looked_at() -> None:
+def test_numbered_head_creates_the_stream() -> None:
     stream = numbered_head(KEY)
     assert (stream.head, stream.floor) == (0, 0)
     assert stream.epoch == Stream.objects.get().epoch
     assert numbered_head(KEY) == stream
 
 
-def test_what_was_committed_before_the_look_is_counted() -> None:
+def test_numbered_head_numbers_committed_events_first() -> None:
     numbered_head(KEY)
     store.insert([EventDraft("order_changed", "{}", (StreamRef(KEY, "order"),))])
     assert numbered_head(KEY).head == 1
 
 
-def test_a_look_at_an_ended_stream_finds_a_new_one(announced: list[Numbered | str]) -> None:
+def test_numbered_head_of_an_ended_stream_is_that_of_a_new_one(announced: list[NumberedEvents | str]) -> None:
     publish(KEY, "order_changed", "order", {})
     before = numbered_head(KEY)
     store.insert([EventDraft(END, "null", (StreamRef(KEY, ""),))])
@@ -105,7 +105,9 @@ def test_a_look_at_an_ended_stream_finds_a_new_one(announced: list[Numbered | st
     assert (after.id, after.epoch) != (before.id, before.epoch)
 
 
-def test_a_look_at_a_settled_stream_is_one_query(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+def test_numbered_head_of_a_stream_without_unnumbered_events_is_one_query(
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
     publish(KEY, "order_changed", "order", {})
     with django_assert_num_queries(1):
         numbered_head(KEY)
@@ -115,6 +117,6 @@ def test_each_stream_has_an_epoch_of_its_own() -> None:
     assert len({numbered_head(f"u1|orders#{number}").epoch for number in range(20)}) == 20
 
 
-def test_streams_without_news_are_settled_without_a_word(announced: list[Numbered]) -> None:
+def test_streams_without_new_events_are_not_announced(announced: list[NumberedEvents]) -> None:
     number_and_announce([KEY, OTHER])
     assert not announced

@@ -1,5 +1,5 @@
-"""The announcer in processes as they are really made: threads, short loops, forks, and a Redis that is not well. Each
-has at most one connection and one thread for announcing."""
+"""The announcer in processes with threads, short loops and forks, and with a Redis that is down, slow or frozen. Each
+process has at most one connection and one thread for announcing."""
 
 import os
 import subprocess
@@ -11,46 +11,44 @@ from contextlib import contextmanager
 import pytest
 import redis as redis_client
 
-from tests.realtime.publishing.test_announcer import SETUP, Subscriber, arriving
+from tests.realtime.publishing.processes import SETUP, Subscriber
 from tests.servers import Redis
 from tests.servers.process import ROOT
 
-__all__ = ["arriving"]
-
 pytestmark = [
-    pytest.mark.once,  # the Redis is each test's own
+    pytest.mark.once,  # each test has a Redis of its own
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork"),
 ]
 
 
 class Program:
-    """A program of the project that goes on when it is told to, at each `pause()`."""
+    """A program of the project. It stops at each `pause()` until `resume` is called."""
 
     PAUSE = """
 import threading
 def pause():
     threads = [thread.name for thread in threading.enumerate() if thread.name == "realtime-announcer"]
-    os.write(1, f"{len(threads)}\\n".encode())  # in one piece, since children say it at the same time
-    assert os.read(0, 1)  # children share it, and must take no more
+    os.write(1, f"{len(threads)}\\n".encode())  # one write, because children write at the same time
+    assert os.read(0, 1)  # one byte only: children read from the same pipe
 """
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
 
-    def pauses(self) -> int:
-        """Returns when it pauses: how many threads for announcing it has."""
+    def wait_for_pause(self) -> int:
+        """Returns how many announcer threads the program has at its next pause."""
         assert self._process.stdout
         line = self._process.stdout.readline()
         assert line, self._error()
         return int(line)
 
-    def goes_on(self) -> None:
+    def resume(self) -> None:
         assert self._process.stdin
         self._process.stdin.write("\n")
         self._process.stdin.flush()
 
-    def ends(self) -> str:
-        """Returns when it has ended well: what it printed on stderr."""
+    def wait_for_exit(self) -> str:
+        """Asserts that the program succeeds, and returns its stderr."""
         _, error = self._process.communicate(timeout=50)
         assert self._process.returncode == 0, error
         return error
@@ -80,25 +78,25 @@ def program(script: str, redis: Redis, limits: str = "{}") -> Iterator[Program]:
 
 
 def connections(redis: Redis) -> int:
-    """How many the announcers of all processes have."""
+    """How many connections the announcers of all processes have."""
     with redis_client.Redis(port=redis.port) as client:
         return sum(each["name"] == "runwire" for each in client.client_list())
 
 
-class Watch:
-    """Looks all the time at how many connections there are; `most` is the highest count."""
+class ConnectionMonitor:
+    """Counts the connections all the time; `max` is the highest count."""
 
     def __init__(self, redis: Redis) -> None:
-        self.most = 0
+        self.max = 0
         self._redis, self._is_over = redis, threading.Event()
-        self._thread = threading.Thread(target=self._look)
+        self._thread = threading.Thread(target=self._count)
 
-    def _look(self) -> None:
+    def _count(self) -> None:
         with redis_client.Redis(port=self._redis.port) as client:
             while not self._is_over.is_set():
-                self.most = max(self.most, sum(each["name"] == "runwire" for each in client.client_list()))
+                self.max = max(self.max, sum(each["name"] == "runwire" for each in client.client_list()))
 
-    def __enter__(self) -> "Watch":
+    def __enter__(self) -> "ConnectionMonitor":
         self._thread.start()
         return self
 
@@ -107,11 +105,11 @@ class Watch:
         self._thread.join()
 
 
-def firsts(arriving: Subscriber, count: int) -> list[int]:
-    return [arriving.next()["first"] for _ in range(count)]
+def receive_firsts(subscriber: Subscriber, count: int) -> list[int]:
+    return [subscriber.next()["first"] for _ in range(count)]
 
 
-def test_many_threads_share_one_connection_and_one_thread(redis_server: Redis, arriving: Subscriber) -> None:
+def test_many_threads_share_one_connection_and_one_thread(redis_server: Redis, subscriber: Subscriber) -> None:
     script = """
 from concurrent.futures import ThreadPoolExecutor
 def announce_many(start):
@@ -121,16 +119,16 @@ with ThreadPoolExecutor(16) as pool:
     list(pool.map(announce_many, range(0, 400, 25)))
 pause()
 """
-    with Watch(redis_server) as watch, program(script, redis_server) as many:
-        assert many.pauses() == 1
-        assert sorted(firsts(arriving, 400)) == list(range(400))
+    with ConnectionMonitor(redis_server) as monitor, program(script, redis_server) as many:
+        assert many.wait_for_pause() == 1
+        assert sorted(receive_firsts(subscriber, 400)) == list(range(400))
         assert connections(redis_server) == 1
-        many.goes_on()
-        assert many.ends() == ""
-    assert watch.most == 1
+        many.resume()
+        assert many.wait_for_exit() == ""
+    assert monitor.max == 1
 
 
-def test_loops_that_come_and_go_leave_nothing_behind(redis_server: Redis, arriving: Subscriber) -> None:
+def test_short_lived_loops_leave_no_loops_and_connections_behind(redis_server: Redis, subscriber: Subscriber) -> None:
     script = """
 import asyncio, gc
 def open_loops():
@@ -147,11 +145,11 @@ assert len(get_channel_layer()._layers) == 1
 pause()
 """
     with program(script, redis_server) as many:
-        assert many.pauses() == 1
-        assert firsts(arriving, 50) == list(range(50))
+        assert many.wait_for_pause() == 1
+        assert receive_firsts(subscriber, 50) == list(range(50))
         assert connections(redis_server) == 1
-        many.goes_on()
-        assert many.ends() == ""
+        many.resume()
+        assert many.wait_for_exit() == ""
     assert connections(redis_server) == 0
 
 
@@ -181,24 +179,24 @@ for pid in children:
         pytest.param("[announce(order(number)) for number in range(90)]", 90, id="while it sends"),
     ],
 )
-def test_a_parent_and_its_forked_workers_are_all_heard(
-    redis_server: Redis, arriving: Subscriber, before: str, count: int
+def test_a_parent_and_its_forked_workers_all_announce(
+    redis_server: Redis, subscriber: Subscriber, before: str, count: int
 ) -> None:
     script = PREFORK.format(before=before, after="announce(order(500))")
     with program(script, redis_server) as server:
-        assert [server.pauses() for _ in range(4)] == [1] * 4
+        assert [server.wait_for_pause() for _ in range(4)] == [1] * 4
         expected = [*range(count), 500, *(start + n for start in (100, 200, 300, 400) for n in range(10))]
-        assert sorted(firsts(arriving, len(expected))) == sorted(expected)
-        # The parent's and each worker's own, and what the parent had opened before
+        assert sorted(receive_firsts(subscriber, len(expected))) == sorted(expected)
+        # One of the parent, one of each worker, and one that the parent opened before the fork
         assert connections(redis_server) <= 6
         for _ in range(4):
-            server.goes_on()
-        assert server.ends() == ""
+            server.resume()
+        assert server.wait_for_exit() == ""
     assert connections(redis_server) == 0
 
 
-def test_a_fork_while_redis_refuses_everything_blocks_no_worker(redis_server: Redis) -> None:
-    """The announcer counts and logs what failed at the very moment of the fork."""
+def test_a_fork_while_redis_is_down_blocks_no_worker(redis_server: Redis) -> None:
+    """The announcer may hold the locks of counts and logs at the moment of the fork."""
     redis_server.kill()
     script = """
 for number in range(200):
@@ -211,39 +209,39 @@ for number in range(200):
         assert os.waitpid(pid, 0)[1] == 0
 """
     with program(script, redis_server) as many:
-        assert "An announcement on" in many.ends()
+        assert "An announcement on" in many.wait_for_exit()
 
 
-def test_a_child_of_a_process_with_sockets_announces_and_its_parent_hears_it(redis_server: Redis) -> None:
+def test_a_child_of_a_server_announces_and_its_parent_receives_it(redis_server: Redis) -> None:
     script = """
 import asyncio
 from realtime.hub import registry
 from realtime import streams
 async def main():
     hub = registry.acquire()
-    heard = asyncio.Queue()
-    hub.groups._on_message = heard.put_nowait
+    received = asyncio.Queue()
+    hub.groups._on_message = received.put_nowait
     while not hub.groups._joined:
         await hub.groups.join(streams.group("u1|orders#7"))
     announce(order(1))
-    assert (await heard.get())["first"] == 1
+    assert (await received.get())["first"] == 1
     pid = os.fork()
     if not pid:
         announce(order(2))
         announcer.flush()
         os._exit(0)  # this loop is the parent's
     assert (await asyncio.to_thread(os.waitpid, pid, 0))[1] == 0
-    assert (await heard.get())["first"] == 2
+    assert (await received.get())["first"] == 2
     announce(order(3))
-    assert (await heard.get())["first"] == 3
+    assert (await received.get())["first"] == 3
     await registry.release(hub)
 asyncio.run(main())
 """
     with program(script, redis_server) as server:
-        assert server.ends() == ""
+        assert server.wait_for_exit() == ""
 
 
-def test_who_starts_while_redis_is_down_is_heard_when_it_is_up(redis_server: Redis) -> None:
+def test_a_process_started_while_redis_is_down_announces_when_it_is_up(redis_server: Redis) -> None:
     redis_server.kill()
     script = """
 announce(order(1))
@@ -252,22 +250,20 @@ announce(order(2))
 pause()
 """
     with program(script, redis_server) as early:
-        assert early.pauses() == 1
+        assert early.wait_for_pause() == 1
         redis_server.start()
         subscriber = Subscriber(redis_server)
-        early.goes_on()
-        assert early.pauses() == 1
-        while subscriber.next()["first"] != 2:  # the first one may have waited for so long
+        early.resume()
+        assert early.wait_for_pause() == 1
+        while subscriber.next()["first"] != 2:  # the first announcement may arrive, too
             pass
         assert connections(redis_server) == 1
         subscriber.close()
-        early.goes_on()
-        early.ends()
+        early.resume()
+        early.wait_for_exit()
 
 
-def test_a_slow_redis_is_spoken_to_by_one_connection_and_told_everything(
-    redis_server: Redis, arriving: Subscriber
-) -> None:
+def test_a_slow_redis_gets_every_announcement_over_one_connection(redis_server: Redis, subscriber: Subscriber) -> None:
     script = """
 from concurrent.futures import ThreadPoolExecutor
 with ThreadPoolExecutor(8) as pool:
@@ -277,7 +273,7 @@ pause()
     is_over = threading.Event()
 
     def keep_busy() -> None:
-        """Redis does one thing at a time: 20 ms for this, and then perhaps one for others."""
+        """Redis runs one command at a time: each of these keeps it busy for 20 ms."""
         busy = """
 local function now() local t = redis.call('TIME') return t[1] * 1000000 + t[2] end
 local stop = now() + 20000
@@ -290,42 +286,45 @@ repeat until now() > stop
     slowing = threading.Thread(target=keep_busy)
     slowing.start()
     try:
-        with Watch(redis_server) as watch, program(script, redis_server, '{"ANNOUNCE_TIMEOUT": 60.0}') as patient:
-            assert patient.pauses() == 1
-            assert sorted(firsts(arriving, 40)) == list(range(40))
-            patient.goes_on()
-            assert patient.ends() == ""
+        with (
+            ConnectionMonitor(redis_server) as monitor,
+            program(script, redis_server, '{"ANNOUNCE_TIMEOUT": 60.0}') as patient,
+        ):
+            assert patient.wait_for_pause() == 1
+            assert sorted(receive_firsts(subscriber, 40)) == list(range(40))
+            patient.resume()
+            assert patient.wait_for_exit() == ""
     finally:
         is_over.set()
         slowing.join()
-    assert watch.most == 1
+    assert monitor.max == 1
 
 
-def test_a_frozen_redis_leaves_no_connections_behind(redis_server: Redis, arriving: Subscriber) -> None:
-    """Each announcement is given up, with its connection, and the next one opens another."""
+def test_a_frozen_redis_leaves_no_connections_behind(redis_server: Redis, subscriber: Subscriber) -> None:
+    """Each announcement times out and drops its connection; the next one opens another."""
     script = """
 announce(order(1))
 pause()
 for number in range(2, 12):
     announce(order(number))
     with announcer._announcer._idle:
-        announcer._announcer._idle.wait_for(lambda: not announcer._announcer._waiting)
+        announcer._announcer._idle.wait_for(lambda: not announcer._announcer._pending)
 pause()
 announce(order(12))
 pause()
 """
     with program(script, redis_server, '{"ANNOUNCE_TIMEOUT": 0.1}') as patient:
-        patient.pauses()
-        assert arriving.next()["first"] == 1
+        patient.wait_for_pause()
+        assert subscriber.next()["first"] == 1
         redis_server.freeze()
-        patient.goes_on()
-        assert patient.pauses() == 1
+        patient.resume()
+        assert patient.wait_for_pause() == 1
         redis_server.thaw()
         redis_server.wait_until(lambda: connections(redis_server) <= 1)
-        patient.goes_on()
-        assert patient.pauses() == 1
-        while arriving.next()["first"] != 12:
+        patient.resume()
+        assert patient.wait_for_pause() == 1
+        while subscriber.next()["first"] != 12:
             pass
         assert connections(redis_server) == 1
-        patient.goes_on()
-        assert patient.ends().count("An announcement on") == 10
+        patient.resume()
+        assert patient.wait_for_exit().count("An announcement on") == 10

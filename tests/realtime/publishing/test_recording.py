@@ -1,7 +1,6 @@
-"""Publishing, as an app of the project does it."""
+"""Recording events: their JSON, and the number of statements."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -10,8 +9,8 @@ from django.test.utils import CaptureQueriesContext
 from pydantic import BaseModel
 from pytest_django import DjangoAssertNumQueries
 
-from realtime.log.types import END, Numbered
-from realtime.models import Stream, StreamEvent
+from realtime.log.types import END, NumberedEvents
+from realtime.models import StreamEvent
 from realtime.publish import publish
 from realtime.publishing.after_commit import numbered_head
 from realtime.publishing.recording import as_json, record_events
@@ -58,7 +57,7 @@ def circle() -> list[Any]:
         pytest.param({"a": object()}, id="an object"),
         pytest.param({"a": "\ud800"}, id="a lone surrogate"),
         pytest.param({"\ud800": 1}, id="a lone surrogate as a key"),
-        pytest.param(circle(), id="what holds itself"),
+        pytest.param(circle(), id="a list that contains itself"),
     ],
 )
 def test_data_that_json_cannot_hold_is_a_value_error_and_leaves_nothing(data: Any) -> None:
@@ -67,15 +66,15 @@ def test_data_that_json_cannot_hold_is_a_value_error_and_leaves_nothing(data: An
     assert not StreamEvent.objects.exists()
 
 
-def test_the_marker_of_the_end_is_no_event() -> None:
+def test_the_end_marker_cannot_be_published() -> None:
     publish(KEY, "order_changed", "order", {})
     with pytest.raises(ValueError, match="end_stream"):
         publish(KEY, END, "order", {})
     assert numbered_head(KEY).head == 1
 
 
-def test_nothing_to_publish_does_nothing(
-    announced: list[Numbered], django_assert_num_queries: DjangoAssertNumQueries
+def test_recording_no_events_runs_no_query(
+    announced: list[NumberedEvents], django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     with django_assert_num_queries(0):
         record_events([])
@@ -83,14 +82,14 @@ def test_nothing_to_publish_does_nothing(
 
 
 def verbs_of(work: Callable[[], None]) -> list[str]:
-    """The first words of the statements of `work`, less those that begin and end a transaction."""
+    """The first words of the statements of `work`, without BEGIN and COMMIT."""
     with CaptureQueriesContext(connection) as statements:
         work()
     words = [statement["sql"].split()[0] for statement in statements]
     return [word for word in words if word not in ("BEGIN", "COMMIT")]
 
 
-def test_an_event_on_its_own_costs_one_statement_on_postgresql() -> None:
+def test_an_event_outside_a_transaction_is_one_statement_on_postgresql() -> None:
     def record() -> None:
         publish(KEY, "order_changed", "order", {})
 
@@ -99,7 +98,7 @@ def test_an_event_on_its_own_costs_one_statement_on_postgresql() -> None:
     assert verbs_of(record) == ["SELECT" if connection.vendor == "postgresql" else "INSERT", *number]
 
 
-def test_an_event_of_a_transaction_costs_one_statement_in_it_and_on_postgresql_one_after_it() -> None:
+def test_an_event_of_a_transaction_is_one_statement_in_it_and_one_after_it_on_postgresql() -> None:
     @transaction.atomic
     def record() -> None:
         publish(KEY, "order_changed", "order", {})
@@ -107,21 +106,3 @@ def test_an_event_of_a_transaction_costs_one_statement_in_it_and_on_postgresql_o
     record()
     number = ["SELECT"] if connection.vendor == "postgresql" else ["SELECT", "UPDATE", "UPDATE"]
     assert verbs_of(record) == ["INSERT", *number]
-
-
-@dataclass
-class Shop:
-    """The example of the documentation."""
-
-    user_id: int = 1
-    pk: int = 7
-
-
-def test_the_example_of_the_documentation_works() -> None:
-    from realtime import streams
-
-    order = Shop()
-    with transaction.atomic():
-        stream = streams.own("orders", str(order.user_id), str(order.pk))
-        publish(stream, "order_shipped", "order", {"id": order.pk})
-    assert StreamEvent.objects.get().stream == Stream.objects.get(key="1|orders#7")

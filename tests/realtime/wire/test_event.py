@@ -1,4 +1,4 @@
-"""Events on their way to the sockets of one process."""
+"""Events and the two forms of their frames."""
 
 from typing import Any
 
@@ -40,8 +40,8 @@ def test_an_event_without_its_data_cannot_be_sent() -> None:
 
 
 @pytest.mark.parametrize("method", [*WSMethod, "order_shipped"])
-def test_only_the_events_of_part_2_are_for_clients_with_numbers_alone(method: str) -> None:
-    assert Event(1, method, "{}", None).is_added == (method in NUMBERED_ONLY)
+def test_only_the_events_of_part_2_need_a_client_with_numbers(method: str) -> None:
+    assert Event(1, method, "{}", None).is_numbered_only == (method in NUMBERED_ONLY)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,6 @@ def test_only_the_events_of_part_2_are_for_clients_with_numbers_alone(method: st
         ("notification_read", False, None),
     ],
 )
-def test_a_client_gets_the_form_that_it_knows_or_nothing(method: str, numbered: bool, form: str | None) -> None:
+def test_a_client_gets_the_form_that_it_knows_or_no_frame(method: str, numbered: bool, form: str | None) -> None:
     event = Event(1, method, "{}", None)
     assert event.frame_for(numbered) == (form and getattr(event, form))

@@ -1,4 +1,4 @@
-"""What the frames look like that clients get."""
+"""The exact text of each frame."""
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from executions.events import GraphExecutionEvent, NodeExecutionEvent, NotificationPayload
 from executions.statuses import ExecutionStatus
 from realtime.publishing.recording import as_json
-from realtime.wire.frames import PONG, WSMessage, answer_frame, error_frame, event_frame, numbered, pong_frame
+from realtime.wire.frames import PONG, WSMessage, answer_frame, error_frame, event_frame, pong_frame, with_seq
 from realtime.wire.methods import WSMethod
 from realtime.wire.requests import (
     DATA_MISSING,
@@ -21,7 +21,7 @@ from realtime.wire.requests import (
 SUBSCRIBE = WSMethod.SUBSCRIBE_GRAPH_EXEC
 
 
-def test_an_answer_is_spelt_as_the_base_protocol_spells_it() -> None:
+def test_an_answer_has_the_text_of_the_base_protocol() -> None:
     assert answer_frame(SUBSCRIBE, channel="U|graph_exec#E") == (
         '{"method":"subscribe_graph_execution","data":null,"success":true,"channel":"U|graph_exec#E","error":null}'
     )
@@ -34,14 +34,14 @@ def test_the_answer_to_a_heartbeat_has_exactly_three_fields() -> None:
     assert pong_frame() == PONG == '{"method":"heartbeat","data":"pong","success":true}'
 
 
-def test_an_error_is_spelt_as_the_base_protocol_spells_it() -> None:
+def test_an_error_has_the_text_of_the_base_protocol() -> None:
     assert error_frame(INVALID_FORMAT) == (
         '{"method":"error","data":null,"success":false,"channel":null,'
         '"error":"Invalid message format. Review the schema and retry"}'
     )
 
 
-def test_the_requests_id_is_the_last_field_of_whatever_answers_it() -> None:
+def test_the_id_of_a_request_is_the_last_field_of_its_answer() -> None:
     for frame in (
         pong_frame('q"\\é\n'),
         answer_frame(SUBSCRIBE, channel="c", data={"head": 1}, id='q"\\é\n'),
@@ -50,7 +50,7 @@ def test_the_requests_id_is_the_last_field_of_whatever_answers_it() -> None:
         assert list(json.loads(frame).items())[-1] == ("id", 'q"\\é\n')
 
 
-def test_the_answer_of_part_2_carries_its_data() -> None:
+def test_an_answer_of_part_2_has_data() -> None:
     frame = json.loads(answer_frame(SUBSCRIBE, channel="c", data={"epoch": "e", "head": 42, "recovered": True}, id="1"))
     assert list(frame) == ["method", "data", "success", "channel", "error", "id"]
     assert frame["data"] == {"epoch": "e", "head": 42, "recovered": True}
@@ -121,7 +121,7 @@ EVENTS: list[tuple[WSMethod, BaseModel]] = [
 
 @pytest.mark.parametrize("channel", ["U|graph_exec#E", 'u"\\é\n|graph#😀|executions', None])
 @pytest.mark.parametrize(("method", "event"), EVENTS)
-def test_an_events_frame_is_the_envelopes_json_byte_for_byte(
+def test_the_frame_of_an_event_equals_the_json_of_its_message(
     method: WSMethod, event: BaseModel, channel: str | None
 ) -> None:
     frame = event_frame(method, as_json(event), channel)
@@ -141,11 +141,11 @@ def test_a_browser_can_read_every_frame(method: WSMethod, event: BaseModel) -> N
 
 def test_the_number_is_the_last_field_of_a_numbered_frame() -> None:
     frame = event_frame(WSMethod.NOTIFICATION, '{"type":"a","event":"}"}', "c")
-    assert numbered(frame, 7) == frame[:-1] + ',"seq":7}'
-    assert list(json.loads(numbered(frame, 2**62)).items())[-1] == ("seq", 2**62)
+    assert with_seq(frame, 7) == frame[:-1] + ',"seq":7}'
+    assert list(json.loads(with_seq(frame, 2**62)).items())[-1] == ("seq", 2**62)
 
 
-def test_a_method_of_another_app_makes_a_frame_like_ours() -> None:
+def test_an_event_of_another_app_has_the_same_fields() -> None:
     frame = event_frame("order_shipped", '{"id":7}', "U|orders#7")
     assert json.loads(frame) == {
         "method": "order_shipped",

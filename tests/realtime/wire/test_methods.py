@@ -1,9 +1,9 @@
-"""Which methods there are, and for whom."""
+"""The sets of methods."""
 
 from realtime.wire.methods import NUMBERED_ONLY
 
 
-def test_the_events_of_part_2_are_those_that_the_base_protocol_does_not_know() -> None:
+def test_the_events_of_part_2_need_a_client_with_numbers() -> None:
     assert set(NUMBERED_ONLY) == {
         "notification_read",
         "notification_deleted",

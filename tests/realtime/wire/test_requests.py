@@ -1,4 +1,4 @@
-"""The wire: requests in, frames out, byte for byte."""
+"""Which requests are parsed, and which are refused with which text."""
 
 import json
 from typing import Any
@@ -42,11 +42,11 @@ def refusal(text: str) -> BadRequest:
     return refused.value
 
 
-# Requests that are understood
+# Valid requests
 
 
 @pytest.mark.parametrize(
-    ("method", "data", "understood"),
+    ("method", "data", "expected"),
     [
         ("subscribe_graph_execution", {"graph_exec_id": "E"}, SubscribeGraphExec(graph_exec_id="E")),
         ("subscribe_graph_executions", {"graph_id": "G"}, SubscribeGraphExecs(graph_id="G")),
@@ -68,11 +68,11 @@ def refusal(text: str) -> BadRequest:
         ("error", "something", None),
     ],
 )
-def test_a_request_is_understood(method: str, data: Any, understood: BaseModel | None) -> None:
-    assert parse_request(request(method, data)) == Request(WSMethod(method), None, understood)
+def test_a_valid_request_is_parsed(method: str, data: Any, expected: BaseModel | None) -> None:
+    assert parse_request(request(method, data)) == Request(WSMethod(method), None, expected)
 
 
-def test_the_heartbeat_of_the_stock_frontend_is_understood() -> None:
+def test_the_heartbeat_of_the_stock_frontend_is_parsed() -> None:
     assert parse_request('{"method":"heartbeat","data":"ping","success":true}').method == WSMethod.HEARTBEAT
 
 
@@ -81,14 +81,14 @@ def test_unknown_fields_of_the_envelope_are_ignored() -> None:
     assert parse_request(text).data == SubscribeGraphExec(graph_exec_id="E")
 
 
-def test_a_requests_id_is_kept_for_its_answer() -> None:
+def test_the_id_of_a_request_is_kept_for_its_answer() -> None:
     assert parse_request(request("heartbeat", id="7")).id == "7"
     assert refusal(request(SUBSCRIBE, id="7")).id == "7"
     assert refusal(request("notification", id="7")).id == "7"
     assert refusal(request(SUBSCRIBE, {"graph_exec_id": 1}, id="7")).id == "7"
 
 
-def test_of_a_field_given_twice_the_last_one_counts() -> None:
+def test_the_last_one_of_duplicate_fields_counts() -> None:
     text = '{"method":"unsubscribe","method":"heartbeat","data":{"graph_exec_id":"A"},"data":"ping"}'
     assert parse_request(text).method == WSMethod.HEARTBEAT
     text = '{"method":"unsubscribe","data":{"graph_exec_id":"A","graph_exec_id":"B"}}'
@@ -143,7 +143,7 @@ def test_an_id_may_be_any_text_within_its_length() -> None:
         pytest.param("\x00", id="U+0000"),
     ],
 )
-def test_what_is_no_envelope_is_an_invalid_format(text: str) -> None:
+def test_text_that_is_no_message_is_an_invalid_format(text: str) -> None:
     refused = refusal(text)
     assert str(refused) == INVALID_FORMAT == "Invalid message format. Review the schema and retry"
     assert refused.id is None
@@ -153,7 +153,7 @@ def test_what_is_no_envelope_is_an_invalid_format(text: str) -> None:
     "method", ["subscribe_graph_execution", "subscribe_graph_executions", "unsubscribe", "subscribe_stream"]
 )
 @pytest.mark.parametrize("data", ["", ',"data":null', ',"data":{}', ',"data":""', ',"data":[]'])
-def test_a_subscribe_or_unsubscribe_without_data_is_told_so(method: str, data: str) -> None:
+def test_a_subscribe_or_unsubscribe_without_data_is_refused(method: str, data: str) -> None:
     assert str(refusal(f'{{"method":"{method}"{data}}}')) == DATA_MISSING == "Subscription data missing"
 
 
@@ -186,36 +186,36 @@ def test_a_subscribe_or_unsubscribe_without_data_is_told_so(method: str, data: s
         ("unsubscribe", "E"),
     ],
 )
-def test_data_of_the_wrong_shape_is_told_so(method: str, data: Any) -> None:
+def test_data_of_the_wrong_shape_is_refused(method: str, data: Any) -> None:
     assert str(refusal(request(method, data))) == INVALID_DATA == "Invalid message data. Refer to the API schema"
 
 
-def test_a_number_that_no_float_holds_is_no_cursor() -> None:
+def test_a_number_above_the_range_of_a_float_is_no_cursor() -> None:
     text = '{"method":"subscribe_graph_execution","data":{"graph_exec_id":"E","after":1e999}}'
     assert str(refusal(text)) == INVALID_DATA
 
 
 @pytest.mark.parametrize("method", sorted(set(WSMethod) - set(REQUESTS)))
-def test_a_servers_method_is_not_processed(method: str) -> None:
+def test_a_method_of_the_server_is_not_processed(method: str) -> None:
     refused = refusal(request(method, {"graph_exec_id": "E"}))
     assert str(refused) == NOT_PROCESSED == "Message type is not processed by the server"
 
 
-def test_the_lengths_follow_the_settings(settings: Settings) -> None:
+def test_the_settings_limit_the_lengths(settings: Settings) -> None:
     settings.REALTIME = {"MAX_ID_LENGTH": 3, "MAX_SNAPSHOT_LIMIT": 5}
     assert parse_request(request(SUBSCRIBE, {"graph_exec_id": "abc", "limit": 5}))
     assert str(refusal(request(SUBSCRIBE, {"graph_exec_id": "abcd"}))) == INVALID_DATA
     assert str(refusal(request(SUBSCRIBE, {"graph_exec_id": "abc", "limit": 6}))) == INVALID_DATA
 
 
-def test_the_other_error_texts_are_those_of_the_wire() -> None:
+def test_the_other_error_texts_are_those_of_the_protocol() -> None:
     assert NOT_FOUND[WSMethod.SUBSCRIBE_GRAPH_EXEC] == "Graph execution not found"
     assert NOT_FOUND[WSMethod.SUBSCRIBE_GRAPH_EXECS] == "Graph not found"
     assert INTERNAL_ERROR == "Internal error"
     assert set(NOT_FOUND) == {method for method in REQUESTS if method.startswith("subscribe")}
 
 
-def test_an_unsubscribe_means_the_stream_that_the_subscribe_meant() -> None:
+def test_the_target_of_a_subscribe_is_the_data_of_its_unsubscribe() -> None:
     for subscribe, unsubscribe in (
         ({"graph_exec_id": "E", "after": 3}, {"graph_exec_id": "E"}),
         ({"graph_id": "G", "replay": "latest"}, {"graph_id": "G"}),

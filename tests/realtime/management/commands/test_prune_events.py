@@ -59,7 +59,7 @@ def test_more_streams_than_one_page_are_all_pruned(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.usefixtures("old_events")
 def test_ctrl_c_keeps_what_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retention, "_BATCH", 2)
+    monkeypatch.setattr(retention, "_BATCH_SIZE", 2)
     prune_batch, batches = retention._prune_batch, []
 
     def press_ctrl_c_in_the_fourth(*arguments: Any) -> Any:

@@ -1,7 +1,7 @@
-"""Where faults are played: a PostgreSQL, a Redis and server processes of our own, and worker processes beside them.
+"""The processes under test: PostgreSQL, Redis, servers and workers.
 
-Nothing here uses Django, so it serves the tests and the soak alike, and what PostgreSQL holds is looked at by its own
-client, not through the code under test.
+This file does not use Django, so that the tests and the soak can both use it, and so that it reads PostgreSQL without
+the code under test.
 """
 
 import asyncio
@@ -17,9 +17,9 @@ from urllib.request import urlopen
 
 import psycopg
 
-from tests.faults.history import Breaches, Seen
-from tests.faults.layers import mislaying
-from tests.faults.oracle import check
+from tests.faults.checker import check
+from tests.faults.history import Seen, Violations
+from tests.faults.lossy_layer import lossy_layers
 from tests.faults.reader import PATIENCE, Reader, Stream
 from tests.faults.workers import Committed, Worker
 from tests.servers import Nginx, NotInstalledError, Postgres, Redis, Server, WebServer
@@ -30,22 +30,23 @@ _UNNUMBERED = "SELECT count(*) FROM realtime_streamevent WHERE seq IS NULL"
 _HEADS = "SELECT key, head FROM realtime_stream WHERE key = ANY(%s)"
 
 
-class Stage:
-    """`limits` override those of realtime/conf.py in servers and workers; `timeout` is that of Redis' sockets."""
+class Cluster:
+    """`limits` override those of realtime/conf.py in servers and workers. `timeout` is that of sockets to Redis, in
+    seconds."""
 
     def __init__(self, *, servers: int = 2, limits: Mapping[str, Any] | None = None, timeout: float = 1.0) -> None:
         self._life = ExitStack()
         self._limits, self._timeout = dict(limits or {}), timeout
         self.postgres, self.redis = Postgres(), Redis()
-        self.servers = [WebServer(self._own_environment()) for _ in range(servers)]
+        self.servers = [WebServer(self._settings()) for _ in range(servers)]
         self.nginx: Nginx | None = None
         self.committed = Committed()
-        self.breaches = Breaches()
+        self.violations = Violations()
         self.seen: Seen = {}
         self._idle: dict[WebServer, dict[str, Any]] = {}
 
     def start(self, *, behind_nginx: bool = False) -> None:
-        """Returns when everything answers."""
+        """Starts all processes. Returns when each answers."""
         for server in (self.postgres, self.redis):
             self._life.enter_context(server)
         migrate = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
@@ -64,18 +65,18 @@ class Stage:
     def close(self) -> None:
         self._life.close()
 
-    def _own_environment(self) -> dict[str, str]:
+    def _settings(self) -> dict[str, str]:
         return {
             "DJANGO_SETTINGS_MODULE": "tests.faults.settings",
             "DEBUG": "true",
             "DATABASE_URL": self.postgres.url,
             "REDIS_URL": self.redis.url,
             "TEST_REALTIME": json.dumps(self._limits),
-            "TEST_CHANNEL_LAYERS": json.dumps(mislaying(self.redis.url, timeout=self._timeout)),
+            "TEST_CHANNEL_LAYERS": json.dumps(lossy_layers(self.redis.url, timeout=self._timeout)),
         }
 
     def environment(self) -> dict[str, str]:
-        return {**os.environ, **self._own_environment()}
+        return {**os.environ, **self._settings()}
 
     def worker(self) -> Worker:
         worker = Worker(self.environment(), self.committed)
@@ -83,48 +84,48 @@ class Stage:
         return worker
 
     @property
-    def doors(self) -> list[str]:
+    def urls(self) -> list[str]:
         return [server.websocket_url for server in self.servers]
 
     async def restart(self, server: Server) -> None:
-        """Kills it, if it still runs, and returns when it answers again."""
+        """Kills the server if it runs, starts it, and returns when it answers."""
         await asyncio.to_thread(server.kill)
         server.begin()
         await asyncio.to_thread(server.start)
 
-    async def heal(self) -> None:
-        """Everything runs again, whatever was done to it."""
+    async def recover(self) -> None:
+        """Thaws and restarts what is frozen or stopped."""
         for server in (self.postgres, self.redis, *self.servers):
             server.thaw()
             if not server.is_running:
                 await self.restart(server)
 
-    # What the database holds
+    # The database
 
     def query(self, text: str, *parameters: Any) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.postgres.url, autocommit=True, connect_timeout=10) as connection:
             return connection.execute(text.encode(), parameters).fetchall()
 
     async def heads(self, keys: Sequence[str]) -> dict[str, int]:
-        """Where the streams stand once everything that was committed has its number, which the servers see to."""
+        """The heads of the streams, after the servers have numbered all committed events."""
         await self.until(lambda: self.query(_UNNUMBERED) == [(0,)], "events stay without a number")
         return dict(await asyncio.to_thread(self.query, _HEADS, list(keys)))
 
-    async def until(self, condition: Callable[[], bool], else_what: str) -> None:
-        """Looks again and again, in a thread. AssertionError when it never becomes true."""
-        await until_in_loop(lambda: asyncio.to_thread(condition), else_what, PATIENCE)
+    async def until(self, condition: Callable[[], bool], message: str) -> None:
+        """Waits until the condition is true; it runs in a thread. Raises AssertionError after PATIENCE."""
+        await until_in_loop(lambda: asyncio.to_thread(condition), message, PATIENCE)
 
-    # The oracle
+    # The checks
 
-    async def all_is_well(self, readers: Sequence[Reader], streams: Sequence[Stream]) -> None:
-        """Every reader comes to the end of what it holds, and nothing was lost, doubled, out of order or foreign on the
-        way; the log holds what they got and what the workers have committed."""
+    async def assert_complete(self, readers: Sequence[Reader], streams: Sequence[Stream]) -> None:
+        """Waits until every reader has received all events. Asserts that none was lost, doubled, out of order or of
+        another user, and that the log has what the readers got and the workers committed."""
         heads = await self.heads([stream.key for stream in streams])
         await asyncio.gather(*(reader.reach(heads) for reader in readers))
-        await asyncio.to_thread(check, self.query, list(heads), self.seen, self.committed, self.breaches)
-        assert not self.breaches, self.breaches.words
+        await asyncio.to_thread(check, self.query, list(heads), self.seen, self.committed, self.violations)
+        assert not self.violations, self.violations.words
 
-    # What servers keep
+    # The state of the servers
 
     async def inside(self, server: WebServer) -> dict[str, Any]:
         def ask() -> dict[str, Any]:
@@ -134,9 +135,9 @@ class Stage:
 
         return await asyncio.to_thread(ask)
 
-    async def nothing_is_left(self, groups_before: Set[str] | None) -> None:
-        """Returns when no server knows of a socket any more, and Redis of no group but those that were there before;
-        with None, Redis is not asked."""
+    async def assert_nothing_left(self, groups_before: Set[str] | None) -> None:
+        """Waits until no server has a socket, and Redis has no groups except `groups_before`. None skips the check of
+        Redis."""
         traces: list[str] = []
 
         async def nothing() -> bool:
@@ -154,15 +155,15 @@ class Stage:
     async def _traces(self, server: WebServer) -> list[str]:
         found = await self.inside(server)
         kept = {name: found[name] for name in ("hubs", "sockets", "streams", "subscriptions", "buffered")}
-        kept |= Counter(found["tasks"]) - _OF_THE_QUESTION
+        kept |= Counter(found["tasks"]) - _OWN_TASKS
         return [f"{count} {name} in {server}" for name, count in kept.items() if count]
 
     def groups(self) -> set[str]:
-        """The channels of Redis that somebody listens to."""
+        """The channels of Redis that have subscribers."""
         return set(self.redis.words("PUBSUB CHANNELS"))
 
 
-# The tasks of the request that asks.
-_OF_THE_QUESTION = Counter(
+# The tasks of the request for /inside itself.
+_OWN_TASKS = Counter(
     ["ProtocolTypeRouter.__call__", "ASGIHandler.listen_for_disconnect", "ASGIHandler.handle.<locals>.process_request"]
 )

@@ -1,4 +1,4 @@
-"""Redis layers whose messages get lost, doubled and out of order on the way from a writer."""
+"""A Redis layer that drops, doubles and reorders the messages of a writer."""
 
 import random
 from typing import Any
@@ -6,9 +6,9 @@ from typing import Any
 from channels_redis.pubsub import RedisPubSubChannelLayer
 
 
-class Mislays(RedisPubSubChannelLayer):  # type: ignore[misc]
-    """`lost` is the share of messages that are dropped though their sending succeeds; up to `held` messages wait, and
-    go out in any order, some of them twice."""
+class LossyLayer(RedisPubSubChannelLayer):  # type: ignore[misc]
+    """Drops the share `lost` of the messages without an error. Holds up to `held` messages back and sends them in
+    random order, some of them twice."""
 
     lost = 0.0
     held = 0
@@ -27,7 +27,7 @@ class Mislays(RedisPubSubChannelLayer):  # type: ignore[misc]
             await self._get_layer().group_send(*self._waiting.pop())
 
 
-def mislaying(url: str, *, timeout: float) -> dict[str, Any]:
-    """The setting that makes it the layer of a process."""
+def lossy_layers(url: str, *, timeout: float) -> dict[str, Any]:
+    """CHANNEL_LAYERS with this layer."""
     host = {"address": url, "socket_timeout": timeout, "socket_connect_timeout": timeout}
-    return {"default": {"BACKEND": f"{__name__}.Mislays", "CONFIG": {"hosts": [host]}}}
+    return {"default": {"BACKEND": f"{__name__}.LossyLayer", "CONFIG": {"hosts": [host]}}}

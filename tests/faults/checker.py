@@ -1,11 +1,12 @@
-"""What the log must hold, read from PostgreSQL itself."""
+"""Checks the log against what the readers got and the workers committed. Reads PostgreSQL without the code under
+test."""
 
 import json
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tests.faults.history import CHANGED, DOUBLED, LOST, OUT_OF_ORDER, Breaches, Seen
+from tests.faults.history import CHANGED, DOUBLED, LOST, OUT_OF_ORDER, Seen, Violations
 from tests.faults.workers import Committed
 
 Query = Callable[..., list[tuple[Any, ...]]]
@@ -24,24 +25,24 @@ _EVENTS = """
 """
 
 
-def check(query: Query, keys: Sequence[str], seen: Seen, committed: Committed, breaches: Breaches) -> None:
-    """Adds to the breaches what is wrong with the log of these streams: holes, events that readers got otherwise, and
-    changes that were committed and are not there."""
+def check(query: Query, keys: Sequence[str], seen: Seen, committed: Committed, violations: Violations) -> None:
+    """Adds the faults in the log of these streams to the violations: gaps, events that readers got with other data, and
+    committed changes that are missing."""
     for key, epoch, head, floor, above in query(_STREAMS, list(keys)):
         if above != head - floor:
-            breaches.add(LOST, f"{key} has {above} events from {floor} to {head}", abs(head - floor - above))
+            violations.add(LOST, f"{key} has {above} events from {floor} to {head}", abs(head - floor - above))
         events = query(_EVENTS, key)
         for seq, data in events:
             if seen.get((key, epoch, seq), hash(data)) != hash(data):
-                breaches.add(CHANGED, f"{seq} of {key} is not what readers got")
-        _check_writers(key, floor, events, committed, breaches)
+                violations.add(CHANGED, f"{seq} of {key} is not what readers got")
+        _check_writers(key, floor, events, committed, violations)
 
 
 def _check_writers(
-    key: str, floor: int, events: Sequence[tuple[int, str]], committed: Committed, breaches: Breaches
+    key: str, floor: int, events: Sequence[tuple[int, str]], committed: Committed, violations: Violations
 ) -> None:
     execution = key.rpartition("#")[2]
-    if execution in committed.forgotten:
+    if execution in committed.ignored:
         return
     found: dict[str, list[int]] = defaultdict(list)
     for _, text in events:
@@ -54,10 +55,10 @@ def _check_writers(
         since = min(certain | uncertain, default=0)
         numbers = [number for number in found.get(writer, []) if number >= since]
         if numbers != sorted(numbers):
-            breaches.add(OUT_OF_ORDER, f"the changes of {writer} in {key}")
+            violations.add(OUT_OF_ORDER, f"the changes of {writer} in {key}")
         if len(numbers) != len(set(numbers)):
-            breaches.add(DOUBLED, f"a change of {writer} in {key}")
+            violations.add(DOUBLED, f"a change of {writer} in {key}")
         if missing := certain - set(numbers):
-            breaches.add(LOST, f"{writer} has committed {sorted(missing)[:5]} in {key}: not there", len(missing))
-        if strangers := set(numbers) - certain - uncertain:
-            breaches.add(DOUBLED, f"{writer} has never committed {sorted(strangers)[:5]} in {key}", len(strangers))
+            violations.add(LOST, f"{writer} has committed {sorted(missing)[:5]} in {key}: not there", len(missing))
+        if unknown := set(numbers) - certain - uncertain:
+            violations.add(DOUBLED, f"{writer} has never committed {sorted(unknown)[:5]} in {key}", len(unknown))
