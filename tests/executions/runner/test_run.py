@@ -1,4 +1,4 @@
-"""One run: what is recorded, in which order, when all goes well, and when not. With real worker processes."""
+"""One run with real block processes: the records it makes, and their order, in success and in failure."""
 
 import threading
 from collections.abc import Iterator
@@ -27,16 +27,16 @@ from tests.executions.gates import new_gate, until_killed
 pytestmark = pytest.mark.django_db(transaction=True)
 
 BLOCKS = ("tests.executions.sample_blocks",)
-CONTROL = "\x01"  # takes six bytes in JSON
+CONTROL = "\x01"  # six bytes in JSON
 TEXT = "The whale sank the ship. Sailors told stories about the whale. The harbour was quiet for a long time."
 
 
 @pytest.fixture(scope="module")
-def workers() -> Iterator[ProcessPool]:
+def pool() -> Iterator[ProcessPool]:
     registry.load(BLOCKS)
-    workers = ProcessPool(2, block_modules=BLOCKS, start_timeout=60)
-    yield workers
-    workers.close()
+    pool = ProcessPool(2, block_modules=BLOCKS, start_timeout=60)
+    yield pool
+    pool.close()
 
 
 @pytest.fixture(autouse=True)
@@ -84,10 +84,10 @@ def start(user: User, nodes: dict[str, Any], *links: str, **inputs: Any) -> Grap
     return start_execution(graph, user=user, inputs=inputs, runner="embedded")
 
 
-def claimed(workers: ProcessPool) -> Run:
+def claim(pool: ProcessPool) -> Run:
     execution = claim_next()
     assert execution
-    return Run(execution, workers)
+    return Run(execution, pool)
 
 
 def node_of(execution: GraphExecution, node_id: str) -> NodeExecution:
@@ -95,8 +95,8 @@ def node_of(execution: GraphExecution, node_id: str) -> NodeExecution:
 
 
 @contextmanager
-def going(run: Run) -> Iterator[None]:
-    """The run goes on in a thread of its own, which has ended when the block has."""
+def running(run: Run) -> Iterator[None]:
+    """Executes the run in a thread of its own, and joins the thread at the end of the `with` block."""
     thread = threading.Thread(target=run.go)
     thread.start()
     try:
@@ -106,11 +106,11 @@ def going(run: Run) -> Iterator[None]:
         assert not thread.is_alive()
 
 
-def test_text_insight_from_queued_to_completed(user: User, workers: ProcessPool, events: list[tuple[str, str]]) -> None:
+def test_text_insight_from_queued_to_completed(user: User, pool: ProcessPool, events: list[tuple[str, str]]) -> None:
     graph, _ = make_text_insight(user)
     execution = start_execution(graph, user=user, inputs={"text": TEXT}, runner="embedded")
 
-    claimed(workers).go()
+    claim(pool).go()
 
     execution.refresh_from_db()
     assert execution.status == ExecutionStatus.COMPLETED
@@ -122,15 +122,15 @@ def test_text_insight_from_queued_to_completed(user: User, workers: ProcessPool,
     for node in nodes:
         assert [status for id, status in events if id == node] == ["QUEUED", "RUNNING", "COMPLETED"]
     assert len(events) == 3 + 3 * len(nodes)
-    place = {event: place for place, event in enumerate(events)}
+    position = {event: index for index, event in enumerate(events)}
     for source, sink in [("prose", "words"), ("sentences", "key"), ("words", "key"), ("readability", "report")]:
-        assert place[source, "COMPLETED"] < place[sink, "QUEUED"]
-    assert place["words", "QUEUED"] < place["sentences", "COMPLETED"]
-    assert place["sentences", "QUEUED"] < place["words", "COMPLETED"]
+        assert position[source, "COMPLETED"] < position[sink, "QUEUED"]
+    assert position["words", "QUEUED"] < position["sentences", "COMPLETED"]
+    assert position["sentences", "QUEUED"] < position["words", "COMPLETED"]
 
 
 @pytest.mark.parametrize(
-    ("sample", "inputs", "said"),
+    ("sample", "inputs", "text"),
     [
         (CODEBASE_CENSUS, {"folder": "executions/blocks"}, "lines of code"),
         (CODEBASE_CENSUS, {}, "of the whole project."),
@@ -138,16 +138,16 @@ def test_text_insight_from_queued_to_completed(user: User, workers: ProcessPool,
     ],
 )
 def test_the_other_samples_from_queued_to_completed(
-    user: User, workers: ProcessPool, sample: Sample, inputs: dict[str, Any], said: str
+    user: User, pool: ProcessPool, sample: Sample, inputs: dict[str, Any], text: str
 ) -> None:
     graph, _ = make_sample(sample, user)
     execution = start_execution(graph, user=user, inputs=inputs, runner="embedded")
 
-    claimed(workers).go()
+    claim(pool).go()
 
     execution.refresh_from_db()
     assert (execution.status, execution.outputs["report"][0].startswith(f"# {sample.name}\n")) == ("COMPLETED", True)
-    assert said in execution.outputs["report"][0]
+    assert text in execution.outputs["report"][0]
 
 
 @pytest.mark.parametrize(
@@ -161,12 +161,12 @@ def test_the_other_samples_from_queued_to_completed(
     ],
 )
 def test_bad_input_fails_the_first_node_with_a_clear_error(
-    user: User, workers: ProcessPool, sample: Sample, inputs: dict[str, Any], error: str
+    user: User, pool: ProcessPool, sample: Sample, inputs: dict[str, Any], error: str
 ) -> None:
     graph, _ = make_sample(sample, user)
     execution = start_execution(graph, user=user, inputs=inputs, runner="embedded")
 
-    claimed(workers).go()
+    claim(pool).go()
 
     execution.refresh_from_db()
     first = NodeExecution.objects.get(graph_execution=execution, node_id=graph.nodes[0]["id"])
@@ -175,10 +175,10 @@ def test_bad_input_fails_the_first_node_with_a_clear_error(
     assert error in execution.stats["error"]
 
 
-def test_every_node_keeps_what_went_in_what_came_out_and_when(user: User, workers: ProcessPool) -> None:
+def test_every_node_keeps_its_input_outputs_and_times(user: User, pool: ProcessPool) -> None:
     execution = start(user, {"a": "test.echo", "b": "test.each"}, "a.value → b.values", value={"deep": [1]})
 
-    claimed(workers).go()
+    claim(pool).go()
 
     a, b = node_of(execution, "a"), node_of(execution, "b")
     assert (a.block_id, a.input_data, a.output_data) == (
@@ -192,10 +192,10 @@ def test_every_node_keeps_what_went_in_what_came_out_and_when(user: User, worker
     assert times == sorted(times)  # type: ignore[type-var]
 
 
-def test_stats_say_what_a_run_took(user: User, workers: ProcessPool) -> None:
+def test_stats_hold_the_cost_of_a_run(user: User, pool: ProcessPool) -> None:
     execution = start(user, {"a": "test.echo", "b": "test.echo"}, value=1)
 
-    claimed(workers).go()
+    claim(pool).go()
 
     execution.refresh_from_db()
     stats = execution.stats
@@ -206,8 +206,8 @@ def test_stats_say_what_a_run_took(user: User, workers: ProcessPool) -> None:
     assert stats["duration"] > 0
 
 
-def test_a_failed_node_fails_the_run_and_says_why_and_what_did_not_run(
-    user: User, workers: ProcessPool, events: list[tuple[str, str]]
+def test_a_failed_node_fails_the_run_and_terminates_the_nodes_after_it(
+    user: User, pool: ProcessPool, events: list[tuple[str, str]]
 ) -> None:
     execution = start(
         user,
@@ -218,7 +218,7 @@ def test_a_failed_node_fails_the_run_and_says_why_and_what_did_not_run(
         value="v",
     )
 
-    claimed(workers).go()
+    claim(pool).go()
 
     execution.refresh_from_db()
     assert execution.status == ExecutionStatus.FAILED
@@ -229,19 +229,19 @@ def test_a_failed_node_fails_the_run_and_says_why_and_what_did_not_run(
     bad, after = node_of(execution, "bad"), node_of(execution, "after good")
     assert (bad.status, bad.output_data) == ("FAILED", {"error": ["There is nothing to do here."]})
     assert after.status == "COMPLETED"
-    for behind in ("next", "last"):
-        node = node_of(execution, behind)
+    for node_id in ("next", "last"):
+        node = node_of(execution, node_id)
         assert (node.status, node.output_data) == ("TERMINATED", {"error": ["Not run, since “bad” failed."]})
         assert node.start_time is None
         assert node.end_time
     assert events[-1] == ("run", "FAILED")
 
 
-def test_an_empty_text_fails_its_node(user: User, workers: ProcessPool) -> None:
+def test_an_empty_text_fails_its_node(user: User, pool: ProcessPool) -> None:
     graph, _ = make_text_insight(user)
     execution = start_execution(graph, user=user, inputs={"text": " "}, runner="embedded")
 
-    claimed(workers).go()
+    claim(pool).go()
 
     execution.refresh_from_db()
     assert execution.status == ExecutionStatus.FAILED
@@ -264,35 +264,35 @@ def test_an_empty_text_fails_its_node(user: User, workers: ProcessPool) -> None:
         ("test.return", {"value": "more than an event"}, "What it returned cannot be recorded. "),
     ],
 )
-def test_what_goes_wrong_in_a_node_is_its_error(
-    user: User, workers: ProcessPool, block: str, inputs: dict[str, Any], error: str
+def test_a_fault_in_a_node_is_recorded_as_its_error(
+    user: User, pool: ProcessPool, block: str, inputs: dict[str, Any], error: str
 ) -> None:
     execution = start(user, {"a": block}, **inputs)
 
-    claimed(workers).go()
+    claim(pool).go()
 
     execution.refresh_from_db()
     node = node_of(execution, "a")
     assert (execution.status, node.status) == ("FAILED", "FAILED")
-    (said,) = node.output_data["error"]
-    assert said.startswith(error)
+    (message,) = node.output_data["error"]
+    assert message.startswith(error)
     assert execution.stats
-    assert execution.stats["error"] == f"a: {said}"
+    assert execution.stats["error"] == f"a: {message}"
 
 
-def test_a_node_has_a_time_limit(user: User, workers: ProcessPool, settings: Settings) -> None:
+def test_a_node_has_a_time_limit(user: User, pool: ProcessPool, settings: Settings) -> None:
     settings.EXECUTIONS = {"NODE_TIMEOUT": 0.2}
     execution = start(user, {"a": "test.spin"})
 
-    claimed(workers).go()
+    claim(pool).go()
 
     assert node_of(execution, "a").output_data == {"error": ["It took longer than 0.2 s and was stopped."]}
 
 
-def test_an_input_that_no_node_takes_fails_the_run(user: User, workers: ProcessPool) -> None:
+def test_an_input_that_no_node_takes_fails_the_run(user: User, pool: ProcessPool) -> None:
     execution = start(user, {"a": "test.echo"}, value=1, colour="red")
 
-    claimed(workers).go()
+    claim(pool).go()
 
     execution.refresh_from_db()
     assert execution.status == ExecutionStatus.FAILED
@@ -301,12 +301,12 @@ def test_an_input_that_no_node_takes_fails_the_run(user: User, workers: ProcessP
     assert not execution.node_executions.exists()
 
 
-def test_a_definition_that_cannot_be_run_fails_the_run(user: User, workers: ProcessPool) -> None:
+def test_a_definition_that_cannot_be_run_fails_the_run(user: User, pool: ProcessPool) -> None:
     execution = start(user, {"a": "test.echo"})
     execution.definition = {"nodes": [{"id": "a"}], "links": None, "colour": "red"}
     execution.save()
 
-    claimed(workers).go()
+    claim(pool).go()
 
     execution.refresh_from_db()
     assert execution.stats
@@ -316,21 +316,21 @@ def test_a_definition_that_cannot_be_run_fails_the_run(user: User, workers: Proc
     )
 
 
-def test_a_mask_that_is_none_fails_its_node(user: User, workers: ProcessPool) -> None:
+def test_an_invalid_mask_fails_its_node(user: User, pool: ProcessPool) -> None:
     execution = start(user, {"a": "test.echo"})
     execution.nodes_input_masks = {"a": "a mask"}
     execution.save()
 
-    claimed(workers).go()
+    claim(pool).go()
 
     assert node_of(execution, "a").output_data == {"error": ["What `nodes_input_masks` says of it is not an object."]}
 
 
-def test_outputs_that_are_more_than_an_event_fail_the_run(user: User, workers: ProcessPool) -> None:
+def test_outputs_larger_than_an_event_fail_the_run(user: User, pool: ProcessPool) -> None:
     execution = start(user, {"a": "test.echo", "b": "test.echo"}, value="x" * 400_000)
     report = "The outputs of the run cannot be recorded. "
 
-    claimed(workers).go()
+    claim(pool).go()
 
     execution.refresh_from_db()
     assert execution.status == ExecutionStatus.FAILED
@@ -338,20 +338,20 @@ def test_outputs_that_are_more_than_an_event_fail_the_run(user: User, workers: P
     assert execution.stats["error"].startswith(report)
 
 
-def test_a_graph_without_nodes_is_completed_at_once(user: User, workers: ProcessPool) -> None:
+def test_a_graph_without_nodes_is_completed_at_once(user: User, pool: ProcessPool) -> None:
     execution = start(user, {})
 
-    claimed(workers).go()
+    claim(pool).go()
 
     execution.refresh_from_db()
     assert (execution.status, execution.outputs) == ("COMPLETED", {})
 
 
-def test_ids_may_be_hostile(user: User, workers: ProcessPool) -> None:
+def test_node_ids_may_hold_any_text(user: User, pool: ProcessPool) -> None:
     ids = ["<script>alert(1)</script>", "{0.__class__}", "../../etc/passwd", "'; DROP TABLE x; --", "🙂", "%s%n", "run"]
     execution = start(user, dict.fromkeys(ids, "test.raise"))
 
-    claimed(workers).go()
+    claim(pool).go()
 
     assert set(execution.node_executions.values_list("node_id", flat=True)) == set(ids)
     assert set(execution.node_executions.values_list("status", flat=True)) == {"FAILED"}
@@ -360,43 +360,43 @@ def test_ids_may_be_hostile(user: User, workers: ProcessPool) -> None:
     assert execution.stats["error"].endswith("And 4 more.")
 
 
-def test_a_mask_changes_what_one_node_gets(user: User, workers: ProcessPool) -> None:
+def test_a_mask_changes_the_input_of_one_node(user: User, pool: ProcessPool) -> None:
     execution = start(user, {"a": ("test.one", {"value": "default"}), "b": ("test.one", {"value": "default"})})
     execution.nodes_input_masks = {"b": {"value": "masked"}}
     execution.save()
 
-    claimed(workers).go()
+    claim(pool).go()
 
     assert node_of(execution, "a").input_data == {"value": "default"}
     assert node_of(execution, "b").input_data == {"value": "masked"}
 
 
-@pytest.mark.parametrize("is_told", [True, False], ids=["in this process", "in another process"])
+@pytest.mark.parametrize("is_notified", [True, False], ids=["in this process", "in another process"])
 def test_a_terminated_run_gets_no_more_records(
-    user: User, workers: ProcessPool, events: list[tuple[str, str]], gate: Path, is_told: bool
+    user: User, pool: ProcessPool, events: list[tuple[str, str]], gate: Path, is_notified: bool
 ) -> None:
     execution = start(user, {"a": ("test.wait", {"gate": str(gate)}), "b": "test.echo"}, "a.value → b.value")
-    run = claimed(workers)
+    run = claim(pool)
 
-    with going(run), until_killed(gate):
+    with running(run), until_killed(gate):
         terminate_execution(execution)
-        if is_told:
+        if is_notified:
             run.check()
 
     assert events[-2:] == [("a", "TERMINATED"), ("run", "TERMINATED")]
     assert not execution.node_executions.filter(node_id="b").exists()
 
 
-def test_a_run_that_was_claimed_anew_is_left_to_its_new_owner(user: User, workers: ProcessPool, gate: Path) -> None:
+def test_a_run_that_another_owner_claimed_is_left_to_it(user: User, pool: ProcessPool, gate: Path) -> None:
     execution = start(user, {"a": ("test.wait", {"gate": str(gate)})})
-    old = claimed(workers)
+    old = claim(pool)
 
-    with going(old), until_killed(gate):
+    with running(old), until_killed(gate):
         terminate_execution(execution)
         requeue_execution(execution)
-        new = claimed(workers)
+        new = claim(pool)
         old.check()
-    with going(new):
+    with running(new):
         gate.write_bytes(b"open")
 
     execution.refresh_from_db()
@@ -405,15 +405,15 @@ def test_a_run_that_was_claimed_anew_is_left_to_its_new_owner(user: User, worker
     assert list(statuses) == [(1, "TERMINATED"), (2, "COMPLETED")]
 
 
-def test_a_stopped_run_goes_back_to_the_queue_and_begins_anew(user: User, workers: ProcessPool, gate: Path) -> None:
+def test_a_stopped_run_returns_to_the_queue_and_starts_again(user: User, pool: ProcessPool, gate: Path) -> None:
     execution = start(user, {"a": "test.echo", "b": ("test.wait", {"gate": str(gate)})}, "a.value → b.value", value="v")
-    run = claimed(workers)
-    with going(run), until_killed(gate):
+    run = claim(pool)
+    with running(run), until_killed(gate):
         run.stop()
     execution.refresh_from_db()
     assert (execution.status, execution.runner) == ("QUEUED", "embedded")
 
-    with going(claimed(workers)):
+    with running(claim(pool)):
         gate.write_bytes(b"open")
 
     execution.refresh_from_db()
@@ -421,15 +421,15 @@ def test_a_stopped_run_goes_back_to_the_queue_and_begins_anew(user: User, worker
     assert execution.node_executions.filter(node_id="a", status="COMPLETED").count() == 2
 
 
-def test_after_a_review_a_run_goes_on_where_it_was(user: User, workers: ProcessPool, gate: Path) -> None:
+def test_a_run_continues_after_a_review_without_repeating_nodes(user: User, pool: ProcessPool, gate: Path) -> None:
     execution = start(user, {"a": "test.echo", "b": ("test.wait", {"gate": str(gate)})}, "a.value → b.value", value="v")
-    run = claimed(workers)
-    with going(run), until_killed(gate):
+    run = claim(pool)
+    with running(run), until_killed(gate):
         report_execution(execution, status=ExecutionStatus.REVIEW)
         run.check()
     requeue_execution(execution)
 
-    with going(claimed(workers)):
+    with running(claim(pool)):
         gate.write_bytes(b"open")
 
     execution.refresh_from_db()
@@ -437,8 +437,8 @@ def test_after_a_review_a_run_goes_on_where_it_was(user: User, workers: ProcessP
     assert execution.node_executions.filter(node_id="a").count() == 1
 
 
-def test_a_database_that_fails_for_a_moment_costs_nothing(
-    user: User, workers: ProcessPool, monkeypatch: pytest.MonkeyPatch, events: list[tuple[str, str]]
+def test_a_short_database_failure_loses_nothing(
+    user: User, pool: ProcessPool, monkeypatch: pytest.MonkeyPatch, events: list[tuple[str, str]]
 ) -> None:
     failures = [OperationalError("the connection is lost"), OperationalError("and once more")]
     real = run_module.report_node
@@ -452,7 +452,7 @@ def test_a_database_that_fails_for_a_moment_costs_nothing(
     monkeypatch.setattr(run_module, "report_node", report_node)
     execution = start(user, {"a": "test.echo"}, value=1)
 
-    claimed(workers).go()
+    claim(pool).go()
 
     execution.refresh_from_db()
     assert not failures
@@ -460,8 +460,8 @@ def test_a_database_that_fails_for_a_moment_costs_nothing(
     assert node_of(execution, "a").output_data == {"value": [1]}
 
 
-def test_a_fault_of_the_runner_is_a_failed_run(
-    user: User, workers: ProcessPool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_a_fault_of_the_runner_fails_the_run(
+    user: User, pool: ProcessPool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def no_outputs(self: Any) -> None:
         raise RuntimeError("a fault")
@@ -469,7 +469,7 @@ def test_a_fault_of_the_runner_is_a_failed_run(
     monkeypatch.setattr(run_module.Schedule, "outputs", no_outputs)
     execution = start(user, {"a": "test.echo"}, value=1)
 
-    claimed(workers).go()
+    claim(pool).go()
 
     execution.refresh_from_db()
     assert execution.status == ExecutionStatus.FAILED
@@ -478,9 +478,9 @@ def test_a_fault_of_the_runner_is_a_failed_run(
     assert "a fault" in caplog.text
 
 
-def test_a_node_that_somebody_else_ended_does_not_break_the_run(user: User, workers: ProcessPool, gate: Path) -> None:
+def test_a_node_that_another_writer_ended_does_not_break_the_run(user: User, pool: ProcessPool, gate: Path) -> None:
     execution = start(user, {"a": ("test.wait", {"gate": str(gate)}), "b": "test.echo"}, "a.value → b.value", value="v")
-    with going(claimed(workers)), gate.open("wb"):
+    with running(claim(pool)), gate.open("wb"):
         NodeExecution.objects.filter(graph_execution=execution).update(status="FAILED")
 
     execution.refresh_from_db()
