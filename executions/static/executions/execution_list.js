@@ -1,6 +1,6 @@
 /**
- * The list of runs. The server renders new rows, because it knows their order. Events update the rows: the events of the
- * graphs update the status, and the events of an unfinished run also update its progress.
+ * The list of runs. The server renders new rows, because it knows their order. Events update the rows: the events of
+ * the graphs update the status, and the events of an unfinished run also update its progress.
  *
  * When a graph's subscription becomes live, the rows are fetched once: they hold the changes between the page load and
  * that time. A snapshot would hold them too, but with all inputs and outputs.

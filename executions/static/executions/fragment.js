@@ -1,7 +1,7 @@
 /**
  * A part of the page that the server renders again. Requests during a fetch cause one more fetch after it. After a
- * failure the fetch is repeated when the page is live again. The HTML comes from the server's templates, which escape it;
- * no other HTML is parsed.
+ * failure the fetch is repeated when the page is live again. The HTML comes from the server's templates, which escape
+ * it; no other HTML is parsed.
  */
 
 import { whenLive } from "./live.js";
