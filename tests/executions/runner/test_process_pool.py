@@ -13,7 +13,7 @@ import pytest
 
 from executions.runner.block_process import MAX_ERROR_LENGTH, Outcome
 from executions.runner.process_pool import ProcessPool, Task
-from tests.executions.gates import new_gate, until_killed
+from tests.executions.gates import until_killed
 
 pytestmark = pytest.mark.once
 
@@ -25,11 +25,6 @@ def pool() -> Iterator[ProcessPool]:
     pool = ProcessPool(2, block_modules=BLOCKS, start_timeout=60)
     yield pool
     pool.close()
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Path:
-    return new_gate(tmp_path / "gate")
 
 
 class Work:

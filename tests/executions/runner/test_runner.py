@@ -20,7 +20,7 @@ from executions.runner.runner import EmbeddedRunner
 from executions.services import report_execution, start_execution, terminate_execution
 from executions.signals import graph_execution_changed
 from executions.statuses import ENDED
-from tests.executions.gates import new_gate, until_killed
+from tests.executions.gates import until_killed
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -81,11 +81,6 @@ def start_runner(settings: Settings) -> Iterator[StartRunner]:
             return runner
 
         yield start
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Path:
-    return new_gate(tmp_path / "gate")
 
 
 @pytest.fixture
