@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// A worker in JavaScript: measures the files of a folder, and reports to Runwire what it does while it does it.
+// A worker in JavaScript: it measures the files of a folder, and reports its progress to Runwire.
 // Needs Node 18.3 or newer; no packages.
 
 import {randomUUID} from "node:crypto";
@@ -8,17 +8,17 @@ import {extname, join, relative} from "node:path";
 import {setTimeout as sleep} from "node:timers/promises";
 import {parseArgs} from "node:util";
 
-const LEASE = 60; // seconds; when this worker is silent for so long, the server ends the run as FAILED
-const PORTIONS = 50; // appends at most, since each event carries all outputs of its node so far
-const MAX_FILES = 1_000; // their names and sizes stay below what one event may weigh
-const MAX_NAME = 150; // characters of a file's path; what is longer is cut
+const LEASE = 60; // seconds; if the worker is silent for longer, the server sets the run to FAILED
+const MAX_APPENDS = 50; // because each event holds all outputs of its node so far
+const MAX_FILES = 1_000; // their names and sizes must fit into one event
+const MAX_NAME = 150; // characters of a path; a longer path is cut
 const PAUSES = [1, 2, 4, 8]; // seconds before a request is sent again
-const AWAY = new Set([429, 502, 503, 504]); // statuses that say nothing of the request
-const LEFT_OUT = new Set([".git", "node_modules", ".venv", "__pycache__"]);
+const UNAVAILABLE = new Set([429, 502, 503, 504]); // statuses with which the request may be sent again
+const EXCLUDED = new Set([".git", "node_modules", ".venv", "__pycache__"]);
 
 const USAGE = `Usage: worker.mjs [--url URL] [--user NAME] [--graph ID] [--key KEY] FOLDER
 
-Measures the files of FOLDER, as a run of a user's graph. Links are not followed; ${[...LEFT_OUT].join(", ")} are left out.
+Measures the files of FOLDER, as a run of a user's graph. Links are not followed; ${[...EXCLUDED].join(", ")} are left out.
 
   --url URL     the server                      RUNWIRE_URL, else http://127.0.0.1:8000
   --user NAME   whose run it is                 RUNWIRE_USER
@@ -35,22 +35,22 @@ The token is taken from RUNWIRE_TOKEN only: others on this machine can read argu
 
 It exits with 0 when the run has COMPLETED, with 1 when it could not, and with 2 for arguments that make no sense.`;
 
-class Misuse extends Error {}
+class UsageError extends Error {}
 
-/** The run cannot go on; the message says why, for people. */
-class GivenUp extends Error {
-  /** @param {boolean} isOver whether somebody else has ended the run, so that there is nothing to report */
-  constructor(message, isOver = false) {
+/** The run cannot continue. The message is for people. */
+class WorkerError extends Error {
+  /** @param {boolean} hasEnded whether another user or process has ended the run, so there is nothing to report */
+  constructor(message, hasEnded = false) {
     super(message);
-    this.isOver = isOver;
+    this.hasEnded = hasEnded;
   }
 }
 
-/** One execution, and the reports on it. */
+/** One execution, and its reports. */
 class Run {
   id = null;
   hasEnded = false;
-  #number = 0; // of the report, which makes its key
+  #number = 0; // of the report; part of its Idempotency-Key
 
   constructor({url, token, key}) {
     Object.assign(this, {url, token, key});
@@ -58,7 +58,7 @@ class Run {
 
   async begin(data) {
     const {id} = await this.#post("executions", {...data, lease_seconds: LEASE});
-    if (typeof id !== "string") throw new GivenUp(`${this.url} does not answer as Runwire does. Is the address right?`);
+    if (typeof id !== "string") throw new WorkerError(`${this.url} does not answer as Runwire does. Is the address right?`);
     this.id = id;
     await this.report({status: "RUNNING"});
   }
@@ -80,7 +80,7 @@ class Run {
     await this.#post(`executions/${this.id}/nodes/outputs`, {node_id: id, outputs});
   }
 
-  /** Says that the run has FAILED, if there is one that has not ended. Once, and does not mind if that cannot be said. */
+  /** Reports an unfinished run as FAILED, once. Ignores errors of this report. */
   async fail(error) {
     if (this.id === null || this.hasEnded) return;
     this.hasEnded = true;
@@ -88,14 +88,14 @@ class Run {
     await this.#request(`executions/${this.id}/report`, body, `${this.key}-failed`).catch(() => {});
   }
 
-  /** A request that is repeated while the server is away, with the key that makes repeats harmless. */
+  /** Sends a request, and repeats it while the server is unavailable. Its Idempotency-Key makes repeats safe. */
   async #post(path, data) {
     const body = JSON.stringify(data);
     const key = `${this.key}-${++this.#number}`;
-    // Before there is a run, a wrong address is likelier than a server that restarts.
+    // Before the run exists, a wrong address is more likely than a restart of the server: no retry.
     for (const pause of this.id === null ? [] : PAUSES) {
       const answer = await this.#request(path, body, key).catch(() => null);
-      if (answer && !AWAY.has(answer.status)) return this.#read(answer);
+      if (answer && !UNAVAILABLE.has(answer.status)) return this.#read(answer);
       console.error(`The server does not answer (${answer?.status ?? "no connection"}); again in ${pause} s.`);
       await sleep(pause * 1_000);
     }
@@ -103,8 +103,8 @@ class Run {
     try {
       answer = await this.#request(path, body, key);
     } catch (error) {
-      const why = error.cause?.code ?? error.cause?.message ?? error.message;
-      throw new GivenUp(`There is no answer from ${this.url}. Is the server running? --url names it. (${why})`);
+      const reason = error.cause?.code ?? error.cause?.message ?? error.message;
+      throw new WorkerError(`There is no answer from ${this.url}. Is the server running? --url names it. (${reason})`);
     }
     return this.#read(answer);
   }
@@ -129,19 +129,19 @@ class Run {
     try {
       data = JSON.parse(text);
     } catch {
-      // A page: said below.
+      // Not JSON: handled below.
     }
     if (status >= 200 && status < 300 && data !== null) return data;
     if (status === 401) {
-      throw new GivenUp("The server refuses the token. Make a new one with `manage.py tokens create NAME`.");
+      throw new WorkerError("The server refuses the token. Make a new one with `manage.py tokens create NAME`.");
     }
-    if (!data?.code) throw new GivenUp(`${this.url} does not answer as Runwire does (${status}). Is the address right?`);
-    if (status === 409) throw new GivenUp(`Nothing more can be reported (409): ${data.message}`, true);
-    throw new GivenUp(`The server refuses it (${status}): ${data.message} ${data.hint ?? ""}`.trim());
+    if (!data?.code) throw new WorkerError(`${this.url} does not answer as Runwire does (${status}). Is the address right?`);
+    if (status === 409) throw new WorkerError(`Nothing more can be reported (409): ${data.message}`, true);
+    throw new WorkerError(`The server refuses it (${status}): ${data.message} ${data.hint ?? ""}`.trim());
   }
 }
 
-function wishes() {
+function parseOptions() {
   let parsed;
   try {
     const text = {type: "string"};
@@ -150,12 +150,12 @@ function wishes() {
       allowPositionals: true,
     });
   } catch (error) {
-    throw new Misuse(error.message);
+    throw new UsageError(error.message);
   }
   const {values, positionals} = parsed;
   if (values.help) return null;
   const {env} = process;
-  const found = {
+  const options = {
     url: (values.url ?? (env.RUNWIRE_URL || "http://127.0.0.1:8000")).replace(/\/+$/, ""),
     token: env.RUNWIRE_TOKEN,
     user: values.user ?? env.RUNWIRE_USER,
@@ -163,26 +163,26 @@ function wishes() {
     key: values.key ?? (env.RUNWIRE_KEY || randomUUID()),
     folder: positionals[0],
   };
-  if (!found.token) throw new Misuse("RUNWIRE_TOKEN is not set. Make a token with `manage.py tokens create NAME`.");
-  if (!/^[!-~]+$/.test(found.token)) throw new Misuse("RUNWIRE_TOKEN is no token: it holds characters that none has.");
-  if (!found.user) throw new Misuse("Whose run is it? Use --user or RUNWIRE_USER.");
-  if (!found.graph) {
-    throw new Misuse("A run of which graph? Use --graph or RUNWIRE_GRAPH; `manage.py graphs list` has their ids.");
+  if (!options.token) throw new UsageError("RUNWIRE_TOKEN is not set. Make a token with `manage.py tokens create NAME`.");
+  if (!/^[!-~]+$/.test(options.token)) throw new UsageError("RUNWIRE_TOKEN is no token: it holds characters that none has.");
+  if (!options.user) throw new UsageError("Whose run is it? Use --user or RUNWIRE_USER.");
+  if (!options.graph) {
+    throw new UsageError("A run of which graph? Use --graph or RUNWIRE_GRAPH; `manage.py graphs list` has their ids.");
   }
-  if (positionals.length !== 1) throw new Misuse("Which FOLDER? One, please.");
-  if (!/^https?:\/\/[^/]/.test(found.url)) throw new Misuse(`${found.url} is no address of a server: http://…`);
-  return found;
+  if (positionals.length !== 1) throw new UsageError("Which FOLDER? One, please.");
+  if (!/^https?:\/\/[^/]/.test(options.url)) throw new UsageError(`${options.url} is no address of a server: http://…`);
+  return options;
 }
 
 // The work
 
-/** The paths of the files below the folder, in the order of their names. */
+/** The paths of the files below the folder, sorted by name. */
 async function* filesOf(folder) {
   const entries = await readdir(folder, {withFileTypes: true});
   entries.sort((a, b) => (a.name < b.name ? -1 : 1));
   for (const entry of entries) {
     const path = join(folder, entry.name);
-    if (entry.isDirectory() && !LEFT_OUT.has(entry.name)) yield* filesOf(path);
+    if (entry.isDirectory() && !EXCLUDED.has(entry.name)) yield* filesOf(path);
     else if (entry.isFile()) yield path;
   }
 }
@@ -191,18 +191,18 @@ async function measure(run, folder) {
   await run.node("list", "RUNNING", {input_data: {folder}});
   const files = [];
   for await (const path of filesOf(folder)) {
-    if (files.length === MAX_FILES) throw new GivenUp(`${folder} has more than ${MAX_FILES} files.`);
+    if (files.length === MAX_FILES) throw new WorkerError(`${folder} has more than ${MAX_FILES} files.`);
     files.push(path);
   }
   await run.node("list", "COMPLETED", {output_data: {files: [files.length]}});
 
   await run.node("measure", "RUNNING", {input_data: {files: files.length}});
-  const bytesOf = new Map(); // by kind
+  const bytesOf = new Map(); // extension → bytes
   let total = 0;
-  const portion = Math.ceil(files.length / PORTIONS);
-  for (let first = 0; first < files.length; first += portion) {
+  const batch = Math.ceil(files.length / MAX_APPENDS);
+  for (let first = 0; first < files.length; first += batch) {
     const sizes = [];
-    for (const path of files.slice(first, first + portion)) {
+    for (const path of files.slice(first, first + batch)) {
       const {size} = await lstat(path);
       const kind = extname(path) || "(none)";
       bytesOf.set(kind, (bytesOf.get(kind) ?? 0) + size);
@@ -228,13 +228,13 @@ async function measure(run, folder) {
 }
 
 async function main() {
-  const wish = wishes();
-  if (wish === null) {
+  const options = parseOptions();
+  if (options === null) {
     console.log(USAGE);
     return;
   }
-  const run = new Run(wish);
-  // However this worker ends, the run says so. (SIGKILL is what the lease is for.)
+  const run = new Run(options);
+  // A signal sets the run to FAILED. (After SIGKILL the lease does.)
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
     process.once(signal, () => {
       console.error("worker.mjs: The worker was stopped.");
@@ -242,11 +242,11 @@ async function main() {
     });
   }
   try {
-    await run.begin({username: wish.user, graph_id: wish.graph, inputs: {folder: wish.folder}});
-    console.error(`Run ${run.id}: ${wish.url}/executions/${run.id}/`);
-    console.error(`Completed: ${await measure(run, wish.folder)}.`);
+    await run.begin({username: options.user, graph_id: options.graph, inputs: {folder: options.folder}});
+    console.error(`Run ${run.id}: ${options.url}/executions/${run.id}/`);
+    console.error(`Completed: ${await measure(run, options.folder)}.`);
   } catch (error) {
-    if (!(error instanceof GivenUp && error.isOver)) await run.fail(error.message);
+    if (!(error instanceof WorkerError && error.hasEnded)) await run.fail(error.message);
     throw error;
   }
 }
@@ -255,6 +255,6 @@ try {
   await main();
 } catch (error) {
   console.error(`worker.mjs: ${error.message}`);
-  if (error instanceof Misuse) console.error("See worker.mjs --help.");
-  process.exitCode = error instanceof Misuse ? 2 : 1;
+  if (error instanceof UsageError) console.error("See worker.mjs --help.");
+  process.exitCode = error instanceof UsageError ? 2 : 1;
 }

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# A worker in bash: counts the words of a text, and reports to Runwire what it does while it does it.
+# A worker in bash: it counts the words of a text, and reports its progress to Runwire.
 # Needs bash 3.2 or newer, curl and awk; no jq.
 
 set -euo pipefail
 
-LEASE=60        # seconds; when this worker is silent for so long, the server ends the run as FAILED
-PORTIONS=50     # appends at most, since each event carries all outputs of its node so far
-MAX_LINES=50000 # their counts stay well below what one event may weigh
-MOST=10         # words in the report
+LEASE=60        # seconds; if the worker is silent for longer, the server sets the run to FAILED
+MAX_APPENDS=50     # because each event holds all outputs of its node so far
+MAX_LINES=50000 # their counts must fit into one event
+MAX_WORDS=10         # words in the report
 
 usage() {
   cat <<'END'
@@ -74,15 +74,15 @@ key=${key:-$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')}
 
 # The run
 
-run=     # its id, while it has not ended
-reason=  # why this worker gives up
-answer=  # the body of the server's last answer
-number=0 # of the report, which makes its key
+run=     # the id of the unfinished run
+reason=  # why the worker gives up
+answer=  # the body of the last answer
+number=0 # of the report; part of its Idempotency-Key
 scratch=$(mktemp)
 
-say() { printf '%s\n' "$1" >&2; }
+log() { printf '%s\n' "$1" >&2; }
 
-# Text as a string of JSON.
+# json TEXT: prints the text as a JSON string.
 json() {
   local text=$1
   text=${text//\\/\\\\}
@@ -93,19 +93,19 @@ json() {
   printf '"%s"' "$(printf %s "$text" | LC_ALL=C tr -d '\000-\037')"
 }
 
-# The first string of this name in the last answer.
+# found NAME: prints the first string with this name in the last answer.
 found() {
   local pattern="\"$1\": ?\"(([^\"\\]|\\\\.)*)\""
   if [[ $answer =~ $pattern ]]; then printf %s "${BASH_REMATCH[1]//\\\"/\"}"; fi
 }
 
-# give_up WHY: ends this worker, and the run with it. Not for a subshell.
+# give_up REASON: ends the worker and its run. Must not be called in a subshell.
 give_up() {
   reason=$1
   exit 1
 }
 
-# request PATH JSON KEY: sets `status` and `answer`. The token goes by a file that only curl can read.
+# request PATH JSON KEY: sets `status` and `answer`. The token is passed through a file descriptor, not as an argument.
 request() {
   status=$(
     curl --silent --show-error --max-time 30 --output "$scratch" --write-out '%{http_code}' \
@@ -116,16 +116,16 @@ request() {
   answer=$(tr -d '\000' <"$scratch" 2>/dev/null || true)
 }
 
-# post PATH JSON: a request that is repeated while the server is away, with the key that makes repeats harmless.
+# post PATH JSON: sends a request, and repeats it while the server is unavailable. Its key makes repeats safe.
 post() {
   local pause
   number=$((number + 1))
   for pause in 1 2 4 8 0; do
     request "$1" "$2" "$key-$number"
     case $status in 000 | 429 | 502 | 503 | 504) ;; *) break ;; esac
-    # Before there is a run, a wrong address is likelier than a server that restarts.
+    # Before the run exists, a wrong address is more likely than a restart of the server: no retry.
     if [ -z "$run" ] || [ "$pause" = 0 ]; then break; fi
-    say "The server does not answer ($status); again in $pause s."
+    log "The server does not answer ($status); again in $pause s."
     sleep "$pause"
   done
   case $status in
@@ -133,7 +133,7 @@ post() {
     000) give_up "There is no answer from $url. Is the server running? --url names it. $(cat "$scratch.error")" ;;
     401) give_up "The server refuses the token. Make a new one with \`manage.py tokens create NAME\`." ;;
     409)
-      run= # somebody else has ended it, so there is nothing to report
+      run= # another user or process has ended it: nothing to report
       give_up "Nothing more can be reported (409): $(found message)"
       ;;
     *)
@@ -146,12 +146,12 @@ post() {
 node() { post "executions/$run/nodes" "{\"node_id\": \"$1\", \"block_id\": \"words.$1\", \"status\": \"$2\"${3:+, $3}}"; }
 append() { post "executions/$run/nodes/outputs" "{\"node_id\": \"$1\", \"outputs\": $2}"; }
 
-# However this worker ends, the run says so. (SIGKILL is what the lease is for.)
+# Any end of the worker sets an unfinished run to FAILED. (After SIGKILL the lease does.)
 close() {
   local code=$?
   if [ "$code" != 0 ]; then
     reason=${reason:-"The worker broke; its own output says more."}
-    say "worker.sh: $reason"
+    log "worker.sh: $reason"
     if [ -n "$run" ]; then
       request "executions/$run/report" "{\"status\": \"FAILED\", \"error\": $(json "$reason")}" "$key-failed"
     fi
@@ -167,26 +167,26 @@ begin() {
   run=$(found id)
   [ -n "$run" ] || give_up "$url does not answer as Runwire does. Is the address right?"
   post "executions/$run/report" '{"status": "RUNNING"}'
-  say "Run $run: $url/executions/$run/"
+  log "Run $run: $url/executions/$run/"
 }
 
 work() {
-  # read: how much there is
+  # read: count lines and bytes
   node read RUNNING "\"input_data\": {\"file\": $(json "$file")}"
   lines=$(awk 'END { print NR }' "$file")
   bytes=$(($(wc -c <"$file")))
   [ "$lines" -le "$MAX_LINES" ] || give_up "$file has $lines lines; $MAX_LINES are the most."
   node read COMPLETED "\"output_data\": {\"lines\": [$lines], \"bytes\": [$bytes]}"
 
-  # count: the words of each line, appended portion by portion
+  # count: the words of each line, appended in batches
   node count RUNNING "\"input_data\": {\"lines\": $lines}"
   words=0
-  portion=$((lines / PORTIONS + 1))
+  batch=$((lines / MAX_APPENDS + 1))
   while IFS=' ' read -r sum counts; do
     words=$((words + sum))
     append count "{\"words_of_line\": [$counts]}"
   done < <(
-    awk -v size="$portion" '
+    awk -v size="$batch" '
       { counts = counts (counts == "" ? "" : ", ") NF; sum += NF }
       NR % size == 0 { print sum, counts; counts = ""; sum = 0 }
       END { if (counts != "") print sum, counts }
@@ -194,11 +194,11 @@ work() {
   )
   node count COMPLETED
 
-  # rank: the most frequent words. What is not ASCII counts as a letter, so no byte of a character is lost.
+  # rank: the most frequent words. Bytes outside ASCII count as letters, so no character is split.
   node rank RUNNING "\"input_data\": {\"words\": $words}"
   ranked=$(
     LC_ALL=C tr 'A-Z' 'a-z' <"$file" | LC_ALL=C tr -cs 'a-z0-9\200-\377' '\n' | LC_ALL=C sed '/^$/d' | LC_ALL=C sort |
-      uniq -c | LC_ALL=C sort -k1,1nr -k2 | awk -v most="$MOST" 'NR <= most { print $1, $2 }'
+      uniq -c | LC_ALL=C sort -k1,1nr -k2 | awk -v limit="$MAX_WORDS" 'NR <= limit { print $1, $2 }'
   )
   pairs=$(awk 'NF { printf "%s[\"%s\", %d]", (NR > 1 ? ", " : ""), $2, $1 }' <<<"$ranked")
   node rank COMPLETED "\"output_data\": {\"words\": [$pairs]}"
@@ -208,9 +208,9 @@ work() {
   post "executions/$run/report" "{\"status\": \"COMPLETED\", \"stats\": {\"node_exec_count\": 3},
     \"outputs\": {\"lines\": [$lines], \"words\": [$words], \"report\": [$(json "$report")]}}"
   run=
-  say "Completed: $words words on $lines lines."
+  log "Completed: $words words on $lines lines."
 }
 
-# Functions, so that all is parsed before a signal may come.
+# In functions, so that bash has parsed everything before a signal arrives.
 begin
 work

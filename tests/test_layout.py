@@ -1,6 +1,7 @@
 """The repository as a whole: a test file for each source file, one noun a file, and nothing of anybody's machine."""
 
 import ast
+import configparser
 import re
 import shutil
 import subprocess
@@ -29,7 +30,7 @@ COMPOSE_ONLY = {
     "realtime/urls.py",
 }
 # Tests of what all files of an app promise together.
-OF_THE_WHOLE_APP = {"delivery"}
+OF_THE_WHOLE_APP = {"realtime/test_delivery.py"}
 BAG_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "lib", "tools"}
 # Written so that this file does not break its own rule.
 SOMEBODYS_MACHINE = re.compile(r"(?<![\w.~])/(?:home|Users|root|work|opt|mnt|farm)/[\w.-]|[A-Z]:\\\\?Users\\")
@@ -84,35 +85,84 @@ def found_in_files(pattern: re.Pattern[str]) -> list[str]:
     ]
 
 
-def nouns_with_tests(app: str) -> set[str]:
-    return {path.stem.removeprefix("test_") for path in (ROOT / "tests" / app).rglob("test_*.py")}
+def files_of_tests(app: str) -> list[Path]:
+    return [path.relative_to(ROOT / "tests") for path in sorted((ROOT / "tests" / app).rglob("test_*.py"))]
 
 
 @pytest.mark.parametrize("app", APPS)
-def test_a_source_file_has_a_test_file_of_its_name_or_of_its_package(app: str) -> None:
-    tested = nouns_with_tests(app)
+def test_a_source_file_has_a_test_file_of_its_path_and_stem(app: str) -> None:
+    """`realtime/hub/fanout.py` has `tests/realtime/hub/test_fanout.py`."""
+    tests = set(files_of_tests(app))
     untested = [
         source.as_posix()
         for source in sources()
         if source.parts[0] == app
         and source.as_posix() not in COMPOSE_ONLY
-        and not tested & {source.stem, *source.parts[1:-1]}
+        and source.with_name(f"test_{source.name}") not in tests
     ]
     assert untested == []
 
 
 @pytest.mark.parametrize("app", APPS)
-def test_a_test_file_is_named_after_a_source_file_or_package(app: str) -> None:
-    """And may add an aspect: `test_server_hooks.py` is about `server.py`."""
-    nouns = {part for source in sources() if source.parts[0] == app for part in (source.stem, *source.parts[1:-1])}
-    strangers = {
-        name for name in nouns_with_tests(app) if not any(name == noun or name.startswith(f"{noun}_") for noun in nouns)
-    }
-    assert strangers - OF_THE_WHOLE_APP == set()
+def test_a_test_file_is_named_after_a_source_file_in_the_same_place(app: str) -> None:
+    """And may add an aspect: `test_server_hooks.py` is about `server.py`. A test of a package has the package's name."""
+    stems = {(source.parent, source.stem) for source in sources()}
+    stems |= {(source.parent, source.parent.name) for source in sources()}
+    strangers = [
+        test.as_posix()
+        for test in files_of_tests(app)
+        if test.as_posix() not in OF_THE_WHOLE_APP
+        and not any(
+            test.parent == folder and (test.stem == f"test_{stem}" or test.stem.startswith(f"test_{stem}_"))
+            for folder, stem in stems
+        )
+    ]
+    assert strangers == []
 
 
 def test_what_is_only_put_together_still_exists() -> None:
     assert COMPOSE_ONLY - {source.as_posix() for source in sources()} == set()
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_a_package_says_its_purpose_in_one_sentence(app: str) -> None:
+    """All but `realtime.server`: whoever imports it must not import Daphne, so it stays empty."""
+    silent = [
+        path.parent.relative_to(ROOT).as_posix()
+        for path in sorted((ROOT / app).glob("*/__init__.py"))
+        if path.parent.name not in ("management", "migrations", "templatetags")
+        and not ast.get_docstring(ast.parse(path.read_text()))
+    ]
+    assert set(silent) <= {"realtime/server"}
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_a_package_has_an_exhaustive_contract(app: str) -> None:
+    rules = configparser.ConfigParser()
+    rules.read(ROOT / ".importlinter")
+    exhaustive = {
+        rules[section]["containers"].strip()
+        for section in rules.sections()
+        if rules[section].getboolean("exhaustive", fallback=False)
+    }
+    packages = {app} | {
+        f"{app}.{path.parent.name}"
+        for path in (ROOT / app).glob("*/__init__.py")
+        if path.parent.name not in ("management", "migrations", "templatetags")
+    }
+    assert packages - exhaustive == set()
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/protocol.md", "docs/operations.md"]
+)
+def test_a_page_names_files_that_exist(page: str) -> None:
+    named = set(re.findall(r"`((?:[a-z_]+/)+[a-z_]+\.(?:py|js|md|json|sh|mjs))`", (ROOT / page).read_text()))
+    tops = {"bench", "config", "docs", "examples", "executions", "realtime", "tests"}
+    missing = {
+        name for name in named if not (ROOT / (name if name.split("/")[0] in tops else f"realtime/{name}")).exists()
+    }
+    assert missing == set()
 
 
 def test_no_file_is_a_bag() -> None:

@@ -1,1 +1,1 @@
-"""The HTTP API: routers for frontends and for workers. `config/api.py` puts them together with who may come in."""
+"""The HTTP API: routers for frontends and for workers. `config/api.py` mounts them with their authentication."""

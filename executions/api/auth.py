@@ -1,5 +1,5 @@
-"""Who comes in: a person with a session cookie, or a worker with its token. A person's bearer token is read by
-realtime, which makes it (`realtime.http.bearer`)."""
+"""Authentication: a session cookie of a person, or a token of a worker. `realtime.http.bearer` reads the bearer tokens
+of people, because realtime issues them."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from executions.models import WorkerToken
 
 
 class SessionCookie(APIKeyCookie):
-    """The cookie of whoever is logged in. What changes something needs the header `X-CSRFToken` as well."""
+    """The session cookie of a person who is logged in. Unsafe methods also need the header `X-CSRFToken`."""
 
     param_name = settings.SESSION_COOKIE_NAME
 
@@ -32,11 +32,11 @@ class SessionCookie(APIKeyCookie):
         return request.user
 
     def authenticate(self, request: HttpRequest, key: str | None) -> Any:
-        return None  # the call itself does
+        return None  # __call__ does the work
 
 
 class WorkerBearer(HttpBearer):
-    """A worker's token, as `manage.py tokens create` shows it once."""
+    """A token of a worker, made by `manage.py tokens create`."""
 
     def authenticate(self, request: HttpRequest, token: str) -> WorkerToken:
         found = find_token(token)

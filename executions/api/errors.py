@@ -1,10 +1,10 @@
-"""What goes wrong, in one shape:
+"""Error answers of the API, all in one shape:
 
     {"code": "invalid", "message": "links[2].sink_id: there is no node \"x\"", "path": "links[2].sink_id", "hint": "…"}
 
-`code` is for programs and never changes its meaning; `message` and `hint` are for people; `path` is the field that it
-is about, where it is about one. The table of exceptions is here; whatever Django itself answers below `/api/` gets the
-shape from `middleware.py`.
+`code` is for programs and never changes its meaning. `message` and `hint` are for people. `path` is the field with the
+error, or null. `as_problem` maps exceptions to answers. `middleware.py` gives this shape to Django's own error answers
+below `/api/`.
 """
 
 from collections.abc import Mapping
@@ -49,7 +49,7 @@ class Error(Schema):
 
 
 class Problem(Exception):  # noqa: N818 - it becomes an answer
-    """An answer that is an error."""
+    """An error that becomes an HTTP answer."""
 
     def __init__(
         self,
@@ -65,8 +65,8 @@ class Problem(Exception):  # noqa: N818 - it becomes an answer
         self.status, self.code, self.message, self.path, self.hint = status, code, message, path, hint
         self.headers = dict(headers or {})
 
-    def below(self, prefix: str) -> "Problem":
-        """The same, about a part of what was sent: `reports[3]` and `status` make `reports[3].status`."""
+    def with_prefix(self, prefix: str) -> "Problem":
+        """The same error with a longer path: the prefix `reports[3]` and the path `status` make `reports[3].status`."""
         where = f"{prefix}.{self.path}" if self.path else prefix
         return Problem(self.status, self.code, self.message, path=where, hint=self.hint, headers=self.headers)
 
@@ -76,12 +76,12 @@ class Problem(Exception):  # noqa: N818 - it becomes an answer
 
 
 def errors(*statuses: int) -> dict[int, type[Error]]:
-    """For `response=` of an operation; every operation may also answer 400, 401 and 413."""
+    """The error answers for `response=` of an operation. Adds 400, 401 and 413, which every operation may give."""
     return dict.fromkeys(sorted({400, 401, 413, *statuses}), Error)
 
 
 def not_found(what: str, path: str | None = None) -> Problem:
-    """The same for what does not exist and for what is somebody else's."""
+    """The answer is the same for an object that does not exist and for an object of another user."""
     return Problem(404, "not_found", f"{what} not found", path=path, hint="Check the id, and whose it is.")
 
 
@@ -102,12 +102,12 @@ def too_large(limit: int) -> Problem:
 
 
 def as_problem(error: Exception) -> Problem | None:
-    """The answer that an exception becomes; None for one that is a fault of ours."""
+    """The answer for an exception. None for an exception that is a fault of the server."""
     match error:
         case Problem():
             return error
         case HttpError():
-            return _of_ninja(error)
+            return _from_http_error(error)
         case IllegalTransition():
             return Problem(409, "illegal_transition", str(error), path="status", hint=READ_AGAIN)
         case ExecutionHasEnded():
@@ -121,7 +121,7 @@ def as_problem(error: Exception) -> Problem | None:
         case UnstorableValue():
             return Problem(422, "unstorable", str(error), path=_leading_path(str(error)), hint="Leave it out.")
         case NinjaValidationError():
-            return _of_request(error)
+            return _from_validation_error(error)
         case ValidationError():
             return invalid("; ".join(error.messages), next(iter(getattr(error, "error_dict", {})), None))
         case Http404():
@@ -134,7 +134,7 @@ def as_problem(error: Exception) -> Problem | None:
 
 
 def install(api: NinjaAPI) -> None:
-    """Answers with the shape, whatever an operation raises that is in the table."""
+    """Registers a handler for each exception that `as_problem` maps."""
     for kind in (
         *(Problem, HttpError, IllegalTransition, ExecutionHasEnded, NodeHasEnded, UnknownNode, NodeMismatch),
         *(UnstorableValue, NinjaValidationError, ValidationError, Http404, SuspiciousOperation),
@@ -149,14 +149,14 @@ def _answer(request: HttpRequest, error: Any) -> HttpResponse:
     return problem.response()
 
 
-def _of_ninja(error: HttpError) -> Problem:
-    if isinstance(error.__cause__, Problem):  # of our parser, which Ninja wraps
+def _from_http_error(error: HttpError) -> Problem:
+    if isinstance(error.__cause__, Problem):  # raised by our parser; Ninja wraps it
         return error.__cause__
     if isinstance(error.__cause__, Exception) and (problem := as_problem(error.__cause__)):
         return problem
     if isinstance(error, AuthenticationError):
         return unauthorized("Authentication required", "Send a session cookie, or Authorization: Bearer TOKEN.")
-    # An error of another app may carry more than Ninja's own.
+    # An error class of another app may have more attributes than Ninja's.
     return Problem(
         error.status_code,
         getattr(error, "code", "bad_request"),
@@ -167,16 +167,16 @@ def _of_ninja(error: HttpError) -> Problem:
     )
 
 
-def _of_request(error: NinjaValidationError) -> Problem:
+def _from_validation_error(error: NinjaValidationError) -> Problem:
     if all(each["loc"][0] == "path" for each in error.errors):
-        return not_found("This")  # an id that is none
-    # ("body", parameter, field …), and for the others (source, field …).
+        return not_found("This")  # the path holds no valid id
+    # `loc` is ("body", parameter, field …) for a body, else (source, field …).
     sentences, first = [], None
     for each in error.errors:
         where = path(tuple(each["loc"])[2 if each["loc"][0] == "body" else 1 :])
         first = first if first is not None else where
-        said = plain_message(each)
-        sentences.append(f"{where}: {said}" if where else said)
+        message = plain_message(each)
+        sentences.append(f"{where}: {message}" if where else message)
     return invalid("; ".join(sentences[:20]), first or None)
 
 

@@ -1,4 +1,5 @@
-"""Executions: started, listed, stopped. One with where its stream stands is read through `realtime.http.api`."""
+"""Start, list, terminate, rerun and delete executions. `realtime.bridge` reads one together with its stream
+position."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -13,13 +14,13 @@ from executions.access import find_execution, find_graph, may_change
 from executions.api.errors import Problem, errors, forbidden, invalid, not_found
 from executions.api.paging import Cursor, Limit, page_of
 from executions.api.schemas import (
-    A_GRAPH,
-    SUMMARY,
+    EXAMPLE_GRAPH_ID,
+    SUMMARY_COLUMNS,
     ExecutionPage,
     ExecutionSummary,
-    Given,
-    Moment,
     NodePage,
+    RequestBody,
+    UtcDatetime,
 )
 from executions.blocks.run_inputs import run_fields
 from executions.graphs import parse_graph
@@ -31,9 +32,9 @@ from executions.statuses import ENDED, ExecutionStatus
 router = Router(tags=["executions"])
 
 
-class StartIn(Given):
+class StartIn(RequestBody):
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"graph_id": A_GRAPH, "inputs": {"text": "One. Two. Three."}}]}
+        json_schema_extra={"examples": [{"graph_id": EXAMPLE_GRAPH_ID, "inputs": {"text": "One. Two. Three."}}]}
     )
 
     graph_id: UUID
@@ -80,8 +81,8 @@ def list_executions(
     request: HttpRequest,
     graph_id: UUID | None = None,
     status: ExecutionStatus | None = None,
-    created_after: Annotated[Moment | None, Field(description="Not before this time.")] = None,
-    created_before: Annotated[Moment | None, Field(description="Before this time.")] = None,
+    created_after: Annotated[UtcDatetime | None, Field(description="Not before this time.")] = None,
+    created_before: Annotated[UtcDatetime | None, Field(description="Before this time.")] = None,
     limit: Limit = None,
     cursor: Cursor = None,
 ) -> Any:
@@ -92,7 +93,7 @@ def list_executions(
         rows = rows.filter(created_at__gte=created_after)
     if created_before is not None:
         rows = rows.filter(created_at__lt=created_before)
-    rows = rows.only(*SUMMARY)
+    rows = rows.only(*SUMMARY_COLUMNS)
     return page_of(rows, limit=limit, cursor=cursor)._asdict()
 
 
@@ -117,7 +118,7 @@ def list_nodes(request: HttpRequest, execution_id: UUID, limit: Limit = None, cu
 def terminate_execution(request: HttpRequest, execution_id: UUID) -> Any:
     """It becomes TERMINATED, with its unfinished nodes. One that is terminated already stays as it is; one that has
     come to its end cannot be (409)."""
-    return services.terminate_execution(_find_to(request, execution_id, "change"))
+    return services.terminate_execution(_find_permitted(request, execution_id, "change"))
 
 
 @router.post(
@@ -129,7 +130,7 @@ def terminate_execution(request: HttpRequest, execution_id: UUID) -> Any:
 def rerun_execution(request: HttpRequest, execution_id: UUID) -> Any:
     """A new execution with the same inputs, of the graph as it is saved now, for the same kind of runner. The old one
     stays as it is."""
-    old = _find_to(request, execution_id, "change")
+    old = _find_permitted(request, execution_id, "change")
     runner = EMBEDDED if old.runner.startswith(f"{EMBEDDED}:") else old.runner
     return Status(
         201,
@@ -153,7 +154,7 @@ def rerun_execution(request: HttpRequest, execution_id: UUID) -> Any:
 def delete_execution(request: HttpRequest, execution_id: UUID) -> Any:
     """With its nodes and its events; its subscribers are told. One that has not ended must be terminated first
     (409)."""
-    execution = _find_to(request, execution_id, "delete")
+    execution = _find_permitted(request, execution_id, "delete")
     with transaction.atomic():
         locked = GraphExecution.objects.select_for_update().filter(pk=execution.pk).first()
         if locked is None:
@@ -173,7 +174,7 @@ def _find(request: HttpRequest, execution_id: UUID) -> GraphExecution:
     return execution
 
 
-def _find_to(request: HttpRequest, execution_id: UUID, verb: str) -> GraphExecution:
+def _find_permitted(request: HttpRequest, execution_id: UUID, verb: str) -> GraphExecution:
     execution = _find(request, execution_id)
     if not may_change(request.auth, execution, verb):  # type: ignore[attr-defined]
         raise forbidden(f"You may see this execution, and not {verb} it.")
@@ -181,12 +182,12 @@ def _find_to(request: HttpRequest, execution_id: UUID, verb: str) -> GraphExecut
 
 
 def _check_inputs(graph: Graph, inputs: dict[str, Any]) -> None:
-    """What the embedded runner would fail for is said at once."""
+    """Refuses inputs with which the embedded runner would fail the run. Raises Problem."""
     fields = run_fields(parse_graph(graph.nodes, graph.links))
     for name in inputs:
         if name not in fields:
-            takes = ", ".join(fields) or "none"
-            raise invalid(f"No node of the graph takes the input “{name}”.", f"inputs.{name}", f"It takes: {takes}.")
+            allowed = ", ".join(fields) or "none"
+            raise invalid(f"No node of the graph takes the input “{name}”.", f"inputs.{name}", f"It takes: {allowed}.")
     for name, field in fields.items():
         if field.is_required and name not in inputs:
             raise invalid("The graph needs this input.", f"inputs.{name}", field.description or "Send it.")

@@ -1,4 +1,4 @@
-"""Graphs: what a person can run."""
+"""Create, list, read, change and delete graphs."""
 
 from typing import Any
 from uuid import UUID
@@ -90,7 +90,7 @@ def _find(request: HttpRequest, graph_id: UUID) -> Graph:
 
 
 def _definition(data: GraphIn) -> tuple[list[Any], list[Any]]:
-    """Nodes and links as they are kept. Raises Problem with all faults, and the path of the first."""
+    """The nodes and links to save. Raises Problem with all faults, and the path of the first."""
     nodes, links = ([each.model_dump() for each in part] for part in (data.nodes, data.links))
     try:
         definition = parse_graph(nodes, links)
@@ -104,12 +104,15 @@ def _definition(data: GraphIn) -> tuple[list[Any], list[Any]]:
 def _check_blocks(definition: GraphDefinition) -> None:
     unknown = [index for index, node in enumerate(definition.nodes) if find_block(node.block_id) is None]
     if unknown:
-        where = [f"nodes[{index}].block_id" for index in unknown]
-        said = [f'{w}: there is no block "{definition.nodes[i].block_id}"' for w, i in zip(where, unknown, strict=True)]
+        paths = [f"nodes[{index}].block_id" for index in unknown]
+        messages = [
+            f'{where}: there is no block "{definition.nodes[index].block_id}"'
+            for where, index in zip(paths, unknown, strict=True)
+        ]
         raise Problem(
             422,
             "unknown_block",
-            "; ".join(said[:20]),
-            path=where[0],
+            "; ".join(messages[:20]),
+            path=paths[0],
             hint="Send check_blocks: false if a worker of yours runs this graph.",
         )

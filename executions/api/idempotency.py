@@ -1,9 +1,9 @@
-"""Repeats that do no harm: the first request with a key does the work, all others get its answer.
+"""Idempotency keys: the first request with a key does the work, and repeats get its answer.
 
 The answer is inserted in the transaction of the work. A second request with the same key waits at the unique index
-until the first has committed, and then finds its answer, or until it was rolled back, and then does the work itself. So
-there is no state between, and nothing to clean up after a crash. Work that is refused changes nothing and leaves no
-answer: a repeat is looked at anew.
+until the first transaction ends. After a commit it finds the answer; after a rollback it does the work itself. So there
+is no intermediate state, and nothing to clean up after a crash. Work that is refused changes nothing and saves no
+answer: a repeat tries again.
 """
 
 from collections.abc import Callable
@@ -17,10 +17,10 @@ from django.utils import timezone
 from executions.conf import limits
 from executions.models import IdempotentAnswer, WorkerToken
 
-_SWEPT = 100  # answers that have expired, removed with each that is kept
+_CLEANUP_BATCH = 100  # expired answers that are removed with each new one
 
 
-class OtherRequest(ValueError):  # noqa: N818 - it names what was sent
+class KeyReused(ValueError):  # noqa: N818 - it names what happened
     """The key was used for another request."""
 
 
@@ -31,18 +31,19 @@ class Answer(NamedTuple):
 
 
 def fingerprint(method: str, path: str, body: bytes) -> str:
-    """What makes two requests the same."""
+    """A hash that is equal for equal requests."""
     return sha256(b"\0".join((method.encode(), path.encode("utf-8", "surrogatepass"), body))).hexdigest()
 
 
 def answer_once(token: WorkerToken, key: str, request: str, work: Callable[[], tuple[int, str]]) -> Answer:
-    """The answer of `work`, done now or once before within IDEMPOTENCY_LIFETIME. Raises OtherRequest if the key came
-    with another `request` (a fingerprint), and whatever `work` raises. Must not be called inside a transaction."""
+    """Calls `work` and saves its answer, or returns the saved answer of the last IDEMPOTENCY_LIFETIME seconds.
+    `request` is a fingerprint. Raises KeyReused if the key was used with another fingerprint, and the errors of `work`.
+    Must not be called inside a transaction."""
     _remove_expired()
     with transaction.atomic(durable=True):
-        row = _hold(token, key, request)
+        row = _lock_row(token, key, request)
         if row.fingerprint != request and not _is_expired(row):
-            raise OtherRequest("This Idempotency-Key was used for another request.")
+            raise KeyReused("This Idempotency-Key was used for another request.")
         if row.status and not _is_expired(row):
             return Answer(row.status, row.body, is_repeated=True)
         row.status, row.body = work()
@@ -51,14 +52,14 @@ def answer_once(token: WorkerToken, key: str, request: str, work: Callable[[], t
         return Answer(row.status, row.body, is_repeated=False)
 
 
-def _hold(token: WorkerToken, key: str, request: str) -> IdempotentAnswer:
-    """The row of this key, new or not, locked until the end of the transaction."""
+def _lock_row(token: WorkerToken, key: str, request: str) -> IdempotentAnswer:
+    """The row of this key, inserted if needed, and locked until the end of the transaction."""
     while True:
-        # Unlike get_or_create(), which needs a savepoint, this waits for whoever has just inserted the same key.
-        mine = IdempotentAnswer(token=token, key=key, fingerprint=request)
-        IdempotentAnswer.objects.bulk_create([mine], ignore_conflicts=True)
+        # This waits for a transaction that has inserted the same key. get_or_create() would need a savepoint.
+        new = IdempotentAnswer(token=token, key=key, fingerprint=request)
+        IdempotentAnswer.objects.bulk_create([new], ignore_conflicts=True)
         row = IdempotentAnswer.objects.select_for_update().filter(token=token, key=key).first()
-        if row is not None:  # else it had expired, and was removed between the two
+        if row is not None:  # None if it was expired and removed between the two statements
             return row
 
 
@@ -69,6 +70,6 @@ def _is_expired(row: IdempotentAnswer) -> bool:
 def _remove_expired() -> None:
     before = timezone.now() - timedelta(seconds=limits.IDEMPOTENCY_LIFETIME)
     expired = IdempotentAnswer.objects.filter(created_at__lt=before)
-    ids = list(expired.order_by("created_at").values_list("pk", flat=True)[:_SWEPT])
+    ids = list(expired.order_by("created_at").values_list("pk", flat=True)[:_CLEANUP_BATCH])
     if ids:
-        expired.filter(pk__in=ids).delete()  # the age is asked again: one may have begun anew since
+        expired.filter(pk__in=ids).delete()  # with the age again: a row may have been reused since

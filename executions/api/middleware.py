@@ -1,5 +1,5 @@
-"""What Django itself answers below `/api/` (no such path, a method that is not allowed, a foreign host, a fault of
-ours) in the shape of `errors.py`, and not as a page."""
+"""Gives Django's own error answers below `/api/` the shape of `errors.py` instead of an HTML page: an unknown path, a
+method that is not allowed, a foreign host, a fault of the server."""
 
 from collections.abc import Callable
 
@@ -30,8 +30,8 @@ class ApiErrors:
         if response.status_code >= 500:
             code, message, hint = "internal_error", "The server failed.", "Try again later; its log says why."
         else:
-            otherwise = ("bad_request", "The request cannot be answered.", SEE_DOCS)
-            code, message, hint = _PROBLEMS.get(response.status_code, otherwise)
+            default = ("bad_request", "The request cannot be answered.", SEE_DOCS)
+            code, message, hint = _PROBLEMS.get(response.status_code, default)
         answer = Problem(response.status_code, code, message, hint=hint).response()
         for name, value in response.items():
             if name not in ("Content-Type", "Content-Length"):

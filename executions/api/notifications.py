@@ -1,4 +1,4 @@
-"""Notifications: what a person was told."""
+"""List a user's notifications, count the unread ones, and mark them as read."""
 
 from datetime import datetime
 from typing import Annotated, Any

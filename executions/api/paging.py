@@ -1,7 +1,7 @@
-"""Pages by key: a page begins where the last one ended, so the hundredth costs what the first does, and rows that come
-meanwhile neither double nor hide others.
+"""Keyset pagination: a page starts after the last row of the page before. Each page costs the same, and rows that are
+inserted between two requests neither repeat nor hide other rows.
 
-A cursor is opaque to clients: the time and the id of the last row.
+A cursor holds the time and the id of the last row. It is opaque to clients.
 """
 
 import base64
@@ -34,20 +34,20 @@ class Page(NamedTuple, Generic[M]):
 def page_of(
     rows: QuerySet[M], *, limit: int | None, cursor: str | None, time: str = "created_at", newest_first: bool = True
 ) -> Page[M]:
-    """One page of the rows, in the order of their `time` column and their ids. One query. Raises Problem for a cursor
-    that is none."""
+    """One page of the rows, ordered by the `time` column and the id. One query. Raises Problem for an invalid
+    cursor."""
     size = min(limit or limits.PAGE_SIZE, limits.MAX_PAGE_SIZE)
     sign, beyond = ("-", "lt") if newest_first else ("", "gt")
     if cursor is not None:
         moment, pk = _decode(cursor)
-        # The first condition alone is what an index can begin at.
+        # The first condition is redundant; an index scan can start at it.
         rows = rows.filter(**{f"{time}__{beyond}e": moment}).filter(
             Q(**{f"{time}__{beyond}": moment}) | Q(**{time: moment, f"pk__{beyond}": pk})
         )
     found: list[Any] = list(rows.order_by(f"{sign}{time}", f"{sign}pk")[: size + 1])
     items = found[:size]
-    more = len(found) > size
-    return Page(items, _encode(getattr(items[-1], time), items[-1].pk) if more else None)
+    has_more = len(found) > size
+    return Page(items, _encode(getattr(items[-1], time), items[-1].pk) if has_more else None)
 
 
 def _encode(moment: datetime, pk: Any) -> str:

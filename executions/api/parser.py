@@ -1,5 +1,5 @@
-"""Bodies: JSON in UTF-8, of a bounded size, holding only what can be kept. So nothing behind it needs to think of NaN,
-U+0000, lone surrogates or a thousand levels."""
+"""Parses request bodies: JSON in UTF-8, of a bounded size, with storable values only. The code after the parser meets
+no NaN, U+0000, lone surrogates or a thousand levels."""
 
 import json
 from typing import Any, cast
@@ -16,7 +16,8 @@ _NAME = "body"
 
 
 class JSONParser(Parser):
-    """Raises Problem: 413, 415, 400 for what is no JSON, 422 for what cannot be kept."""
+    """Raises Problem: 413 for a large body, 415 for another content type, 400 for invalid JSON, 422 for values that
+    cannot be stored."""
 
     def parse_body(self, request: HttpRequest) -> DictStrAny:
         if request.content_type != "application/json":
@@ -37,7 +38,7 @@ class JSONParser(Parser):
 
 
 def _checked(data: Any) -> Any:
-    # Of scalars there is nothing to keep, and what they lack is said by the schema.
+    # The schema refuses a scalar body with a better message.
     if not isinstance(data, (dict, list)):
         return data
     if isinstance(data, list):

@@ -1,4 +1,4 @@
-"""Reports of workers, as those of `executions.services` that they are."""
+"""Turns the reports of workers into those of `executions.reporting`, and locks the executions they are about."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,27 +9,27 @@ from django.core.exceptions import ValidationError
 from django.db.models import Q
 
 from executions.api.errors import not_found
-from executions.api.schemas import SUMMARY
-from executions.api.worker_schemas import ExecutionReport, NewExecution, NodeOutputs, NodeReport
+from executions.api.schemas import SUMMARY_COLUMNS
+from executions.api.worker_schemas import ExecutionReportIn, NewExecution, NodeOutputsIn, NodeReportIn
 from executions.models import GraphExecution, WorkerToken
 from executions.reporting import reports
 from executions.reporting.recorder import record_one
 
-Sent = ExecutionReport | NodeReport | NodeOutputs
+ReportIn = ExecutionReportIn | NodeReportIn | NodeOutputsIn
 
 
-def record(execution: GraphExecution, data: Sent) -> Any:
-    """The execution or node execution that it is about, as it is afterwards."""
+def record(execution: GraphExecution, data: ReportIn) -> Any:
+    """Records one report. Returns the changed execution or node execution."""
     return record_one(as_report(execution, data))
 
 
-def as_report(execution: GraphExecution, data: Sent) -> reports.Report:
-    """What a worker has sent, as `executions.services` takes it."""
-    if isinstance(data, ExecutionReport):
+def as_report(execution: GraphExecution, data: ReportIn) -> reports.Report:
+    """The report in the form that `executions.reporting` records."""
+    if isinstance(data, ExecutionReportIn):
         return reports.ExecutionReport(
             execution, status=data.status, outputs=data.outputs, stats=data.stats, error=data.error
         )
-    if isinstance(data, NodeReport):
+    if isinstance(data, NodeReportIn):
         return reports.NodeReport(
             execution,
             node_id=data.node_id,
@@ -43,6 +43,7 @@ def as_report(execution: GraphExecution, data: Sent) -> reports.Report:
 
 
 def find_user(data: NewExecution) -> Any:
+    """The active user that the request names. Raises Problem."""
     users = get_user_model()._default_manager.filter(is_active=True)
     try:
         if data.user_id is not None:
@@ -57,11 +58,11 @@ def find_user(data: NewExecution) -> Any:
 
 
 def lock(token: WorkerToken, ids: Sequence[UUID], path: str | None = None) -> dict[UUID, GraphExecution]:
-    """Those executions, locked in one order for all batches, so that no two wait for each other. Raises Problem where
-    one is not this worker's to report; `path` says with `{}` for its index where its id was sent."""
+    """The executions by id, locked. All batches lock in the same order, so they do not deadlock. Raises Problem if the
+    worker may not report one of them; `path` is the path of its id in the request, with `{}` for the index."""
     own = Q(runner=token.runner) | Q(runner="")
     rows = GraphExecution.objects.filter(own, pk__in=set(ids)).order_by("pk").select_for_update(no_key=True)
-    found = {row.pk: row for row in rows.only("lease_seconds", *SUMMARY)}
+    found = {row.pk: row for row in rows.only("lease_seconds", *SUMMARY_COLUMNS)}
     for index, id in enumerate(ids):
         if id not in found:
             raise not_found("Execution", path and path.format(index))

@@ -1,5 +1,5 @@
-"""What goes in and out, for people and workers alike. Times are ISO 8601 with an offset; ids are UUIDs, a user's
-excepted."""
+"""Schemas of requests and answers that frontends and workers share. Times are ISO 8601 with an offset. Ids are UUIDs,
+except the ids of users."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -12,13 +12,13 @@ from executions.graphs import Link, Node
 from executions.models import Graph, GraphExecution, NodeExecution
 from executions.statuses import ExecutionStatus
 
-A_GRAPH = "7d8a6c0e-94d2-4a51-8f0c-0c1f2f3f4a5b"
-AN_EXECUTION = "0b8f6f6a-3f0e-4d52-9f5e-6c1f2a3b4c5d"
+EXAMPLE_GRAPH_ID = "7d8a6c0e-94d2-4a51-8f0c-0c1f2f3f4a5b"
+EXAMPLE_EXECUTION_ID = "0b8f6f6a-3f0e-4d52-9f5e-6c1f2a3b4c5d"
 Outputs = dict[str, list[Any]]
 
 
-class Given(Schema):
-    """A body: refuses fields that it does not know, since a misspelt one would be ignored in silence."""
+class RequestBody(Schema):
+    """The base of every request body. It refuses unknown fields, so that a misspelt field is not ignored."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -30,10 +30,10 @@ def _in_utc(moment: datetime) -> datetime:
         raise ValueError("it is too far away") from None
 
 
-Moment = Annotated[datetime, AfterValidator(_in_utc)]
+UtcDatetime = Annotated[datetime, AfterValidator(_in_utc)]
 
 
-class GraphIn(Given):
+class GraphIn(RequestBody):
     """A graph as it shall be."""
 
     model_config = ConfigDict(
@@ -114,7 +114,7 @@ class ExecutionSummary(Schema):
         return str(execution.user_id)
 
 
-SUMMARY = (
+SUMMARY_COLUMNS = (
     *("id", "user_id", "graph_id", "graph_version", "preset_id", "status", "runner", "attempt", "is_dry_run"),
     *("created_at", "started_at", "ended_at", "stats"),
 )
@@ -155,12 +155,12 @@ class ExecutionFull(ExecutionSummary):
 MAX_NODES_IN_DETAIL = 1_000
 
 
-def full(execution: GraphExecution) -> dict[str, Any]:
-    """The fields of ExecutionFull; two queries besides the one that found the execution."""
+def execution_detail(execution: GraphExecution) -> dict[str, Any]:
+    """The fields of ExecutionFull. One query, if the row of the execution is complete."""
     nodes = NodeExecution.objects.filter(graph_execution=execution, attempt=execution.attempt)
     rows = list(nodes.order_by("add_time", "pk")[: MAX_NODES_IN_DETAIL + 1])
     return {
-        **{name: getattr(execution, name) for name in SUMMARY},
+        **{name: getattr(execution, name) for name in SUMMARY_COLUMNS},
         "user_id": str(execution.user_id),
         "inputs": execution.inputs,
         "outputs": execution.outputs,

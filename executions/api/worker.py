@@ -1,6 +1,7 @@
-"""For workers: engines in any language report what they do. Each change is recorded in one transaction, and told.
+"""The API for workers: engines in any language that report over HTTP. Each request is recorded in one transaction.
 
-A worker may report the executions whose `runner` is `worker:NAME`, NAME being its token's, and those with none.
+A worker may report the executions whose `runner` is `worker:NAME`, where NAME is the name of its token, and those with
+an empty `runner`.
 """
 
 import time
@@ -18,17 +19,17 @@ from executions import leases, services
 from executions.access import find_graph
 from executions.api import recording
 from executions.api.errors import Problem, as_problem, errors, not_found
-from executions.api.idempotency import OtherRequest, answer_once, fingerprint
+from executions.api.idempotency import KeyReused, answer_once, fingerprint
 from executions.api.paging import Cursor, Limit, page_of
-from executions.api.schemas import SUMMARY, ExecutionPage, NodeOut
+from executions.api.schemas import SUMMARY_COLUMNS, ExecutionPage, NodeOut
 from executions.api.worker_schemas import (
     Batch,
     BatchAnswer,
-    ExecutionReport,
+    ExecutionReportIn,
     HeldExecution,
     NewExecution,
-    NodeOutputs,
-    NodeReport,
+    NodeOutputsIn,
+    NodeReportIn,
 )
 from executions.conf import limits
 from executions.models import GraphExecution, WorkerToken
@@ -93,7 +94,7 @@ def list_executions(
     cursor: Cursor = None,
 ) -> Any:
     """Those meant for this worker, oldest first: with `status=QUEUED`, what there is to do."""
-    rows = GraphExecution.objects.filter(runner=_token(request).runner).only(*SUMMARY)
+    rows = GraphExecution.objects.filter(runner=_token(request).runner).only(*SUMMARY_COLUMNS)
     if status is not None:
         rows = rows.filter(status=status)
     return page_of(rows, limit=limit, cursor=cursor, newest_first=False)._asdict()
@@ -106,7 +107,7 @@ def list_executions(
     operation_id="worker_report_execution",
 )
 def report_execution(
-    request: HttpRequest, execution_id: UUID, data: ExecutionReport, idempotency_key: Key = None
+    request: HttpRequest, execution_id: UUID, data: ExecutionReportIn, idempotency_key: Key = None
 ) -> Any:
     """Its status, outputs and figures. When it ends, nodes that have not ended become TERMINATED. A status that may not
     follow the present one is refused (409)."""
@@ -119,7 +120,7 @@ def report_execution(
     summary="Report a node",
     operation_id="worker_report_node",
 )
-def report_node(request: HttpRequest, execution_id: UUID, data: NodeReport, idempotency_key: Key = None) -> Any:
+def report_node(request: HttpRequest, execution_id: UUID, data: NodeReportIn, idempotency_key: Key = None) -> Any:
     """The first report of a node creates its execution; later ones change it. Refused (409) once the execution has
     ended."""
     return _record(request, execution_id, data, idempotency_key, NodeOut)
@@ -131,7 +132,7 @@ def report_node(request: HttpRequest, execution_id: UUID, data: NodeReport, idem
     summary="Append to a node's outputs",
     operation_id="worker_append_outputs",
 )
-def append_outputs(request: HttpRequest, execution_id: UUID, data: NodeOutputs, idempotency_key: Key = None) -> Any:
+def append_outputs(request: HttpRequest, execution_id: UUID, data: NodeOutputsIn, idempotency_key: Key = None) -> Any:
     """The values come behind those that are there, by name. The node must have been reported, and not have ended."""
     return _record(request, execution_id, data, idempotency_key, NodeOut)
 
@@ -144,7 +145,7 @@ def append_outputs(request: HttpRequest, execution_id: UUID, data: NodeOutputs, 
 )
 def heartbeat(request: HttpRequest, execution_id: UUID) -> Any:
     """You are still at it, and have nothing to report. The answer says whether it is still RUNNING."""
-    with _held(request, execution_id) as execution:
+    with _locked(request, execution_id) as execution:
         return execution
 
 
@@ -176,7 +177,7 @@ def report_batch(request: HttpRequest, data: Batch, idempotency_key: Key = None)
                 problem = as_problem(refused.error)
                 if problem is None:
                     raise refused.error from refused
-                raise problem.below(f"reports[{refused.index}]") from refused
+                raise problem.with_prefix(f"reports[{refused.index}]") from refused
         return BatchAnswer(recorded=len(data.reports))
 
     return _answer(request, idempotency_key, 200, work)
@@ -185,22 +186,22 @@ def report_batch(request: HttpRequest, data: Batch, idempotency_key: Key = None)
 def _record(
     request: HttpRequest,
     execution_id: UUID,
-    data: recording.Sent,
+    data: recording.ReportIn,
     key: str | None,
     shape: type[HeldExecution] | type[NodeOut],
 ) -> HttpResponse:
-    """Records one report, and answers with the row that it is about in this shape."""
+    """Records one report, and answers with the changed row in this shape."""
 
     def work() -> BaseModel:
-        with _held(request, execution_id) as execution:
+        with _locked(request, execution_id) as execution:
             return shape.from_orm(recording.record(execution, data))
 
     return _answer(request, key, 200, work)
 
 
 @contextmanager
-def _held(request: HttpRequest, execution_id: UUID) -> Iterator[GraphExecution]:
-    """One transaction over an execution of this worker, which is locked, and whose lease begins anew."""
+def _locked(request: HttpRequest, execution_id: UUID) -> Iterator[GraphExecution]:
+    """A transaction in which an execution of this worker is locked. Renews its lease."""
     with transaction.atomic():
         execution = recording.lock(_token(request), [execution_id])[execution_id]
         leases.renew_worker_leases([execution])
@@ -216,21 +217,24 @@ _last_sweep = 0.0
 
 
 def _answer(request: HttpRequest, key: str | None, status: int, work: Callable[[], BaseModel]) -> HttpResponse:
-    """Does the work, once for each key, and then looks for workers that went silent."""
+    """Does the work, once for each key. Then fails the executions of silent workers, if the last check is
+    LEASE_SWEEP_INTERVAL seconds ago."""
     global _last_sweep
-    repeated = False
+    is_repeated = False
     if key is None:
         body = work().model_dump_json()
     else:
-        mark = fingerprint(request.method or "", request.path, request.body)
+        request_hash = fingerprint(request.method or "", request.path, request.body)
         try:
-            status, body, repeated = answer_once(_token(request), key, mark, lambda: (status, work().model_dump_json()))
-        except OtherRequest as error:
+            status, body, is_repeated = answer_once(
+                _token(request), key, request_hash, lambda: (status, work().model_dump_json())
+            )
+        except KeyReused as error:
             raise Problem(
                 422, "idempotency_key_used", str(error), path="Idempotency-Key", hint="Use a new key."
             ) from None
     if time.monotonic() - _last_sweep > limits.LEASE_SWEEP_INTERVAL:
         _last_sweep = time.monotonic()
         leases.fail_silent_workers()
-    headers = {"Idempotent-Replayed": "true"} if repeated else {}
+    headers = {"Idempotent-Replayed": "true"} if is_repeated else {}
     return HttpResponse(body, status=status, content_type="application/json; charset=utf-8", headers=headers)

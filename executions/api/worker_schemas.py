@@ -1,4 +1,4 @@
-"""What a worker sends and gets."""
+"""Schemas of the requests of workers and the answers to them."""
 
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
@@ -6,7 +6,7 @@ from uuid import UUID
 from ninja import Schema
 from pydantic import ConfigDict, Field, model_validator
 
-from executions.api.schemas import A_GRAPH, AN_EXECUTION, ExecutionSummary, Given, Outputs
+from executions.api.schemas import EXAMPLE_EXECUTION_ID, EXAMPLE_GRAPH_ID, ExecutionSummary, Outputs, RequestBody
 from executions.events import GraphExecutionEvent
 from executions.statuses import ExecutionStatus
 
@@ -15,12 +15,14 @@ Lease = Annotated[int, Field(ge=1, le=MAX_LEASE)]
 NodeId = Annotated[str, Field(min_length=1, max_length=255)]
 
 
-class NewExecution(Given):
+class NewExecution(RequestBody):
     """An execution that this worker will run for a user."""
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"username": "ada", "graph_id": A_GRAPH, "inputs": {"text": "One. Two."}, "lease_seconds": 60}]
+            "examples": [
+                {"username": "ada", "graph_id": EXAMPLE_GRAPH_ID, "inputs": {"text": "One. Two."}, "lease_seconds": 60}
+            ]
         }
     )
 
@@ -43,7 +45,7 @@ class NewExecution(Given):
         return self
 
 
-class ExecutionReport(Given):
+class ExecutionReportIn(RequestBody):
     """What happened to the execution as a whole. What is given replaces what was there."""
 
     model_config = ConfigDict(
@@ -64,7 +66,7 @@ class ExecutionReport(Given):
         return self
 
 
-class NodeReport(Given):
+class NodeReportIn(RequestBody):
     """What happened to a node. The first report creates its execution; data that is given replaces what was there."""
 
     model_config = ConfigDict(
@@ -86,7 +88,7 @@ class NodeReport(Given):
     )
 
 
-class NodeOutputs(Given):
+class NodeOutputsIn(RequestBody):
     """Values that come behind those that the node has put out already."""
 
     model_config = ConfigDict(
@@ -98,29 +100,29 @@ class NodeOutputs(Given):
     node_exec_id: UUID | None = None
 
 
-class _OfBatch(Given):
+class _InBatch(RequestBody):
     execution_id: UUID
 
 
-class BatchedExecutionReport(ExecutionReport, _OfBatch):
+class BatchedExecutionReport(ExecutionReportIn, _InBatch):
     type: Literal["execution"]
 
 
-class BatchedNodeReport(NodeReport, _OfBatch):
+class BatchedNodeReport(NodeReportIn, _InBatch):
     type: Literal["node"]
 
 
-class BatchedNodeOutputs(NodeOutputs, _OfBatch):
+class BatchedNodeOutputs(NodeOutputsIn, _InBatch):
     type: Literal["append"]
 
 
-Report = Annotated[
+BatchedReport = Annotated[
     BatchedExecutionReport | BatchedNodeReport | BatchedNodeOutputs,
     Field(discriminator="type"),
 ]
 
 
-class Batch(Given):
+class Batch(RequestBody):
     """Reports that are recorded in their order, all or none."""
 
     model_config = ConfigDict(
@@ -128,11 +130,11 @@ class Batch(Given):
             "examples": [
                 {
                     "reports": [
-                        {"type": "execution", "execution_id": AN_EXECUTION, "status": "RUNNING"},
-                        {"type": "node", "execution_id": AN_EXECUTION, "node_id": "split", "status": "RUNNING"},
+                        {"type": "execution", "execution_id": EXAMPLE_EXECUTION_ID, "status": "RUNNING"},
+                        {"type": "node", "execution_id": EXAMPLE_EXECUTION_ID, "node_id": "split", "status": "RUNNING"},
                         {
                             "type": "append",
-                            "execution_id": AN_EXECUTION,
+                            "execution_id": EXAMPLE_EXECUTION_ID,
                             "node_id": "split",
                             "outputs": {"sentences": [["One."]]},
                         },
@@ -142,7 +144,7 @@ class Batch(Given):
         }
     )
 
-    reports: list[Report] = Field(min_length=1, description="At most 1,000.")
+    reports: list[BatchedReport] = Field(min_length=1, description="At most 1,000.")
 
 
 class BatchAnswer(Schema):

@@ -1,7 +1,7 @@
-"""Workers' tokens: made, found by what a worker shows, revoked.
+"""Create, find and revoke the tokens of workers.
 
-A token is 256 random bits, so its SHA-256 is enough to keep: there is nothing to guess, and a slow hash would cost each
-report more than the report.
+A token is 256 random bits. It cannot be guessed, so the database keeps only its SHA-256. A slow hash would cost more
+than the report itself.
 """
 
 import secrets
@@ -15,16 +15,16 @@ from django.utils import timezone
 from executions.models import WorkerToken
 
 PREFIX = "rwk_"  # so that people and secret scanners recognise one
-_USE_IS_NOTED_EVERY = timedelta(minutes=1)  # not a write for each report
+_LAST_USED_RESOLUTION = timedelta(minutes=1)  # so that not every report writes to the token's row
 
 
 class NameInUse(ValueError):  # noqa: N818 - it is about the name
-    """There is a token of this name that has not been revoked."""
+    """A token of this name exists and is not revoked."""
 
 
 def create_token(name: str, expires_at: datetime | None = None) -> tuple[WorkerToken, str]:
-    """The token's row, and the token itself, which cannot be had again. Raises NameInUse, and ValueError for a name
-    that is empty, too long or cannot be kept."""
+    """The row, and the token itself, which is not stored. Raises NameInUse, and ValueError for a name that is empty,
+    too long or not storable."""
     if not name.strip():
         raise ValueError("A worker needs a name.")
     secret = PREFIX + secrets.token_urlsafe(32)
@@ -36,19 +36,19 @@ def create_token(name: str, expires_at: datetime | None = None) -> tuple[WorkerT
 
 
 def find_token(secret: str) -> WorkerToken | None:
-    """The valid token that this is."""
+    """The row of a valid token. None if it is unknown, expired or revoked."""
     now = timezone.now()
     valid = WorkerToken.objects.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=now), revoked_at__isnull=True)
     token = valid.filter(digest=_digest(secret)).first()
-    if token and (token.last_used_at is None or now - token.last_used_at > _USE_IS_NOTED_EVERY):
+    if token and (token.last_used_at is None or now - token.last_used_at > _LAST_USED_RESOLUTION):
         WorkerToken.objects.filter(pk=token.pk).update(last_used_at=now)
     return token
 
 
 def revoke_token(name: str) -> bool:
-    """Whether there was one of this name to revoke. Reports with it are refused from now on."""
-    held = WorkerToken.objects.filter(name=name, revoked_at__isnull=True)
-    return held.update(revoked_at=timezone.now()) > 0
+    """Revokes the token of this name at once. False if there is none."""
+    valid = WorkerToken.objects.filter(name=name, revoked_at__isnull=True)
+    return valid.update(revoked_at=timezone.now()) > 0
 
 
 def _digest(secret: str) -> str:

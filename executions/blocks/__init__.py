@@ -1,1 +1,2 @@
-"""The blocks of the embedded runner: what a node of a graph can do. One file a family; `registry.py` knows them all."""
+"""The blocks that nodes of the embedded runner execute. One file for each family; `registry.py` registers all
+blocks."""

@@ -1,6 +1,6 @@
-"""Blocks that take stock of a folder of source code: "Codebase census". What they may read, `project_files.py` says.
+"""The blocks of "Codebase census": they analyse a folder of source code. `project_files.py` limits what they may read.
 
-A file that is gone or can no longer be read when its turn comes is counted, and the census goes on without it.
+A file that was deleted, or cannot be read, is counted and skipped.
 """
 
 import ast
@@ -128,17 +128,17 @@ def functions(data: FunctionsInput) -> Outputs:
 
 
 def _functions_of(path: str, tree: ast.AST) -> Iterator[dict[str, Any]]:
-    waiting: list[tuple[ast.AST, str]] = [(tree, "")]
-    while waiting:  # a stack of our own: code may nest deeper than Python calls
-        node, inside = waiting.pop()
+    stack: list[tuple[ast.AST, str]] = [(tree, "")]
+    while stack:  # an explicit stack, because code may nest deeper than the recursion limit
+        node, outer = stack.pop()
         for child in ast.iter_child_nodes(node):
-            name = inside
+            name = outer
             if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                name = f"{inside}.{child.name}" if inside else child.name
+                name = f"{outer}.{child.name}" if outer else child.name
                 if not isinstance(child, ast.ClassDef):
                     length = (child.end_lineno or child.lineno) - child.lineno + 1
                     yield {"name": name, "path": path, "line": child.lineno, "lines": length}
-            waiting.append((child, name))
+            stack.append((child, name))
 
 
 @block(
@@ -154,7 +154,7 @@ def imports(data: FilesInput) -> Outputs:
 
 
 def _imported(tree: ast.AST) -> set[str]:
-    """The first names of the modules that a file imports; what is relative is its own package's, and has none."""
+    """The top-level names of the modules that a file imports, without relative imports."""
     names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -175,13 +175,13 @@ def _paths(data: FilesInput) -> list[str]:
 
 
 def _trees(data: FilesInput) -> Iterator[tuple[str, ast.AST]]:
-    """The Python files that Python understands, one at a time. The others have their lines counted, and no more."""
+    """The syntax trees of the Python files, one at a time. Files that Python cannot parse are skipped."""
     for path in _paths(data):
         if not path.endswith(".py"):
             continue
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # what it thinks of somebody's escapes
+                warnings.simplefilter("ignore")  # for example about invalid escapes
                 tree = ast.parse(read_file(path))
         except (BlockError, SyntaxError, ValueError, RecursionError, MemoryError):
             continue
@@ -191,12 +191,12 @@ def _trees(data: FilesInput) -> Iterator[tuple[str, ast.AST]]:
 @block("census.report", title="Report", description="Joins what the branches found to a report in Markdown.")
 def report(data: ReportInput) -> Outputs:
     total = [sum(getattr(each, name) for each in data.languages) for name in Lines._fields]
-    place = "the whole project" if data.folder == "." else f"“{escaped(data.folder)}”"
+    folder = "the whole project" if data.folder == "." else f"“{escaped(data.folder)}”"
     text = [
         "# Codebase census",
         "",
         f"{total[0]:,} lines of code, {total[1]:,} of comments and {total[2]:,} blank ones in {data.file_count:,} "
-        f"source files ({data.byte_count / 1024:,.0f} KB) of {place}.",
+        f"source files ({data.byte_count / 1024:,.0f} KB) of {folder}.",
         "",
         "## Lines by language",
         *table(

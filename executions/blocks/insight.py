@@ -1,4 +1,4 @@
-"""Blocks that draw conclusions from what `text.py` found: readability, key sentences, the report."""
+"""Blocks that analyse the results of `text.py`: readability, key sentences, the report."""
 
 import re
 from typing import Annotated
@@ -10,12 +10,12 @@ from executions.blocks.registry import BlockError, BlockInput, Outputs, block
 from executions.blocks.text import WORD, is_telling
 
 WORDS_A_MINUTE = 238
-"""Silent reading of English prose: Brysbaert, "How many words do we read per minute?", Journal of Memory and Language
-109 (2019)."""
+"""The speed of silent reading of English prose. Source: Brysbaert, "How many words do we read per minute?", Journal of
+Memory and Language 109 (2019)."""
 
 EASE_LEVELS = [(90, "very easy"), (80, "easy"), (70, "fairly easy"), (60, "plain English")]
 EASE_LEVELS += [(50, "fairly difficult"), (30, "difficult")]
-"""From which reading ease on a text counts as what: Flesch, The Art of Readable Writing (1949)."""
+"""Minimum reading ease → level. Source: Flesch, The Art of Readable Writing (1949)."""
 
 _VOWELS = re.compile("[aeiouyáéíóúàèìòùäöüâêîôû]+")
 _SILENT_END = re.compile("(?:[^laeiouy]e|[^aeiouytd]ed|[^aeiouysxzcg]es)$")
@@ -54,8 +54,9 @@ class ReportInput(BlockInput):
     "insight.readability", title="Readability", description="Flesch reading ease and Flesch–Kincaid grade (English)."
 )
 def readability(data: ReadabilityInput) -> Outputs:
-    """The formulas: Flesch, "A new readability yardstick", Journal of Applied Psychology 32 (1948); Kincaid and others,
-    Derivation of New Readability Formulas for Navy Enlisted Personnel, Research Branch Report 8-75 (1975)."""
+    """Sources of the formulas: Flesch, "A new readability yardstick", Journal of Applied Psychology 32 (1948); Kincaid
+    and others, Derivation of New Readability Formulas for Navy Enlisted Personnel, Research Branch Report 8-75
+    (1975)."""
     words = [word for sentence in data.sentences for word in WORD.findall(sentence)]
     if not words:
         raise BlockError("There are no words in the sentences.")
@@ -66,14 +67,14 @@ def readability(data: ReadabilityInput) -> Outputs:
     return {
         "reading_ease": [round(ease, 1)],
         "grade": [round(grade, 1)],
-        "level": [next((level for least, level in EASE_LEVELS if ease >= least), "very difficult")],
+        "level": [next((level for minimum, level in EASE_LEVELS if ease >= minimum), "very difficult")],
         "words_per_sentence": [round(words_a_sentence, 1)],
         "syllables_per_word": [round(syllables_a_word, 2)],
     }
 
 
 def count_syllables(word: str) -> int:
-    """Groups of vowels, without the endings that are not spoken. A rule of thumb, right for some nine words in ten."""
+    """The number of groups of vowels, without silent endings. A heuristic, right for about nine words in ten."""
     word = word.lower()
     count = len(_VOWELS.findall(word))
     return max(1, count - 1 if _SILENT_END.search(word) else count)
@@ -81,9 +82,9 @@ def count_syllables(word: str) -> int:
 
 @block("insight.key_sentences", title="Key sentences", description="Picks the sentences that say most of the text.")
 def key_sentences(data: KeySentencesInput) -> Outputs:
-    """SumBasic: the sentence whose words are the most probable is picked, then its words become less probable, so that
-    the next one says something new. Nenkova and Vanderwende, The Impact of Frequency on Summarization, MSR-TR-2005-101.
-    Headlines and monsters do not make a summary: sentences of 5 to 60 words are preferred."""
+    """The algorithm is SumBasic: it picks the sentence with the most probable words, then makes these words less
+    probable, so that the next sentence says something new. Source: Nenkova and Vanderwende, The Impact of Frequency on
+    Summarization, MSR-TR-2005-101. It prefers sentences of 5 to 60 words, without headlines and very long sentences."""
     total = sum(each.count for each in data.frequencies)
     weight = {each.word: each.count / total for each in data.frequencies}
     contents = [

@@ -1,8 +1,8 @@
-"""Which files are source code, by their names, and which of their lines are code, comment or blank. Pure.
+"""Detects the language of a file by its name, and counts its lines of code, comments and blank lines. Pure.
 
-A line is a comment if nothing else stands on it. A string is code even where it spans lines, a docstring included, and
-a comment sign inside a string is part of the string. This is a scanner, not a parser: where a language nests comments
-or has other strings than these, a few lines are taken for what they are not.
+A line is a comment if it holds nothing else. A string is code, even over several lines; so is a docstring. A comment
+sign inside a string is part of the string. This is a scanner, not a parser: in a language with nested comments or other
+strings, it counts a few lines wrongly.
 """
 
 import re
@@ -14,13 +14,13 @@ _DOUBLE = r'"(?:\\.|[^"\\\n])*"?'
 _SINGLE = r"'(?:\\.|[^'\\\n])*'?"
 _BACKTICK = r"`(?:\\(?:.|\Z)|[^`\\])*(?:`|\Z)"
 _TRIPLE = r'"""(?:\\(?:.|\Z)|[^\\])*?(?:"""|\Z)', r"'''(?:\\(?:.|\Z)|[^\\])*?(?:'''|\Z)"
-# What is never closed goes on to the end of the file or line; so no expression is tried twice over the same text.
+# An unclosed string or comment ends at the end of the file or line, so no text is scanned twice.
 _SLASHES, _HASH, _DASHES = r"//[^\n]*", r"(?<![^\s;])\#[^\n]*", r"--[^\n]*"
 _STARS, _ANGLES = r"/\*.*?(?:\*/|\Z)", r"<!--.*?(?:-->|\Z)"
 _DJANGO = r"\{\#[^\n]*?(?:\#\}|(?=\n)|\Z)", r"\{%\s*comment\b.*?(?:\{%\s*endcomment\s*%\}|\Z)"
 
 _C_LIKE = (_DOUBLE, _SINGLE), (_SLASHES, _STARS)
-_MARK = "\0"  # no source has it; a file that has is left out
+_MARK = "\0"  # no source file has it; read_file refuses files with it
 
 
 class Lines(NamedTuple):
@@ -32,7 +32,7 @@ class Lines(NamedTuple):
 @dataclass(frozen=True)
 class Language:
     name: str
-    strings: tuple[str, ...]  # expressions; what they match is code
+    strings: tuple[str, ...]  # regular expressions; a match is code
     comments: tuple[str, ...]
 
     @cached_property
@@ -41,7 +41,7 @@ class Language:
         return re.compile(f"(?:{strings})|(?P<comment>{'|'.join(self.comments)})", re.DOTALL)
 
     def count(self, text: str) -> Lines:
-        """The lines of a source text. Takes time in proportion to its length, whatever stands in it."""
+        """The lines of a source text, by kind. The time is linear in the length of any text."""
         code = comment = blank = 0
         marked = self._pattern.sub(lambda found: found[0] if found["comment"] is None else _marked(found[0]), text)
         lines = marked.split("\n")
@@ -92,7 +92,7 @@ _BY_NAME = {"makefile": _BY_SUFFIX[".mk"], "dockerfile": _BY_SUFFIX[".dockerfile
 
 
 def language_of(name: str) -> Language | None:
-    """The language of a file by its name, without folders; None if it is no source file that we know."""
+    """The language of a file by its name, without folders. None if it is not a known source file."""
     name = name.lower()
     stem, dot, suffix = name.rpartition(".")
     return _BY_NAME.get(name) or (_BY_SUFFIX.get(dot + suffix) if stem else None)

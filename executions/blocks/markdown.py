@@ -1,28 +1,28 @@
-"""Markdown that shows what a stranger wrote as it is: names, sentences, cells, whatever signs they hold. Pure."""
+"""Escapes untrusted text for Markdown: names, sentences, cells of tables. Pure."""
 
 import re
 from collections.abc import Iterable
 
 MAX_LINE = 1_000
-"""Characters of one quoted sentence: a text without full stops is one sentence."""
+"""Characters of one quoted sentence. A text without full stops is one long sentence."""
 MAX_CELL = 80
 """Characters of one cell of a table."""
 
 _SIGNS = re.compile(r"[\\`*_\[\]<>|~&]|^[-+#=]")
-"""Signs that mean something in Markdown: anywhere, or at the start of a line."""
+"""Characters with a meaning in Markdown, anywhere or at the start of a line."""
 _NUMBERED = re.compile(r"^(\d{1,9})([.)])")
 
 
-def escaped(text: str, most: int = MAX_LINE) -> str:
-    """The text as Markdown that shows it as it is, on one line of at most so many characters."""
+def escaped(text: str, limit: int = MAX_LINE) -> str:
+    """Markdown that renders as the text itself, on one line of at most `limit` characters."""
     line = " ".join(text.split())
-    if len(line) > most:
-        line = line[:most].rstrip() + " …"
+    if len(line) > limit:
+        line = line[:limit].rstrip() + " …"
     return _NUMBERED.sub(r"\1\\\2", _SIGNS.sub(r"\\\g<0>", line))
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> list[str]:
-    """The lines of a table, with an empty line around it; its cells are shown as they are."""
+    """The lines of a Markdown table with escaped cells, and an empty line before and after it."""
     titles = list(head)
     body = [_row(each) for each in rows]
     return ["", _row(titles), "|" + " --- |" * len(titles), *body, ""]

@@ -1,4 +1,4 @@
-"""Blocks that draw conclusions from a table that `table.py` read: statistics, correlations, the report."""
+"""Blocks that analyse a table of `table.py`: statistics, correlations, the report."""
 
 import statistics
 from collections import Counter
@@ -11,8 +11,8 @@ from executions.blocks.markdown import escaped, table
 from executions.blocks.registry import BlockInput, Outputs, block
 from executions.blocks.table import MAX_COLUMNS, Column, NormalInput, columns_of, is_missing, present
 
-MAX_CORRELATED = 30  # columns; their pairs are 435
-MIN_PAIRS = 3  # rows; two points lie on a line whatever they say
+MAX_CORRELATED = 30  # columns, which make 435 pairs
+MIN_PAIRS = 3  # rows; two points always lie on a line
 NUMBERS = ("integer", "decimal")
 
 
@@ -116,7 +116,7 @@ def correlations(data: CorrelationsInput) -> Outputs:
 
 
 def _correlation(one: list[float], other: list[float]) -> float | None:
-    """None where there is none: too few rows, or a column that never changes."""
+    """Pearson's r. None for too few rows, or for a constant column."""
     if len(one) < MIN_PAIRS:
         return None
     try:

@@ -1,10 +1,9 @@
-"""The source files of this project, and nothing else of the machine, whatever a path says.
+"""Reads the source files of this project, and no other file of the machine.
 
-A path is taken apart, and each part is opened relative to the folder before it, without following a link: so "..", an
-absolute path, a link in any place, and one that is put there between a look and a read, all lead nowhere. What is
-neither a folder nor a plain file (a pipe, a device) is not read. A hard link or a mount is part of the project, like
-anything that its owner has put into it. Hidden names are as good as absent: they hold secrets
-and other people's history, not source.
+A path is split, and each part is opened relative to the folder before it, without following links. So "..", an absolute
+path, a link anywhere in the path, and a link that replaces a folder during the access, are all refused. Only folders
+and plain files are opened for reading, no pipes or devices. A hard link or a mount is part of the project, because its
+owner made it. Hidden names are ignored: they hold secrets and version history, not source.
 """
 
 import os
@@ -21,16 +20,16 @@ from executions.blocks.languages import language_of
 from executions.blocks.registry import BlockError
 
 PROJECT = Path(__file__).resolve().parents[2]
-"""The folder that `executions` lies in."""
+"""The folder that contains `executions`."""
 
-MAX_FILES = 2_000  # a list of them is what one event of a node carries
-MAX_FILE_BYTES = 1024 * 1024  # longer ones are made by machines
-MAX_BYTES = 16 * 1024 * 1024  # of all files: some seconds of reading and parsing
-MAX_ENTRIES = 100_000  # of all folders that are looked into, whatever their names
+MAX_FILES = 2_000  # their list must fit into one event of a node
+MAX_FILE_BYTES = 1024 * 1024  # longer files are generated
+MAX_BYTES = 16 * 1024 * 1024  # of all files together; reading and parsing them takes some seconds
+MAX_ENTRIES = 100_000  # in all visited folders, including ignored names
 MAX_PATH = 300  # characters
-MAX_DEPTH = 40  # folders inside each other; each is open while its content is read
+MAX_DEPTH = 40  # nested folders; each stays open while its content is read
 
-# Made by machines or by others: counted, and left out.
+# Generated or third-party folders: counted and skipped.
 FOREIGN = frozenset({"node_modules", "__pycache__", "site-packages", "staticfiles", "dist", "build", "venv"})
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -39,9 +38,9 @@ _FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 @dataclass
 class Found:
-    """Files by path, in order, with their sizes; and how many were left out for which reason."""
+    """The found files with their sizes in bytes, in order, and the number of skipped ones for each reason."""
 
-    folder: str  # as its path is best written
+    folder: str  # the normalised path
     files: list[tuple[str, int]] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
     size: int = 0
@@ -53,17 +52,17 @@ class Found:
 
 
 def find_files(folder: str) -> Found:
-    """The source files in a folder of the project, folders inside it included. Raises BlockError for a folder that is
-    not there, or not ours to look into."""
+    """The source files in a folder of the project and its subfolders. Raises BlockError for a folder that does not
+    exist or is not allowed."""
     parts = _parts(folder)
     found = Found("/".join(parts) or ".")
     with _opened_folder(parts) as fd:
-        _look_into(fd, parts, found)
+        _scan(fd, parts, found)
     return found
 
 
 def read_file(path: str) -> str:
-    """The text of a source file of the project. Raises BlockError for what is none, or can no longer be read."""
+    """The text of a source file of the project. Raises BlockError for another kind of file, or if it cannot be read."""
     parts = _parts(path)
     if not parts or language_of(parts[-1]) is None:
         raise BlockError(f"“{path[:MAX_PATH]}” is not a source file.")
@@ -87,13 +86,13 @@ def read_file(path: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def folders(depth: int = 3, most: int = 200) -> list[str]:
-    """Paths of the folders with source files, "." first, for a person to choose from: so deep, and so many at most."""
+def folders(depth: int = 3, limit: int = 200) -> list[str]:
+    """The paths of folders with source files, "." first, for a form. At most `limit` paths of at most `depth` parts."""
     paths: set[str] = set()
     for path, _ in find_files(".").files:
         parts = path.split("/")[:-1]
         paths.update("/".join(parts[:length]) for length in range(1, min(depth, len(parts)) + 1))
-    return [".", *sorted(paths)[: most - 1]]
+    return [".", *sorted(paths)[: limit - 1]]
 
 
 def _parts(path: str) -> list[str]:
@@ -109,22 +108,22 @@ def _parts(path: str) -> list[str]:
 
 @contextmanager
 def _opened_folder(parts: list[str]) -> Iterator[int]:
-    """A descriptor of the folder, opened part by part from the project's."""
+    """A file descriptor of the folder, opened part by part from the project's folder."""
     fd = os.open(PROJECT, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for part in parts:
             try:
-                following = os.open(part, _FOLDER, dir_fd=fd)
+                next_fd = os.open(part, _FOLDER, dir_fd=fd)
             except (OSError, UnicodeEncodeError):
                 raise BlockError(f"There is no folder “{'/'.join(parts)}” in this project.") from None
             os.close(fd)
-            fd = following
+            fd = next_fd
         yield fd
     finally:
         os.close(fd)
 
 
-def _look_into(fd: int, parts: list[str], found: Found) -> None:
+def _scan(fd: int, parts: list[str], found: Found) -> None:
     with os.scandir(fd) as entries:
         sorted_entries = sorted(islice(entries, MAX_ENTRIES), key=lambda each: each.name)
         if next(entries, None) is not None:
@@ -140,15 +139,15 @@ def _look_into(fd: int, parts: list[str], found: Found) -> None:
         if entry.is_symlink():
             found.left_out["links"] += 1
         elif not path.isprintable() or len(path) > MAX_PATH:
-            # What has no UTF-8 name arrives with surrogates, which do not print.
+            # A name that is not UTF-8 has surrogates, which are not printable.
             found.left_out["names that cannot be shown"] += 1
         elif entry.is_dir(follow_symlinks=False):
-            _look_into_folder(fd, [*parts, entry.name], found)
+            _scan_subfolder(fd, [*parts, entry.name], found)
         elif language_of(entry.name):
-            _take(entry, path, found)
+            _add_file(entry, path, found)
 
 
-def _look_into_folder(fd: int, parts: list[str], found: Found) -> None:
+def _scan_subfolder(fd: int, parts: list[str], found: Found) -> None:
     if parts[-1] in FOREIGN:
         found.left_out["folders of other people's code"] += 1
         return
@@ -157,16 +156,16 @@ def _look_into_folder(fd: int, parts: list[str], found: Found) -> None:
         return
     try:
         inner = os.open(parts[-1], _FOLDER, dir_fd=fd)
-    except OSError:  # gone meanwhile, a link by now, or not for us
+    except OSError:  # deleted, replaced by a link, or not permitted
         found.left_out["folders that cannot be read"] += 1
         return
     try:
-        _look_into(inner, parts, found)
+        _scan(inner, parts, found)
     finally:
         os.close(inner)
 
 
-def _take(entry: os.DirEntry[str], path: str, found: Found) -> None:
+def _add_file(entry: os.DirEntry[str], path: str, found: Found) -> None:
     try:
         status = entry.stat(follow_symlinks=False)
     except OSError:

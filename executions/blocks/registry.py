@@ -1,4 +1,4 @@
-"""What a block is, and which there are.
+"""Defines blocks, and registers them by id.
 
     class SentencesInput(BlockInput):
         text: str
@@ -7,9 +7,9 @@
     def sentences(data: SentencesInput) -> Outputs:
         return {"sentences": [...]}
 
-A block is a plain function that runs in a worker process: it gets its checked input, and returns a list of JSON values
-for each name that a link can start from. It may raise anything; BlockError says what a person should read. It knows
-neither the database nor Django, so that a worker starts fast. A project adds its own blocks by naming their modules in
+A block is a plain function that runs in a block process. It gets its validated input, and returns a list of JSON values
+for each output name. It may raise any exception; the message of a BlockError is for people. It uses neither the
+database nor Django, so that a block process starts fast. A project adds blocks by naming their modules in
 `settings.EXECUTIONS["BLOCK_MODULES"]`.
 """
 
@@ -32,21 +32,22 @@ Input = TypeVar("Input", bound="BlockInput")
 
 
 class BlockInput(BaseModel):
-    """The base of every block's input: refuses what it does not know."""
+    """The base of every block's input. Refuses unknown fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class BlockError(Exception):
-    """A block cannot do its work; the message is what a person reads."""
+    """A block cannot do its work. The message is for people."""
 
 
 @dataclass(frozen=True)
 class LongText:
-    """Marks an input that is pasted or uploaded, and bounds it: `csv: Annotated[str, LongText(256 * 1024, ".csv")]`."""
+    """Marks a text input that is pasted or uploaded, with its limit: `csv: Annotated[str, LongText(256 * 1024,
+    ".csv")]`."""
 
     max_bytes: int  # of UTF-8
-    accept: str = "text/*"  # what a browser offers first when a file is chosen
+    accept: str = "text/*"  # the `accept` attribute of the file input
 
     def check(self, text: str) -> str:
         size = len(text.encode())
@@ -60,7 +61,7 @@ class LongText:
 
 @dataclass(frozen=True)
 class Folder:
-    """Marks an input that is the path of a folder in the project: `folder: Annotated[str, Folder()]`."""
+    """Marks an input that is the path of a project folder: `folder: Annotated[str, Folder()]`."""
 
 
 Kind = LongText | Folder | type
@@ -69,9 +70,8 @@ PLAIN: tuple[type[str | int | float | bool], ...] = (str, int, float, bool)
 
 @dataclass(frozen=True)
 class Field:
-    """One input of a block, for forms and lists. A field that takes a list gets all values that links carry to it;
-    any other takes exactly one. `kind` is how a person can be asked for it: a mark, or one of PLAIN; None where a
-    program must give it."""
+    """One input of a block. A field that takes a list gets all values of its links; any other field takes exactly one.
+    `kind` says which form field it needs: a mark, or one of PLAIN; None if no form field can hold it."""
 
     name: str
     title: str
@@ -92,7 +92,7 @@ class Block:
 
     @property
     def fields(self) -> dict[str, Field]:
-        """Its inputs by name, in the order of the model."""
+        """The inputs by name, in the order of the model."""
         return {
             name: Field(
                 name=name,
@@ -107,12 +107,13 @@ class Block:
         }
 
     def run(self, data: dict[str, Any]) -> Outputs:
-        """Checks the input, does the work, checks the output. Raises BlockError, or whatever the function raises."""
+        """Validates the input, calls the function, and checks the outputs. Raises BlockError, and the errors of the
+        function."""
         try:
-            checked = self.input_model.model_validate(data)
+            validated = self.input_model.model_validate(data)
         except ValidationError as error:
             raise BlockError("; ".join(sentences(error))) from None
-        outputs = self.function(checked)
+        outputs = self.function(validated)
         if not isinstance(outputs, dict) or not all(isinstance(values, list) for values in outputs.values()):
             raise BlockError(f'The block "{self.id}" must return a list for each name, and did not.')
         return outputs
@@ -125,7 +126,7 @@ _loaded: set[str] = set()
 def block(
     block_id: str, *, title: str, description: str
 ) -> Callable[[Callable[[Input], Outputs]], Callable[[Input], Outputs]]:
-    """Registers the decorated function, which stays as it is. Its one parameter is annotated with a BlockInput."""
+    """Registers the decorated function and returns it unchanged. Its only parameter is annotated with a BlockInput."""
 
     def register(function: Callable[[Input], Outputs]) -> Callable[[Input], Outputs]:
         hints = [hint for name, hint in get_type_hints(function).items() if name != "return"]
@@ -141,7 +142,7 @@ def block(
 
 
 def load(modules: Iterable[str] = ()) -> None:
-    """Imports the modules of our own blocks and these, so that their blocks are known. Cheap to repeat."""
+    """Imports our own block modules and these, which registers their blocks. A repeat is cheap."""
     for module in (*OWN_MODULES, *modules):
         if module not in _loaded:
             import_module(module)
@@ -149,19 +150,19 @@ def load(modules: Iterable[str] = ()) -> None:
 
 
 def find_block(block_id: str) -> Block | None:
-    """The block of this id, if there is one."""
+    """The block with this id, or None."""
     _load_configured()
     return _blocks.get(block_id)
 
 
 def all_blocks() -> list[Block]:
-    """Every block, by id."""
+    """All blocks, sorted by id."""
     _load_configured()
     return [_blocks[block_id] for block_id in sorted(_blocks)]
 
 
 def _load_configured() -> None:
-    if not _loaded:  # a worker process, which has no settings, was told before what to load
+    if not _loaded:  # a block process has no settings; it has called load() before
         from executions.conf import limits
 
         load(limits.BLOCK_MODULES)

@@ -1,4 +1,4 @@
-"""What a run of a graph asks a person for."""
+"""The inputs that a run of a graph takes."""
 
 from dataclasses import replace
 
@@ -7,12 +7,12 @@ from executions.graphs import GraphDefinition
 
 
 def run_fields(definition: GraphDefinition) -> dict[str, Field]:
-    """The inputs that a run of this graph takes, by name: the fields of the nodes that no link leads to. What to ask in
-    a form. Blocks that do not exist take none."""
-    led_to = {link.sink_id for link in definition.links}
+    """The inputs of a run of this graph, by name: the fields of the nodes without an incoming link. Unknown blocks have
+    no fields."""
+    linked = {link.sink_id for link in definition.links}
     fields: dict[str, Field] = {}
     for node in definition.nodes:
-        block = None if node.id in led_to else find_block(node.block_id)
+        block = None if node.id in linked else find_block(node.block_id)
         for name, field in (block.fields if block else {}).items():
             if name in node.input_default:
                 field = replace(field, is_required=False, default=node.input_default[name])

@@ -1,4 +1,4 @@
-"""English words that say nothing about a text's subject: articles, pronouns, prepositions, auxiliaries and the like."""
+"""English words without information about the subject of a text: articles, pronouns, prepositions, auxiliaries."""
 
 STOP_WORDS = frozenset(
     """

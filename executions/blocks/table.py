@@ -1,7 +1,7 @@
-"""Blocks that read comma-separated values: the dialect, the header, the rows; and what kind each column is of.
+"""Blocks that read comma-separated values: the dialect, the header, the rows, and the type of each column.
 
-What comes out of `csv.table` is CSV again, in one dialect and without the bad rows. It is little longer than what came
-in, where lists of cells in JSON would be several times as long.
+The output of `csv.table` is CSV in one dialect, without the bad rows. It is only a little longer than the input; lists
+of cells in JSON would be several times as long.
 """
 
 import csv
@@ -18,14 +18,14 @@ from pydantic import BaseModel, Field
 from executions.blocks.registry import BlockError, BlockInput, LongText, Outputs, block
 
 MAX_CSV_BYTES = 256 * 1024
-"""Of UTF-8. A node's event carries what went in and what came out, and must stay below what one event may weigh."""
+"""In UTF-8. An event of a node holds its input and outputs, and must stay below the size limit of an event."""
 MAX_FIELD = 500  # characters of one cell; the rest is cut off, and counted
 MAX_COLUMNS = 100
-MAX_NUMBER = 1e60  # squares of larger ones leave what a float can hold; they are taken for names
+MAX_NUMBER = 1e60  # squares of larger numbers overflow a float; they are treated as text
 DELIMITERS = ",;\t|"
 
 MISSING = frozenset({"", "-", "?", "na", "n/a", "nan", "null", "none", "nil"})
-"""Cells, in lower case, that say that there is nothing."""
+"""Cells, in lower case, that mean a missing value."""
 
 _NUMBER = re.compile(r"[+-]?(?:\d{1,300}(?:\.\d{0,300})?|\.\d{1,300})(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _INTEGER = re.compile(r"[+-]?\d{1,60}", re.ASCII)
@@ -43,7 +43,7 @@ Saturn,,568,120536,9,1432,-140,146,yes,n/a
 Uranus,1781-03-13,86.8,51118,8.7,2867,-195,28,yes,n/a
 Neptune,1846-09-23,102,49528,11,4515,-200,16,yes,n/a
 """
-"""Eight planets, rounded, with the gaps that real tables have."""
+"""Eight planets with rounded values, and gaps as in real tables."""
 
 
 class Column(BaseModel):
@@ -100,19 +100,19 @@ def table(data: TableInput) -> Outputs:
 
 
 def _delimiter(text: str) -> str:
-    """The delimiter by which most of the first rows have the same number of fields, and more than one."""
+    """The delimiter with which most of the first rows have the same number of fields, above one."""
 
     def fit(delimiter: str) -> tuple[float, int]:
         counts = Counter(len(cells) for _, cells in islice(_rows(text, delimiter), _SAMPLE_ROWS))
         width, rows = max(counts.items(), key=lambda item: (item[1], item[0]), default=(0, 0))
         return (rows / counts.total(), width) if width > 1 else (0.0, 0)
 
-    return max(DELIMITERS, key=fit)  # the first of equals
+    return max(DELIMITERS, key=fit)  # of equal ones, the first
 
 
 def _rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """The rows that are not empty, each with the number of its last line."""
-    # A field that is never closed takes in the rest of the text, and our own bound is on that.
+    # An unclosed field holds the rest of the text, which has its own limit.
     csv.field_size_limit(max(csv.field_size_limit(), 4 * MAX_CSV_BYTES))
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
     try:
@@ -124,17 +124,17 @@ def _rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _names(cells: list[str]) -> list[str]:
-    """A name for each column, and no two alike."""
+    """A unique name for each column."""
     names: list[str] = []
     for number, cell in enumerate(cells, 1):
         name = " ".join(cell.split())[:MAX_FIELD] or f"column {number}"
-        spellings = (name if again == 1 else f"{name} ({again})" for again in count(1))
+        spellings = (name if repeat == 1 else f"{name} ({repeat})" for repeat in count(1))
         names.append(next(each for each in spellings if each not in names))
     return names
 
 
 def _normal(cell: str) -> str:
-    """Its line ends are \\n: the writer would not quote a lone \\r, which the reader takes for the end of a row."""
+    """The cell with line ends \\n. The writer does not quote a lone \\r, but the reader ends the row at it."""
     return cell.strip().replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -160,7 +160,7 @@ def types(data: NormalInput) -> Outputs:
 
 
 def columns_of(normal: str) -> dict[str, list[str]]:
-    """The cells of a table that `csv.table` wrote, by the name of their column. Raises BlockError for another."""
+    """The cells of a table of `csv.table`, by column name. Raises BlockError for another table."""
     rows = [cells for _, cells in _rows(normal, ",")]
     if not rows or len(set(rows[0])) != len(rows[0]) or any(len(cells) != len(rows[0]) for cells in rows):
         raise BlockError("The table is not one that the block “Table” wrote.")
@@ -181,7 +181,7 @@ def is_number(cell: str) -> bool:
 
 
 def type_of(values: list[str]) -> str:
-    """The narrowest type that all values have: empty, integer, decimal, yes or no, date, time, text."""
+    """The narrowest type of all values: empty, integer, decimal, yes or no, date, time, text."""
     if not values:
         return "empty"
     if all(map(is_number, values)):

@@ -1,6 +1,6 @@
-"""Blocks that read a text: prose, sentences, words. What they find goes to the blocks of `insight.py`.
+"""Blocks that split a text into prose, sentences and words. The blocks of `insight.py` use the results.
 
-Written for English and usable for other languages with spaces between words.
+They are made for English. They work for other languages with spaces between words.
 """
 
 import re
@@ -15,14 +15,14 @@ from executions.blocks.registry import BlockError, BlockInput, LongText, Outputs
 from executions.blocks.stop_words import STOP_WORDS
 
 MAX_TEXT_BYTES = 256 * 1024
-"""Of UTF-8. A node's event carries what went in and what came out, and must stay below what one event may weigh."""
+"""In UTF-8. An event of a node holds its input and outputs, and must stay below the size limit of an event."""
 
 WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 """Letters of any script, with apostrophes and hyphens inside."""
 
 _SENTENCE_END = re.compile(r"""(?:[.!?…]+["'”’»)\]]*(?=\s|$)|[。！？]["”’」』)）]*)""")
 _NEVER_LAST = frozenset({"mr", "mrs", "ms", "dr", "prof", "st", "vs", "fig", "vol", "cf", "approx", "e.g", "i.e"})
-"""Abbreviations that a sentence does not end with, so that the full stop is theirs."""
+"""Abbreviations that do not end a sentence: their full stop belongs to them."""
 
 
 Text = Annotated[str, LongText(MAX_TEXT_BYTES, "text/*,.md,.markdown,.rst")]
@@ -50,7 +50,7 @@ def prose(data: ProseInput) -> Outputs:
         if token.type in ("heading_open", "heading_close", "table_open", "table_close"):
             is_left_out = token.nesting == 1
         elif token.type == "code_block":
-            paragraphs.append(token.content)  # indented: in a plain text that is a verse or a quotation
+            paragraphs.append(token.content)  # indented: in plain text this is a verse or a quotation
         elif token.type == "inline" and not is_left_out:
             paragraphs.append("".join(map(_prose_of, token.children or ())))
     text = "\n\n".join(filter(None, (" ".join(paragraph.split()) for paragraph in paragraphs)))
@@ -78,14 +78,14 @@ def _split(paragraph: str) -> list[str]:
     pieces: list[str] = []
     start = 0
     for end in _SENTENCE_END.finditer(paragraph):
-        if not _is_inside(paragraph, end):
+        if not _is_within_sentence(paragraph, end):
             pieces.append(paragraph[start : end.end()].strip())
             start = end.end()
     return [*pieces, paragraph[start:].strip()]
 
 
-def _is_inside(paragraph: str, end: re.Match[str]) -> bool:
-    """Whether the full stop belongs to an abbreviation or initial, or the sentence goes on in lower case."""
+def _is_within_sentence(paragraph: str, end: re.Match[str]) -> bool:
+    """Whether the full stop belongs to an abbreviation or an initial, or a lower-case letter follows."""
     following = paragraph[end.end() :].lstrip()[:1]
     if following.islower():
         return True
@@ -101,8 +101,8 @@ def words(data: WordsInput) -> Outputs:
     found = [word.casefold().replace("’", "'") for word in WORD.findall(data.text)]
     if not found:
         raise BlockError("There is no word in the text.")
-    telling = Counter(word for word in found if is_telling(word))
-    ranked = sorted(telling.items(), key=lambda item: (-item[1], item[0]))[: data.most]
+    counts = Counter(word for word in found if is_telling(word))
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[: data.most]
     return {
         "frequencies": [{"word": word, "count": count} for word, count in ranked],
         "count": [len(found)],
@@ -111,5 +111,5 @@ def words(data: WordsInput) -> Outputs:
 
 
 def is_telling(word: str) -> bool:
-    """Whether a word, in lower case, says something about the subject."""
+    """Whether a lower-case word has information about the subject."""
     return word not in STOP_WORDS and (len(word) > 1 or not word.isascii())

@@ -1,1 +1,1 @@
-"""The embedded runner: it carries out executions beside the server."""
+"""The embedded runner: it runs queued executions in the server's process."""

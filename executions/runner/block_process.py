@@ -1,7 +1,7 @@
-"""One process that runs blocks, one after the other, and what it answers: both ends of the pipe between.
+"""A child process that runs blocks, one after the other. This file holds both ends of its pipe.
 
 parent → child   (block id, input)
-child → parent   Outcome, once when it is ready and then once a block
+child → parent   Outcome: one when the child is ready, then one for each block
 """
 
 import multiprocessing
@@ -18,87 +18,91 @@ from typing import Any
 from executions.blocks.registry import BlockError, Outputs, find_block, load
 
 MAX_OUTCOME_BYTES = 4 * 1024 * 1024
-"""Of one block's outputs, pickled: several times what an event may weigh, and little enough for the server's memory."""
-MAX_ERROR_LENGTH = 2_000
+"""The limit for one block's pickled outputs: several times the size of the largest event, small for the server's
+memory."""
+MAX_ERROR_LENGTH = 2_000  # characters
 
 _spawn = multiprocessing.get_context("spawn")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a block: `outputs`, or the `error` that a person reads and the `details` for the log."""
+    """The result of one block: `outputs`, or an `error` for people and `details` (a traceback) for the log."""
 
     outputs: Outputs | None = None
     error: str | None = None
     details: str | None = None
-    seconds: float = 0.0
+    seconds: float = 0.0  # wall clock
     cpu_seconds: float = 0.0
 
 
 class BlockProcess:
-    """The parent's end. `run` is for one thread at a time, `kill` for any."""
+    """The parent's end. One thread at a time may call `run`; any thread may call `kill`."""
 
     def __init__(self, block_modules: tuple[str, ...], start_timeout: float) -> None:
-        """Starts the process and waits until it has loaded the blocks, or `start_timeout` seconds; a process that could
-        not is dead, and `run` says why."""
-        self._pipe, theirs = _spawn.Pipe()
-        self._process = _spawn.Process(target=_work, args=(theirs, block_modules), daemon=True, name="runwire-blocks")
+        """Starts the process and waits up to `start_timeout` seconds until it has loaded the blocks. If that fails, the
+        process is dead and `run` returns the reason."""
+        self._pipe, child_pipe = _spawn.Pipe()
+        self._process = _spawn.Process(
+            target=_serve, args=(child_pipe, block_modules), daemon=True, name="runwire-blocks"
+        )
         self._process.start()
-        theirs.close()
-        first = self._answer(start_timeout, "The process for blocks did not start in {seconds:g} s.")
-        self._unusable = first if first.error else None
+        child_pipe.close()
+        ready = self._receive(start_timeout, "The process for blocks did not start in {seconds:g} s.")
+        self._start_failure = ready if ready.error else None
 
     @property
     def is_alive(self) -> bool:
-        return self._unusable is None and self._process.is_alive()
+        return self._start_failure is None and self._process.is_alive()
 
     def run(self, block_id: str, data: dict[str, Any], timeout: float) -> Outcome:
-        """Never raises for what the block does, nor for what becomes of the process."""
-        if self._unusable:
-            return self._unusable
+        """Runs the block for at most `timeout` seconds. Does not raise when the block fails or the process dies: the
+        Outcome says so."""
+        if self._start_failure:
+            return self._start_failure
         started = time.perf_counter()
         try:
             self._pipe.send((block_id, data))
         except OSError:
-            return self._post_mortem()
-        outcome = self._answer(timeout, "It took longer than {seconds:g} s and was stopped.")
-        if outcome.seconds == 0.0:
+            return self._explain_death()
+        outcome = self._receive(timeout, "It took longer than {seconds:g} s and was stopped.")
+        if outcome.seconds == 0.0:  # the child did not measure it
             outcome = Outcome(outcome.outputs, outcome.error, outcome.details, time.perf_counter() - started)
         return outcome
 
     def kill(self) -> None:
         self._process.kill()
 
-    def _answer(self, timeout: float, too_late: str) -> Outcome:
+    def _receive(self, timeout: float, timeout_error: str) -> Outcome:
         try:
             if not self._pipe.poll(timeout):
                 self.kill()
                 self._process.join()
-                return Outcome(error=too_late.format(seconds=timeout))
+                return Outcome(error=timeout_error.format(seconds=timeout))
             outcome: Outcome = pickle.loads(self._pipe.recv_bytes())  # noqa: S301 - our own process wrote it
         except (EOFError, OSError):
-            return self._post_mortem()
+            return self._explain_death()
         except Exception:
             self.kill()
             return Outcome(error="It returned what cannot be carried to the server.", details=traceback.format_exc())
         return outcome
 
-    def _post_mortem(self) -> Outcome:
+    def _explain_death(self) -> Outcome:
         self._process.join()
         code = self._process.exitcode
-        if code is None:  # another thread was told of its end
+        if code is None:  # another thread has read the exit code
             how = "ended"
         else:
             how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
         return Outcome(error=f"Its process {how} before the block was done.")
 
 
-def _work(pipe: Connection, block_modules: tuple[str, ...]) -> None:
-    """The child's end. Ctrl-C and a service manager's SIGTERM reach the whole process group; the server then says what
-    happens to its workers."""
+def _serve(pipe: Connection, block_modules: tuple[str, ...]) -> None:
+    """The child's end. Ctrl-C and a service manager's SIGTERM reach the whole process group. The child ignores both:
+    the server decides when its block processes end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    os.nice(5)  # the server's sockets come first
+    os.nice(5)  # the sockets of the server have priority
     threading.Thread(target=_die_with_parent, daemon=True).start()
     try:
         load(block_modules)
@@ -133,18 +137,19 @@ def _run_block(block_id: str, data: dict[str, Any]) -> Outcome:
 
 def _send(pipe: Connection, outcome: Outcome) -> None:
     try:
-        answer = pickle.dumps(outcome)
+        pickled = pickle.dumps(outcome)
     except Exception as error:
         problem = Outcome(None, f"It returned what cannot be carried to the server: {_message(error)}")
-        answer = pickle.dumps(problem)
-    if len(answer) > MAX_OUTCOME_BYTES:
-        size, most = len(answer) / 2**20, MAX_OUTCOME_BYTES / 2**20
-        answer = pickle.dumps(Outcome(None, f"It returned {size:,.1f} MB; {most:g} MB are the most."))
-    pipe.send_bytes(answer)
+        pickled = pickle.dumps(problem)
+    if len(pickled) > MAX_OUTCOME_BYTES:
+        size, limit = len(pickled) / 2**20, MAX_OUTCOME_BYTES / 2**20
+        pickled = pickle.dumps(Outcome(None, f"It returned {size:,.1f} MB; {limit:g} MB are the most."))
+    pipe.send_bytes(pickled)
 
 
 def _message(error: BaseException) -> str:
-    """What an error says, made safe: an exception's own text may fail, be endless or hold what no database takes."""
+    """The error's text, made safe to record. Reading the text of an exception may fail; the text may be very long, or
+    hold characters that no database takes."""
     try:
         text = str(error)
     except Exception:

@@ -1,9 +1,9 @@
-"""The processes that blocks run in: a bounded number, each with one node at a time.
+"""A bounded pool of processes that run blocks. Each process runs one node at a time.
 
-A block may keep a core busy for a minute, never return, or take its process down. In a process of its own it does not
-hold up the sockets of the server, it can be stopped, and its end is the end of one node and of nothing else; a shared
-pool of processes would be broken by it for all. Processes are spawned, not forked, since the server has threads, and
-only when they are first needed. They load the blocks and not Django.
+A block may keep a core busy for a minute, never return, or crash its process. In its own process a block does not delay
+the sockets of the server, it can be killed, and a crash fails one node only. (A crash breaks a whole
+`concurrent.futures.ProcessPoolExecutor`.) The pool spawns processes and does not fork, because the server has threads.
+It spawns a process when it is first needed. The processes load the blocks, but not Django.
 """
 
 import atexit
@@ -21,8 +21,8 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Task:
-    """One node's work. `on_start` and `on_end` are called from a thread of the pool, once each, in this order; an
-    abandoned task calls neither, or only the first."""
+    """The work of one node. A thread of the pool calls `on_start`, then `on_end`, once each. An abandoned task calls
+    neither, or only `on_start`."""
 
     block_id: str
     data: dict[str, Any]
@@ -30,76 +30,76 @@ class Task:
     on_start: Callable[[], None]
     on_end: Callable[[Outcome], None]
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _worker: BlockProcess | None = None
+    _process: BlockProcess | None = None  # set while the block runs
     _is_abandoned: bool = False
 
     def abandon(self) -> None:
-        """Nobody waits for it any more: it does not start, or its process is killed."""
+        """The result is no longer wanted. A waiting task does not start; the process of a running task is killed."""
         with self._lock:
             self._is_abandoned = True
-            if self._worker is not None:
-                self._worker.kill()
+            if self._process is not None:
+                self._process.kill()
 
-    def run_in(self, worker: BlockProcess) -> None:
+    def run_in(self, process: BlockProcess) -> None:
         with self._lock:
             if self._is_abandoned:
                 return
-            self._worker = worker
+            self._process = process
         self.on_start()
-        self.end(worker.run(self.block_id, self.data, self.timeout))
+        self.end(process.run(self.block_id, self.data, self.timeout))
 
     def end(self, outcome: Outcome) -> None:
         with self._lock:
-            self._worker = None
+            self._process = None
             if self._is_abandoned:
                 return
         self.on_end(outcome)
 
 
 class ProcessPool:
-    """A pool of `count` processes, each kept by a thread. More tasks than that wait in the order they came in."""
+    """At most `count` processes, one for each thread of the pool. More tasks wait in the order of `submit`."""
 
     def __init__(self, count: int, *, block_modules: tuple[str, ...], start_timeout: float) -> None:
         self._block_modules, self._start_timeout = block_modules, start_timeout
-        self._threads = ThreadPoolExecutor(count, thread_name_prefix="executions-worker")
-        self._own = threading.local()  # .worker: the process of this thread
+        self._threads = ThreadPoolExecutor(count, thread_name_prefix="executions-block")
+        self._of_thread = threading.local()  # .process: the process of this thread
         self._lock = threading.Lock()
-        self._workers: set[BlockProcess] = set()
+        self._processes: set[BlockProcess] = set()
         self._is_closed = False
         atexit.register(self.close)
 
     def submit(self, task: Task) -> None:
-        """Runs the task when a process is free. Nothing happens after `close`."""
+        """Runs the task when a process is free. Does nothing after `close`."""
         with self._lock:
             if not self._is_closed:
                 self._threads.submit(self._run, task)
 
     def close(self) -> None:
-        """Kills the processes and drops what waits; nothing is waited for, beyond what the dead leave behind."""
+        """Kills the processes and drops the waiting tasks. Returns at once."""
         with self._lock:
             self._is_closed = True
-            workers = list(self._workers)
+            processes = list(self._processes)
         self._threads.shutdown(wait=False, cancel_futures=True)
-        for worker in workers:
-            worker.kill()
+        for process in processes:
+            process.kill()
         atexit.unregister(self.close)
 
     def _run(self, task: Task) -> None:
         try:
-            worker = getattr(self._own, "worker", None)
-            if worker is None or not worker.is_alive:
-                worker = self._own.worker = self._replace(worker)
-            if worker is not None:
-                task.run_in(worker)
+            process = getattr(self._of_thread, "process", None)
+            if process is None or not process.is_alive:
+                process = self._of_thread.process = self._replace(process)
+            if process is not None:
+                task.run_in(process)
         except Exception:
-            logger.exception("A worker of the embedded runner failed.")
+            logger.exception("The embedded runner failed to run the block %s; its node becomes FAILED.", task.block_id)
             task.end(Outcome(error="The embedded runner failed; its log says why."))
 
     def _replace(self, old: BlockProcess | None) -> BlockProcess | None:
-        """A new process; None if the pool was closed meanwhile."""
-        worker = BlockProcess(self._block_modules, self._start_timeout)
+        """A new process; None if the pool was closed in the meantime."""
+        process = BlockProcess(self._block_modules, self._start_timeout)
         with self._lock:
-            self._workers = (self._workers - {old}) | {worker}
+            self._processes = (self._processes - {old}) | {process}
             if self._is_closed:
-                worker.kill()
-        return None if self._is_closed else worker
+                process.kill()
+        return None if self._is_closed else process

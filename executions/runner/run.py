@@ -1,16 +1,16 @@
-"""One run of the embedded runner, from RUNNING to its end, as a person will read it afterwards.
+"""One run of the embedded runner, from RUNNING to its end.
 
     node      QUEUED with its input ─► RUNNING ─► COMPLETED with its outputs
                                               └─► FAILED with {"error": ["what went wrong"]}
-    behind a failed node   TERMINATED with {"error": ["Not run, since "…" failed."]}
+    after a failed node    TERMINATED with {"error": ["Not run, since "…" failed."]}
     the run   COMPLETED with the outputs of its last nodes, or FAILED with `stats.error`
 
-Branches that do not hang on a failed node run to their end. The work is done by the processes of `process_pool.py`;
-their news comes to the mailbox of this run's one thread, which records it, so that a run's events have one order.
+Branches that do not depend on a failed node run to their end. The processes of `process_pool.py` run the blocks. They
+put messages into the mailbox of the run. The one thread of the run takes the messages and records them, so the events
+of a run have one order.
 
-Every record is made under a lock on the run's row, and only while the row says that the run is RUNNING and ours. So a
-run that somebody else terminated, in this process or another, gets no more records from us, and is left; so is one
-whose lease we lost.
+Each write locks the row of the run, and happens only while the row says that the run is RUNNING and belongs to this
+process. If another user or process terminates the run, or the lease is lost, this process stops writing and leaves it.
 """
 
 import logging
@@ -41,43 +41,43 @@ from executions.validation import sentences
 logger = logging.getLogger(__name__)
 R = TypeVar("R")
 
-_PAUSES = (0.5, 2.0)  # seconds before a record is tried again, after the database failed
+_PAUSES = (0.5, 2.0)  # seconds before a write is tried again, after the database failed
 
 
 class NoLongerOurs(Exception):  # noqa: N818 - it names what happened
-    """The run was terminated, is under review, or belongs to another process: not ours to go on with."""
+    """The run was terminated, is under review, or belongs to another process. This process must stop working on it."""
 
 
 class Run:
-    """A claimed execution. `go` is called once, in a thread of its own; `check` and `stop` from any thread."""
+    """A claimed execution. Its thread calls `go` once. Any thread may call `check` and `stop`."""
 
-    def __init__(self, execution: GraphExecution, workers: ProcessPool) -> None:
+    def __init__(self, execution: GraphExecution, pool: ProcessPool) -> None:
         self.execution = execution
         self.owner = execution.runner
-        self._workers = workers
+        self._pool = pool
         self._mailbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._tasks: dict[str, Task] = {}  # node id → what a worker does, or will do
+        self._tasks: dict[str, Task] = {}  # node id → the task that runs it, or waits
         self._stats = RunStats()
-        self._topology: Schedule
-        self._earlier: dict[str, dict[str, Any]] = {}  # node id → outputs, of a run that goes on after a review
+        self._schedule: Schedule
+        self._earlier: dict[str, dict[str, Any]] = {}  # node id → outputs; only where a run continues after a review
 
     def check(self) -> None:
-        """Somebody has changed the execution: is it still ours?"""
+        """The execution was changed. Checks whether the run still belongs to this process."""
         self._mailbox.put(self._check)
 
     def stop(self) -> None:
-        """Gives the run back to the queue, for another process to begin it anew."""
+        """Puts the run back into the queue. Another process starts it from the beginning."""
         self._mailbox.put(self._give_back)
 
     def go(self) -> None:
-        """Returns when the run has ended or is no longer ours. Never raises."""
+        """Returns when the run has ended, or no longer belongs to this process. Does not raise."""
         try:
             self._go()
         except NoLongerOurs as reason:
             logger.info("Run %s: %s.", self.execution.pk, reason)
         except Exception:
-            logger.exception("Run %s failed because of the runner itself.", self.execution.pk)
-            self._apologise()
+            logger.exception("Run %s: the runner failed; the run becomes FAILED.", self.execution.pk)
+            self._record_own_failure()
         finally:
             for task in self._tasks.values():
                 task.abandon()
@@ -91,29 +91,29 @@ class Run:
         unknown = self.execution.inputs.keys() - run_fields(definition).keys()
         if unknown:
             return self._finish_with(f"No node of the graph takes the input {', '.join(map(repr, sorted(unknown)))}.")
-        self._topology = Schedule(definition)
-        self._earlier = self._record(self._completed_before)
+        self._schedule = Schedule(definition)
+        self._earlier = self._record(self._earlier_outputs)
         self._start_ready()
         while self._tasks:
             try:
-                news = self._mailbox.get(timeout=limits.POLL_INTERVAL)
+                handle_message = self._mailbox.get(timeout=limits.POLL_INTERVAL)
             except Empty:
-                news = self._check
-            news()
+                handle_message = self._check
+            handle_message()
         self._finish()
         return None
 
-    def _completed_before(self) -> dict[str, dict[str, Any]]:
+    def _earlier_outputs(self) -> dict[str, dict[str, Any]]:
         rows = NodeExecution.objects.filter(
             graph_execution=self.execution, attempt=self.execution.attempt, status=ExecutionStatus.COMPLETED
         )
         return dict(rows.order_by("add_time").values_list("node_id", "output_data"))
 
     def _start_ready(self) -> None:
-        while ready := self._topology.ready():
+        while ready := self._schedule.ready():
             for node in ready:
                 if node.id in self._earlier:
-                    self._topology.completed(node, self._earlier[node.id])
+                    self._schedule.completed(node, self._earlier[node.id])
                 else:
                     self._start(node)
 
@@ -126,7 +126,7 @@ class Run:
             mask = (self.execution.nodes_input_masks or {}).get(node.id)
             if not isinstance(mask, dict | None):
                 raise BlockError("What `nodes_input_masks` says of it is not an object.")
-            data = self._topology.input_of(node, block, self.execution.inputs, mask)
+            data = self._schedule.input_of(node, block, self.execution.inputs, mask)
             self._report(node, id, ExecutionStatus.QUEUED, input_data=data)
         except BlockError as error:
             return self._fail(node, id, str(error))
@@ -140,14 +140,14 @@ class Run:
             on_end=lambda outcome: self._mailbox.put(partial(self._on_end, node, id, outcome)),
         )
         self._tasks[node.id] = task
-        self._workers.submit(task)
+        self._pool.submit(task)
         return None
 
     def _on_start(self, node: Node, id: UUID) -> None:
         try:
             self._report(node, id, ExecutionStatus.RUNNING)
         except IllegalTransition as error:
-            logger.warning("Run %s, node %s: somebody else changed it. %s", self.execution.pk, node.id, error)
+            logger.warning("Run %s, node %s: another writer changed it. %s", self.execution.pk, node.id, error)
 
     def _on_end(self, node: Node, id: UUID, outcome: Outcome) -> None:
         del self._tasks[node.id]
@@ -160,7 +160,7 @@ class Run:
             row = self._report(node, id, ExecutionStatus.COMPLETED, output_data=outcome.outputs)
         except ValueError as error:
             return self._fail(node, id, f"What it returned cannot be recorded. {error}")
-        self._topology.completed(node, row.output_data)
+        self._schedule.completed(node, row.output_data)
         return self._start_ready()
 
     def _fail(self, node: Node, id: UUID, error: str) -> None:
@@ -168,7 +168,7 @@ class Run:
         try:
             self._report(node, id, ExecutionStatus.FAILED, output_data={"error": [error]})
         except IllegalTransition as problem:
-            logger.warning("Run %s, node %s: somebody else changed it. %s", self.execution.pk, node.id, problem)
+            logger.warning("Run %s, node %s: another writer changed it. %s", self.execution.pk, node.id, problem)
         reason = {"error": [f"Not run, since “{node.name}” failed."]}
         not_run = [
             NodeReport(
@@ -179,13 +179,13 @@ class Run:
                 status=ExecutionStatus.TERMINATED,
                 output_data=reason,
             )
-            for each in self._topology.failed(node)
+            for each in self._schedule.failed(node)
         ]
         if not_run:
             self._record(lambda: report_all(not_run))
 
     def _finish(self) -> None:
-        stats, outputs = self._stats.summary(), self._topology.outputs()
+        stats, outputs = self._stats.summary(), self._schedule.outputs()
         status = ExecutionStatus.FAILED if stats.error else ExecutionStatus.COMPLETED
         try:
             self._record(lambda: finish_execution(self.execution, status=status, outputs=outputs, stats=stats))
@@ -200,7 +200,7 @@ class Run:
     def _check(self) -> None:
         try:
             if not is_claimed_by(self.execution, self.owner):
-                raise NoLongerOurs("it is no longer ours")
+                raise NoLongerOurs("it no longer belongs to this process")
         except (OperationalError, InterfaceError):
             logger.warning("Run %s: the database failed.", self.execution.pk, exc_info=True)
         finally:
@@ -208,16 +208,15 @@ class Run:
 
     def _give_back(self) -> None:
         self._record(lambda: release_claim(self.execution))
-        raise NoLongerOurs("it went back to the queue")
+        raise NoLongerOurs("it is back in the queue")
 
-    def _apologise(self) -> None:
+    def _record_own_failure(self) -> None:
         try:
             self._finish_with("The embedded runner failed; its log says why.")
         except NoLongerOurs:
             pass
         except Exception:
-            # Nobody renews the lease from now on, so the run fails when it has expired.
-            logger.exception("Run %s could not be recorded as failed.", self.execution.pk)
+            logger.exception("Run %s was not recorded as FAILED; it fails when its lease expires.", self.execution.pk)
 
     def _report(self, node: Node, id: UUID, status: ExecutionStatus, **data: Any) -> NodeExecution:
         return self._record(
@@ -227,18 +226,21 @@ class Run:
         )
 
     def _record(self, write: Callable[[], R]) -> R:
-        """Does `write` in one transaction in which the run is ours, or raises NoLongerOurs. A database that fails gets
-        two more chances; repeating a record is safe, since it names the row and says what it then holds."""
+        """Calls `write` in a transaction that holds the lock on the run. Raises NoLongerOurs if the run belongs to
+        another process. Tries twice more if the database fails: a repeat is safe, because each write names its row and
+        sets the values."""
         for pause in (*_PAUSES, None):
             try:
                 with transaction.atomic():
                     if not lock_claim(self.execution, self.owner):
-                        raise NoLongerOurs("it is no longer ours")
+                        raise NoLongerOurs("it no longer belongs to this process")
                     return write()
             except (OperationalError, InterfaceError):
                 if pause is None:
                     raise
-                logger.warning("Run %s: the database failed, trying again.", self.execution.pk, exc_info=True)
+                logger.warning(
+                    "Run %s: the database failed; the write is tried again.", self.execution.pk, exc_info=True
+                )
                 time.sleep(pause)
             finally:
                 close_old_connections()

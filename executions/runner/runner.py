@@ -1,16 +1,16 @@
-"""The embedded runner: takes queued executions and runs them in this process, beside the server.
+"""The embedded runner: it claims queued executions and runs them in the server's process.
 
     runner.start()   # returns at once
     ...
-    runner.stop()    # its runs go back to the queue
+    runner.stop()    # puts its runs back into the queue
 
-It is the embedded default, for one machine and real blocks in Python; other engines report through the same services,
-and name themselves in `runner`. One thread claims, renews leases and looks after the runs of processes that are gone;
-each run has a thread of a bounded pool, which waits and records; the blocks work in processes of their own.
+It is the default engine, for one machine and blocks in Python. Other engines report through the same services and put
+their name into `runner`. One thread claims runs, renews leases and fails the runs of dead processes. Each run has a
+thread of a bounded pool, which waits and records. The blocks run in processes of their own.
 
-A run that is queued in this process is taken at its commit, one that is queued elsewhere `POLL_INTERVAL` later. A
-process that is stopped gives its runs back, and they begin anew in the next; one that dies leaves them to be FAILED
-when their leases have expired, since nobody knows how far they came.
+A run that this process queues is claimed at its commit. A run that another process queues is claimed within
+`POLL_INTERVAL` seconds. A process that stops puts its runs back into the queue; the next process starts them from the
+beginning. The runs of a process that dies become FAILED when their leases expire, because their progress is unknown.
 """
 
 import logging
@@ -35,16 +35,16 @@ logger = logging.getLogger(__name__)
 
 
 class EmbeddedRunner:
-    """Can be started once. Several may work on one database, in one process or many."""
+    """`start` may be called once. Several runners, in one process or many, may share a database."""
 
     def __init__(self) -> None:
-        self._workers = ProcessPool(
+        self._pool = ProcessPool(
             limits.BLOCK_PROCESSES,
             block_modules=tuple(limits.BLOCK_MODULES),
             start_timeout=limits.BLOCK_PROCESS_START_TIMEOUT,
         )
         self._threads = ThreadPoolExecutor(limits.RUNS, thread_name_prefix="executions-run")
-        self._loop = threading.Thread(target=self._look_after, name="executions-runner", daemon=True)
+        self._loop = threading.Thread(target=self._run_loop, name="executions-runner", daemon=True)
         self._wake = threading.Event()
         self._is_stopping = False
         self._lock = threading.Lock()
@@ -57,8 +57,8 @@ class EmbeddedRunner:
         self._loop.start()
 
     def stop(self) -> None:
-        """Claims nothing more, kills what the workers do, gives the runs back and returns; after `STOP_TIMEOUT` even if
-        the database does not answer. May be called again, and without a start."""
+        """Claims no more runs, kills the block processes and puts the runs back into the queue. Returns after
+        `STOP_TIMEOUT` seconds even if the database does not answer. May be called again, and without a start."""
         graph_execution_changed.disconnect(self._on_changed)
         self._is_stopping = True
         self._wake.set()
@@ -68,41 +68,43 @@ class EmbeddedRunner:
         for run in self._own_runs():
             run.stop()
         self._threads.shutdown(wait=False)
-        self._workers.close()
+        self._pool.close()
         while self._own_runs() and time.monotonic() < deadline:
             time.sleep(0.01)
 
-    def _look_after(self) -> None:
+    def _run_loop(self) -> None:
         is_failing = False
         while not self._is_stopping:
             try:
-                self._turn()
+                self._maintain_and_claim()
                 if is_failing:
                     logger.warning("The embedded runner works again.")
                 is_failing = False
             except Exception:
-                if not is_failing:  # the first time is enough: with the database away, it is one a second
-                    logger.exception("The embedded runner fails; it tries again every %g s.", limits.POLL_INTERVAL)
+                if not is_failing:  # only the first time: while the database is away, each attempt fails
+                    logger.exception(
+                        "The embedded runner cannot claim runs; it tries again every %g s.", limits.POLL_INTERVAL
+                    )
                 is_failing = True
             finally:
                 close_old_connections()
             self._wake.wait(limits.POLL_INTERVAL)
             self._wake.clear()
 
-    def _turn(self) -> None:
+    def _maintain_and_claim(self) -> None:
         if time.monotonic() - self._renewed_at >= limits.HEARTBEAT or not self._renewed_at:
-            # Ours first: a machine that slept may find its own leases expired.
+            # Own leases first: after the machine slept, they may have expired.
             renew_claims([run.owner for run in self._own_runs()])
             if count := fail_expired():
-                logger.warning("%d runs of processes that are gone have failed.", count)
+                logger.warning("%d runs of dead processes became FAILED.", count)
             self._renewed_at = time.monotonic()
         while not self._is_stopping and len(self._own_runs()) < limits.RUNS:
             execution = claim_next()
             if execution is None:
                 break
-            self._begin(Run(execution, self._workers))
+            self._start_run(Run(execution, self._pool))
 
-    def _begin(self, run: Run) -> None:
+    def _start_run(self, run: Run) -> None:
         with self._lock:
             self._runs.add(run)
         self._threads.submit(self._go, run)
@@ -113,7 +115,7 @@ class EmbeddedRunner:
         finally:
             with self._lock:
                 self._runs.discard(run)
-            self._wake.set()  # there is room for the next
+            self._wake.set()  # the loop can claim the next run
 
     def _own_runs(self) -> list[Run]:
         with self._lock:
@@ -125,7 +127,7 @@ class EmbeddedRunner:
         changes = [event] if event is not None else events
         if any(change.status == ExecutionStatus.QUEUED for change in changes):
             transaction.on_commit(self._wake.set)
-        left = {change.id for change in changes if change.status != ExecutionStatus.RUNNING}
+        no_longer_running = {change.id for change in changes if change.status != ExecutionStatus.RUNNING}
         for run in self._own_runs():
-            if str(run.execution.pk) in left:
+            if str(run.execution.pk) in no_longer_running:
                 transaction.on_commit(run.check)

@@ -1,8 +1,8 @@
-"""Which node comes when, and what it gets: the rules of a run, without database, processes or clock.
+"""The order of the nodes in a run, and the input of each node. Pure: no database, processes or clock.
 
-A link hands on the list that its output is. A field that takes a list gets the lists of all its links, joined in the
-order of the links; any other field takes exactly one value. A node that no link leads to gets those inputs of the run
-that its block has a field for. A node behind a failed one is never ready.
+An output is a list of values, and a link carries the whole list. A field that takes a list gets the lists of all its
+links, joined in the order of the links. Any other field takes exactly one value. A node without an incoming link gets
+the inputs of the run for which its block has a field. A node after a failed node never becomes ready.
 """
 
 from collections import defaultdict
@@ -15,8 +15,8 @@ from executions.graphs import GraphDefinition, Link, Node
 
 
 class Schedule:
-    """The course of one run through a graph: `ready`, then `completed` or `failed` for each of those, and so on until
-    nothing is ready any more."""
+    """The progress of one run through its graph. Call `ready`, then `completed` or `failed` for each of its nodes, and
+    repeat until no node is ready."""
 
     def __init__(self, definition: GraphDefinition) -> None:
         self._nodes = {node.id: node for node in definition.nodes}
@@ -27,36 +27,36 @@ class Schedule:
             self._followers[link.source_id].add(link.sink_id)
         self._sorter = TopologicalSorter(definition.predecessors())
         self._sorter.prepare()
-        self._behind_failed: set[str] = set()
+        self._after_failed: set[str] = set()
         self._outputs: dict[str, Outputs] = {}
 
     def ready(self) -> list[Node]:
-        """The nodes whose turn has come since the last call, in the order of the definition."""
-        turn = set(self._sorter.get_ready())
-        return [node for node_id, node in self._nodes.items() if node_id in turn]
+        """The nodes that became ready since the last call, in the order of the definition."""
+        new = set(self._sorter.get_ready())
+        return [node for node_id, node in self._nodes.items() if node_id in new]
 
     def completed(self, node: Node, outputs: Outputs) -> None:
-        """Lets those follow that waited for `node`."""
+        """Records the outputs. Nodes that waited only for `node` become ready."""
         self._outputs[node.id] = outputs
         self._sorter.done(node.id)
 
     def failed(self, node: Node) -> list[Node]:
-        """The nodes that will never be ready because of this one, those of earlier failures excepted."""
-        behind: set[str] = set()
+        """The nodes that will never become ready because of this one, without those that an earlier failure blocked."""
+        after: set[str] = set()
         waiting = [node.id]
         while waiting:
-            new = self._followers[waiting.pop()] - behind - self._behind_failed
-            behind |= new
+            new = self._followers[waiting.pop()] - after - self._after_failed
+            after |= new
             waiting.extend(new)
-        self._behind_failed |= behind
-        return [each for node_id, each in self._nodes.items() if node_id in behind]
+        self._after_failed |= after
+        return [each for node_id, each in self._nodes.items() if node_id in after]
 
     def input_of(
         self, node: Node, block: Block, inputs: Mapping[str, Any], mask: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """What a ready node gets: its own defaults, over them what the run's mask says of it, over that the run's
-        inputs or what the links carry. Raises BlockError where the links do not carry what the field takes. The block
-        itself checks all values."""
+        """The input of a ready node. The node's defaults come first, then the run's mask for the node, then the inputs
+        of the run or the values of the links; a later one replaces an earlier one. Raises BlockError if a field takes
+        one value and the links carry another number. The block checks the values themselves."""
         data = {**node.input_default, **(mask or {})}
         fields = block.fields
         if not self._links_to[node.id]:
@@ -74,7 +74,8 @@ class Schedule:
         return data
 
     def outputs(self) -> Outputs:
-        """The run's outputs: those of the nodes that nothing follows, by name, in the order of the definition."""
+        """The outputs of the run: those of the nodes without an outgoing link, joined by name in the order of the
+        nodes."""
         joined: Outputs = {}
         for node_id in self._nodes:
             if not self._followers[node_id]:

@@ -1,1 +1,1 @@
-"""Made-up executions, to watch and to load a server with."""
+"""Simulated executions, for demonstrations and load."""

@@ -1,6 +1,9 @@
-"""What simulations make, and how it is told from all else: executions by their `runner`, or, where that is a worker, by
-their graph and their `preset_id`; graphs by their description, accounts by their address. `clean_up` takes these away,
-and nothing that others have made or still use."""
+"""Creates and deletes the accounts and graphs of simulations.
+
+Marks identify the objects of simulations. Executions have the `runner` "simulation"; those that a worker reports have a
+simulated graph and the `preset_id` "simulation". Graphs have a fixed description, and accounts an e-mail domain.
+`clean_up` deletes these objects, and nothing that others have made or still use.
+"""
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -11,25 +14,27 @@ from executions.simulation.timeline import Shape, graph_of
 
 RUNNER = "simulation"
 DESCRIPTION = "Made by `manage.py simulate`; its --cleanup takes it away again."
-ADDRESS = "@simulation.invalid"
+EMAIL_DOMAIN = "@simulation.invalid"
 
-_PART = 200  # executions that are deleted in one transaction
+_BATCH = 200  # executions that are deleted in one transaction
 
 
 def make_accounts(number: int) -> list[User]:
-    """So many accounts that nobody can log in with; those of an earlier simulation again. Raises ValueError where
-    somebody else has the name."""
+    """Accounts that cannot log in. Reuses those of an earlier simulation. Raises ValueError if an account of another
+    origin has the name."""
     accounts = []
     for name in (f"simulated-{each}" for each in range(1, number + 1)):
-        account, is_new = User.objects.get_or_create(username=name, defaults={"email": name + ADDRESS, "password": "!"})
-        if not is_new and account.email != name + ADDRESS:
+        account, is_new = User.objects.get_or_create(
+            username=name, defaults={"email": name + EMAIL_DOMAIN, "password": "!"}
+        )
+        if not is_new and account.email != name + EMAIL_DOMAIN:
             raise ValueError(f"There is an account {name} that no simulation has made.")
         accounts.append(account)
     return accounts
 
 
 def make_graph(owner: User, shape: Shape, nodes: int) -> Graph:
-    """The owner's graph of this shape and size; that of an earlier simulation again."""
+    """The owner's graph of this shape and size. Reuses that of an earlier simulation."""
     definition = graph_of(shape, nodes).model_dump()
     name = f"Simulated {shape} of {nodes}"
     found = Graph.objects.filter(owner=owner, name=name, description=DESCRIPTION, **definition).first()
@@ -37,18 +42,20 @@ def make_graph(owner: User, shape: Shape, nodes: int) -> Graph:
 
 
 def clean_up() -> dict[str, int]:
-    """Deletes what simulations have made, and how much of it there was. A graph that others have run and an account
-    that owns something else stay."""
+    """Deletes the objects of simulations, and returns how many. A graph with other executions stays, and so does an
+    account that owns other objects."""
     counts = {"executions": 0, "graphs": 0, "accounts": 0}
     made = Q(runner=RUNNER) | Q(preset_id=RUNNER, graph__description=DESCRIPTION)
-    while pks := list(GraphExecution.objects.filter(made).values_list("pk", flat=True)[:_PART]):
+    while pks := list(GraphExecution.objects.filter(made).values_list("pk", flat=True)[:_BATCH]):
         with transaction.atomic():
             GraphExecution.objects.filter(pk__in=pks).delete()
         counts["executions"] += len(pks)
     for graph in Graph.objects.filter(description=DESCRIPTION, executions=None):
         graph.delete()
         counts["graphs"] += 1
-    for account in User.objects.filter(email__endswith=ADDRESS, graphs=None, graph_executions=None, is_staff=False):
+    for account in User.objects.filter(
+        email__endswith=EMAIL_DOMAIN, graphs=None, graph_executions=None, is_staff=False
+    ):
         account.delete()
         counts["accounts"] += 1
     return counts

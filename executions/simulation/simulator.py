@@ -1,4 +1,4 @@
-"""Runs that are made up, reported as an engine would: for demonstrations and for load.
+"""Simulates runs and reports them as an engine does, for demonstrations and load.
 
     simulator = Simulator(plan, graphs)
     simulator.start()
@@ -6,9 +6,9 @@
         print(simulator.progress)
     simulator.close()
 
-A few threads take what is due next from one list, and report it: through the services, or as a worker over HTTP
-(`executions.simulation.reporters`). Where what they report to cannot keep up, reports come late and none is left out;
-`progress` says how late.
+A few threads take the next action from a shared queue and report it through a reporter
+(`executions.simulation.reporters`). If the database or server cannot keep up, reports are late, but none is left out.
+`progress` has the delay.
 """
 
 import heapq
@@ -23,118 +23,118 @@ from typing import Any
 
 from executions.graphs import GraphDefinition
 from executions.models import Graph
-from executions.simulation.reporters import Gone, Reporter, ServiceReporter
-from executions.simulation.timeline import BLOCK, FAILURE, INPUT, OUTPUT, Moment, Plan, payload, timeline
+from executions.simulation.reporters import Reporter, RunGone, ServiceReporter
+from executions.simulation.timeline import BLOCK, FAILURE, INPUT, OUTPUT, Plan, TimelineEntry, payload, timeline
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass
-class Progress:
+class SimulationProgress:
     started: int = 0
     completed: int = 0
     failed: int = 0
-    left: int = 0  # ended or deleted by somebody else, or unfinished when it was stopped
+    abandoned: int = 0  # ended or deleted by others, or unfinished at the stop
     reports: int = 0
-    late: float = 0.0  # seconds that the newest report came after its time
+    delay: float = 0.0  # seconds between the planned time of the newest action and its start
 
     @property
     def ended(self) -> int:
-        return self.completed + self.failed + self.left
+        return self.completed + self.failed + self.abandoned
 
 
 @dataclass(eq=False)
 class _Run:
-    handle: Any  # the reporter's
-    moments: list[Moment]
-    chance: random.Random
+    handle: Any  # of the reporter
+    entries: list[TimelineEntry]
+    rng: random.Random
     is_running: bool = False
-    began: float = field(default_factory=time.monotonic)
+    started_at: float = field(default_factory=time.monotonic)
 
 
 @dataclass(order=True)
-class _Due:
+class _ScheduledAction:
     at: float
-    number: int
+    number: int  # orders actions of the same time
     work: Callable[[], None] = field(compare=False)
 
 
 class Simulator:
-    """`start` and `close` are called once, in this order; `stop`, `wait` and `progress` are for any thread."""
+    """Call `start`, then `close`, once each. Any thread may use `stop`, `wait` and `progress`."""
 
     def __init__(self, plan: Plan, graphs: Sequence[Graph], reporter: Reporter | None = None) -> None:
         self.plan = plan
         self._reporter = reporter or ServiceReporter()
         self._graphs = [(graph, GraphDefinition.model_validate(graph.definition)) for graph in graphs]
-        self._random = random.Random(plan.seed)  # noqa: S311 - nothing secret hangs on it
+        self._random = random.Random(plan.seed)  # noqa: S311 - not for secrets
         self._changed = threading.Condition()
-        self._due: list[_Due] = []
+        self._scheduled: list[_ScheduledAction] = []
         self._numbers = count()
-        self._working = 0
-        self._is_waiting_for_room = False
+        self._active = 0  # actions that a thread performs now
+        self._is_at_limit = False
         self._is_stopped = False
         self._error: BaseException | None = None
-        self._progress = Progress()
-        self._open: set[_Run] = set()
+        self._progress = SimulationProgress()
+        self._open_runs: set[_Run] = set()
         self._threads = [
             threading.Thread(target=self._work, name=f"simulation-{number}", daemon=True)
             for number in range(plan.threads)
         ]
 
     @property
-    def progress(self) -> Progress:
+    def progress(self) -> SimulationProgress:
         with self._changed:
             return replace(self._progress)
 
     def start(self) -> None:
-        self._began = time.monotonic()
-        self._put_next(0)
+        self._started_at = time.monotonic()
+        self._schedule_next(0)
         for thread in self._threads:
             thread.start()
 
     def wait(self, seconds: float) -> bool:
-        """Waits until all is done, or so long; whether it is."""
+        """Waits until all runs have ended, for at most `seconds`. Returns whether they have."""
         deadline = time.monotonic() + seconds
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
     def stop(self) -> None:
-        """Nothing more is begun or reported, but for what is being reported at this moment."""
+        """Starts and reports nothing more. Reports that are being sent now are completed."""
         with self._changed:
             self._is_stopped = True
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Stops it, ends its unfinished runs as TERMINATED, and raises what a report may have raised. The reporter is
-        closed for its threads, and not for this one."""
+        """Stops, ends the unfinished runs as TERMINATED, and raises the first error of a report. Closes the reporter
+        for its threads, but not for the caller's thread."""
         self.stop()
         for thread in self._threads:
             thread.join()
         try:
-            for run in list(self._open):
+            for run in list(self._open_runs):
                 self._terminate(run)
-        except Exception as trouble:  # what cannot be reached now stays as it is
-            self._error = self._error or trouble
-        error, self._error = self._error, None
-        if error is not None:
-            raise error
+        except Exception as error:  # the other runs stay as they are
+            self._error = self._error or error
+        first_error, self._error = self._error, None
+        if first_error is not None:
+            raise first_error
 
     def _terminate(self, run: _Run) -> None:
         try:
             self._reporter.report(run.handle, status="TERMINATED")
-        except Gone:
+        except RunGone:
             logger.debug("Run %s has ended already.", run.handle)
-        self._end(run, "left")
+        self._end(run, "abandoned")
 
     def _work(self) -> None:
         try:
-            while (due := self._take()) is not None:
+            while (action := self._take()) is not None:
                 try:
-                    due.work()
+                    action.work()
                 finally:
                     with self._changed:
-                        self._working -= 1
+                        self._active -= 1
                         self._changed.notify_all()
         except BaseException as error:
             self._error = error
@@ -142,80 +142,80 @@ class Simulator:
         finally:
             self._reporter.close()
 
-    def _take(self) -> _Due | None:
-        """What is due next, when it is due; None when there will be nothing more."""
+    def _take(self) -> _ScheduledAction | None:
+        """Waits for the time of the next action, and returns it. None when there are no more actions."""
         with self._changed:
             while not self._is_stopped:
-                if not self._due and not self._working:
+                if not self._scheduled and not self._active:
                     return None
-                pause = self._due[0].at - time.monotonic() if self._due else None
+                pause = self._scheduled[0].at - time.monotonic() if self._scheduled else None
                 if pause is not None and pause <= 0:
-                    self._working += 1
-                    self._progress.late = -pause
-                    return heapq.heappop(self._due)
+                    self._active += 1
+                    self._progress.delay = -pause
+                    return heapq.heappop(self._scheduled)
                 self._changed.wait(pause)
         return None
 
-    def _put(self, at: float, work: Callable[[], None]) -> None:
+    def _schedule(self, at: float, work: Callable[[], None]) -> None:
         with self._changed:
-            heapq.heappush(self._due, _Due(at, next(self._numbers), work))
+            heapq.heappush(self._scheduled, _ScheduledAction(at, next(self._numbers), work))
             self._changed.notify_all()
 
-    def _begin_next(self) -> None:
+    def _start_next(self) -> None:
         plan = self.plan
         with self._changed:
             number = self._progress.started
-            if len(self._open) >= plan.at_once:
-                self._is_waiting_for_room = True
+            if len(self._open_runs) >= plan.at_once:
+                self._is_at_limit = True
                 return
             self._progress.started += 1
-            chance = random.Random(self._random.random())  # noqa: S311 - one for each run, whoever reports it
+            rng = random.Random(self._random.random())  # noqa: S311 - its own, so that threads do not change it
         graph, definition = self._graphs[number % len(self._graphs)]
-        task = {INPUT: f"run {number + 1}"}
-        run = _Run(self._reporter.start(graph, task), timeline(definition, plan, chance), chance)
+        inputs = {INPUT: f"run {number + 1}"}
+        run = _Run(self._reporter.start(graph, inputs), timeline(definition, plan, rng), rng)
         with self._changed:
-            self._open.add(run)
-        self._put(run.began, lambda: self._go_on(run))
-        self._put_next(number + 1)
+            self._open_runs.add(run)
+        self._schedule(run.started_at, lambda: self._report_next(run))
+        self._schedule_next(number + 1)
 
-    def _put_next(self, number: int) -> None:
-        """Plans the beginning of the run of this number, from 0 on, if there is to be one."""
+    def _schedule_next(self, number: int) -> None:
+        """Schedules the start of the run with this number, counted from 0, if the plan has one."""
         plan = self.plan
-        at = self._began + number / plan.rate if plan.rate else time.monotonic()
-        is_over = plan.seconds is not None and max(at, time.monotonic()) - self._began >= plan.seconds
+        at = self._started_at + number / plan.rate if plan.rate else time.monotonic()
+        is_over = plan.seconds is not None and max(at, time.monotonic()) - self._started_at >= plan.seconds
         if not is_over and (plan.runs is None or number < plan.runs):
-            self._put(at, self._begin_next)
+            self._schedule(at, self._start_next)
 
-    def _go_on(self, run: _Run) -> None:
-        """Reports what is next in the run, and plans what is then."""
+    def _report_next(self, run: _Run) -> None:
+        """Reports the next entry of the run's timeline, and schedules the one after it."""
         try:
-            moment = run.moments.pop(0)
+            entry = run.entries.pop(0)
             if not run.is_running:
                 self._reporter.report(run.handle, status="RUNNING")
                 run.is_running = True
                 self._count("reports")
-            result = self._report(run, moment)
-            if not run.moments:
-                self._finish(run, moment, result)
+            result = self._report(run, entry)
+            if not run.entries:
+                self._finish(run, entry, result)
                 return
-        except Gone:
-            self._end(run, "left")
+        except RunGone:
+            self._end(run, "abandoned")
             return
-        self._put(run.began + run.moments[0].at, lambda: self._go_on(run))
+        self._schedule(run.started_at + run.entries[0].at, lambda: self._report_next(run))
 
-    def _report(self, run: _Run, moment: Moment) -> str:
-        result = payload(self.plan.payload, run.chance) if moment.status == "COMPLETED" else FAILURE
+    def _report(self, run: _Run, entry: TimelineEntry) -> str:
+        result = payload(self.plan.payload, run.rng) if entry.status == "COMPLETED" else FAILURE
         data: dict[str, Any] = (
-            {"input_data": {INPUT: f"what {moment.node_id} is to do"}}
-            if moment.status == "RUNNING"
-            else {"output_data": {_NAMES[moment.status]: [result]}}
+            {"input_data": {INPUT: f"what {entry.node_id} is to do"}}
+            if entry.status == "RUNNING"
+            else {"output_data": {_OUTPUT_NAMES[entry.status]: [result]}}
         )
-        self._reporter.report_node(run.handle, node_id=moment.node_id, block_id=BLOCK, status=moment.status, **data)
+        self._reporter.report_node(run.handle, node_id=entry.node_id, block_id=BLOCK, status=entry.status, **data)
         self._count("reports")
         return result
 
-    def _finish(self, run: _Run, last: Moment, result: str) -> None:
-        stats = {"duration": time.monotonic() - run.began, "node_error_count": int(last.status == "FAILED")}
+    def _finish(self, run: _Run, last: TimelineEntry, result: str) -> None:
+        stats = {"duration": time.monotonic() - run.started_at, "node_error_count": int(last.status == "FAILED")}
         if last.status == "FAILED":
             self._reporter.report(run.handle, status="FAILED", stats=stats, error=f"{last.node_id}: {result}")
         else:
@@ -223,17 +223,17 @@ class Simulator:
         self._count("reports")
         self._end(run, "failed" if last.status == "FAILED" else "completed")
 
-    def _count(self, what: str) -> None:
+    def _count(self, counter: str) -> None:
         with self._changed:
-            setattr(self._progress, what, getattr(self._progress, what) + 1)
+            setattr(self._progress, counter, getattr(self._progress, counter) + 1)
 
-    def _end(self, run: _Run, how: str) -> None:
+    def _end(self, run: _Run, counter: str) -> None:
         with self._changed:
-            self._open.discard(run)
-            is_room_again, self._is_waiting_for_room = self._is_waiting_for_room, False
-        self._count(how)
-        if is_room_again:
-            self._put_next(self._progress.started)
+            self._open_runs.discard(run)
+            was_at_limit, self._is_at_limit = self._is_at_limit, False
+        self._count(counter)
+        if was_at_limit:
+            self._schedule_next(self._progress.started)
 
 
-_NAMES = {"COMPLETED": OUTPUT, "FAILED": "error"}
+_OUTPUT_NAMES = {"COMPLETED": OUTPUT, "FAILED": "error"}

@@ -1,11 +1,11 @@
-"""The worker's side of the HTTP API, by the standard library alone.
+"""A client for the HTTP API of workers, with the standard library only.
 
     client = WorkerClient("http://127.0.0.1:8000", token)
     client.check()
     run = client.post("executions", {"username": "ada", "graph_id": "…"}, key=str(uuid4()))
     client.post(f"executions/{run['id']}/report", {"status": "RUNNING"})
 
-Any threads may use it at once; each has a connection of its own, which `close` ends.
+Thread-safe: each thread has its own connection. `close` closes the connection of the calling thread.
 """
 
 import json
@@ -21,16 +21,16 @@ _PAUSES: Final = (
     0.5,
     1.0,
     2.0,
-)  # seconds; at first for a connection that the server has closed since its last use
-_AWAY: Final = frozenset({429, 502, 503, 504})  # statuses that say nothing of the request
+)  # seconds before each retry; the first is 0, because the server may have closed an idle connection
+_UNAVAILABLE: Final = frozenset({429, 502, 503, 504})  # the server has not processed the request
 
 
-class Unusable(Exception):  # noqa: N818 - it is about the server
-    """There is no working with this server; the text says why, and what to do about it."""
+class ServerUnusable(Exception):  # noqa: N818 - it is about the server
+    """The server cannot be used. The message has the reason and the remedy."""
 
 
 class RequestRefused(Exception):  # noqa: N818 - it is an answer
-    """The server understood, and does not do it."""
+    """The server refuses the request with an error of the API."""
 
     def __init__(self, status: int, code: str, message: str, path: str | None, hint: str | None) -> None:
         super().__init__(" ".join(filter(None, (message, hint))))
@@ -45,7 +45,7 @@ class _Answer(NamedTuple):
 
 class WorkerClient:
     def __init__(self, url: str, token: str) -> None:
-        """Raises ValueError for a `url` that is no address of a server, and a token that no server has made."""
+        """Raises ValueError for an invalid `url` or token."""
         try:
             parts = urlsplit(url)
             host, port = parts.hostname, parts.port
@@ -63,17 +63,19 @@ class WorkerClient:
         self._of_thread = threading.local()
 
     def check(self) -> None:
-        """Returns when the server is there, speaks this API and knows the token. Raises Unusable, at once."""
+        """Checks that the server answers, has this API and accepts the token. Raises ServerUnusable, without a
+        retry."""
         self._read(self._send("GET", "executions?limit=1", b"", {}, pauses=()))
 
     def post(self, path: str, data: Any, *, key: str = "") -> Any:
-        """What the server answers to `data` below `/api/worker/`. What gets no answer is sent again, so what must not
-        happen twice needs a `key`. Raises RequestRefused, and Unusable when the server stays away."""
+        """Posts `data` to a path below `/api/worker/`, and returns the JSON answer. Sends again if there is no answer:
+        a request that must not happen twice needs a `key`. Raises RequestRefused, and ServerUnusable after the last
+        retry."""
         headers = {"Idempotency-Key": key} if key else {}
         return self._read(self._send("POST", path, json.dumps(data).encode(), headers, pauses=_PAUSES))
 
     def close(self) -> None:
-        """Ends the connection of this thread; the next request makes a new one."""
+        """Closes the connection of this thread. The next request opens a new one."""
         connection = self._of_thread.__dict__.pop("connection", None)
         if connection is not None:
             connection.close()
@@ -81,21 +83,21 @@ class WorkerClient:
     def _send(
         self, method: str, path: str, body: bytes, headers: dict[str, str], *, pauses: tuple[float, ...]
     ) -> _Answer:
-        left = list(pauses)
+        remaining = list(pauses)
         while True:
             try:
                 answer = self._send_once(method, path, body, headers)
             except (OSError, HTTPException) as error:
                 self.close()
-                if not left:
-                    raise Unusable(
+                if not remaining:
+                    raise ServerUnusable(
                         f"There is no answer from {self.url}: {error or type(error).__name__}. Start the server "
                         "(`manage.py serve`), or give its address."
                     ) from None
             else:
-                if answer.status not in _AWAY or not left:
+                if answer.status not in _UNAVAILABLE or not remaining:
                     return answer
-            time.sleep(left.pop(0))
+            time.sleep(remaining.pop(0))
 
     def _send_once(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> _Answer:
         connection = self._of_thread.__dict__.get("connection")
@@ -107,22 +109,24 @@ class WorkerClient:
 
     def _read(self, answer: _Answer) -> Any:
         if 300 <= answer.status < 400:
-            raise Unusable(f"{self.url} leads on to {answer.location}. Give the address where the server itself is.")
+            raise ServerUnusable(
+                f"{self.url} leads on to {answer.location}. Give the address where the server itself is."
+            )
         try:
             data = json.loads(answer.body)
         except ValueError:
             data = None
         if answer.status < 300 and data is not None:
             return data
-        if answer.status in _AWAY:
-            raise Unusable(f"{self.url} is overloaded or stopping ({answer.status}). Try again later.")
+        if answer.status in _UNAVAILABLE:
+            raise ServerUnusable(f"{self.url} is overloaded or stopping ({answer.status}). Try again later.")
         if not isinstance(data, dict) or not data.keys() >= {"code", "message"}:
-            raise Unusable(
+            raise ServerUnusable(
                 f"{self.url} does not answer as Runwire does ({answer.status}). Is it the address of the server, "
                 "without /api? If it is, the server's own log says what went wrong."
             )
         if answer.status == 401:
-            raise Unusable(
+            raise ServerUnusable(
                 f"{self.url} refuses the token: it is unknown, expired or revoked. "
                 "Make a new one with `manage.py tokens create NAME`."
             )

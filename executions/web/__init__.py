@@ -1,1 +1,1 @@
-"""The HTML pages."""
+"""The HTML pages: views, forms and the data they show."""

@@ -1,6 +1,6 @@
-"""What an execution's page shows, from the rows as they are now: its nodes in stages, how far it is, what happened.
+"""The data of an execution's page, from the present rows: the nodes in stages, the progress, the events.
 
-A stage holds the nodes that can run side by side: each stands one stage behind the last of those that it waits for.
+A stage holds nodes that can run in parallel. A node is one stage after the last of the nodes it waits for.
 """
 
 from collections.abc import Iterable, Sequence
@@ -42,7 +42,7 @@ class NodeView:
 
 
 class Happening(NamedTuple):
-    """A line of the list of events, for who has no JavaScript: what the rows still say of it."""
+    """A line in the list of events without JavaScript, derived from the times in the rows."""
 
     at: datetime
     what: str
@@ -80,21 +80,21 @@ class RunPage:
 
     @property
     def outputs(self) -> list[Value]:
-        """All but the report, which is shown as what it is."""
+        """All outputs except the report, which the page renders as HTML."""
         rest = {name: value for name, value in self.execution.outputs.items() if name != markdown_report.OUTPUT}
         return values(rest, are_lists=True)
 
     @property
     def report(self) -> SafeString:
-        """HTML; empty where there is none."""
+        """The report as HTML; empty if there is none."""
         texts = self.execution.outputs.get(markdown_report.OUTPUT)
         texts = texts if isinstance(texts, list) else [texts]
-        # Safe: made by `markdown_report.render`, which lets no HTML of the run through.
+        # Safe: `markdown_report.render` escapes the HTML of the run.
         return mark_safe("".join(markdown_report.render(text) for text in texts if isinstance(text, str)))  # noqa: S308
 
     @property
     def happenings(self) -> list[Happening]:
-        """The newest first."""
+        """Newest first."""
         run = self.execution
         found = [
             Happening(run.created_at, "Run", ExecutionStatus.QUEUED),
@@ -108,7 +108,7 @@ class RunPage:
 
 
 def run_page(execution: GraphExecution) -> RunPage:
-    """Reads the nodes of the execution's present attempt."""
+    """Reads the nodes of the present attempt. One query."""
     nodes = execution.node_executions.filter(attempt=execution.attempt).order_by("add_time", "pk")
     return RunPage(execution, _stages(execution.definition, {node.node_id: node for node in nodes}))
 
@@ -123,15 +123,15 @@ def node_count(execution: GraphExecution) -> int:
 def _stages(definition: Any, newest: dict[str, NodeExecution]) -> list[list[NodeView]]:
     try:
         graph = GraphDefinition.model_validate(definition)
-    except ValidationError:  # of another engine, or of another time
+    except ValidationError:  # the definition of another engine or an older version
         graph = GraphDefinition(nodes=[])
     depths = _depths(graph)
     stages: list[list[NodeView]] = [[] for _ in range(max(depths.values(), default=-1) + 1)]
     for node in graph.nodes:
         stages[depths[node.id]].append(NodeView(node.id, node.name, node.block_id, newest.pop(node.id, None)))
-    # An engine may run what the definition does not name.
-    others = [NodeView(each.node_id, each.node_id, each.block_id, each) for each in newest.values()]
-    return [*stages, others] if others else stages
+    # An engine may report nodes that are not in the definition.
+    unknown = [NodeView(each.node_id, each.node_id, each.block_id, each) for each in newest.values()]
+    return [*stages, unknown] if unknown else stages
 
 
 def _depths(graph: GraphDefinition) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""The form fields that ask a person for one input of a run: an area, a file, a folder, a line, a number, a tick."""
+"""The form fields for one input of a run: a text area, a file, a folder, a line, a number, a checkbox."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,7 @@ from executions.blocks.project_files import folders
 from executions.blocks.registry import Field, Folder, LongText
 
 FILE = "-file"
-"""Ends the name of the field for a file that takes the place of a pasted text."""
+"""The suffix of the field for a file that replaces the pasted text."""
 
 _PLAIN: dict[type, Callable[..., forms.Field]] = {
     str: forms.CharField,
@@ -21,7 +21,7 @@ _PLAIN: dict[type, Callable[..., forms.Field]] = {
 
 
 class LongTextField(forms.CharField):
-    """A text in an area, kept as it is but for the ends of its lines."""
+    """A text area. The text is kept unchanged, except its line ends, which become LF."""
 
     def __init__(self, mark: LongText, **kwargs: Any) -> None:
         super().__init__(
@@ -30,19 +30,19 @@ class LongTextField(forms.CharField):
         self._mark = mark
 
     def clean(self, value: Any) -> str:
-        # Browsers send a line's end as CR LF, whatever it was.
+        # Browsers send every line end as CR LF.
         text = str(super().clean(value)).replace("\r\n", "\n")
         _check_size(len(text.encode(errors="surrogatepass")), self._mark)
         return text
 
 
 class TextFileField(forms.FileField):
-    """The text of a file; empty where none was given. What a file may be is looked at before it is read."""
+    """The text of an uploaded file; empty without a file. The size is checked before the content is read."""
 
     def __init__(self, mark: LongText, **kwargs: Any) -> None:
-        most = f"Takes the place of the text above. UTF-8, at most {mark.max_bytes // 1024} KB."
+        help_text = f"Takes the place of the text above. UTF-8, at most {mark.max_bytes // 1024} KB."
         widget = forms.FileInput({"accept": mark.accept})
-        super().__init__(required=False, allow_empty_file=True, help_text=most, widget=widget, **kwargs)
+        super().__init__(required=False, allow_empty_file=True, help_text=help_text, widget=widget, **kwargs)
         self._mark = mark
 
     def clean(self, value: Any, initial: Any = None) -> str:
@@ -64,17 +64,17 @@ class TextFileField(forms.FileField):
 
 
 def form_fields(name: str, field: Field, initial: Any) -> dict[str, forms.Field]:
-    """The form fields for an input, by name; none for an input that a person cannot be asked for."""
-    said: dict[str, Any] = {"label": field.title, "initial": initial, "help_text": field.description}
+    """The form fields for an input, by name. Empty for an input that no form field can hold."""
+    options: dict[str, Any] = {"label": field.title, "initial": initial, "help_text": field.description}
     match field.kind:
         case LongText() as mark:
-            return {name: LongTextField(mark, **said), f"{name}{FILE}": TextFileField(mark, label="Or a file")}
+            return {name: LongTextField(mark, **options), f"{name}{FILE}": TextFileField(mark, label="Or a file")}
         case Folder():
             choices = [(path, "The whole project" if path == "." else path) for path in folders()]
             message = "Choose one of the folders of this project."
-            return {name: forms.ChoiceField(choices=choices, error_messages={"invalid_choice": message}, **said)}
+            return {name: forms.ChoiceField(choices=choices, error_messages={"invalid_choice": message}, **options)}
         case type() as plain:
-            return {name: _PLAIN[plain](required=field.is_required and plain is not bool, **said)}
+            return {name: _PLAIN[plain](required=field.is_required and plain is not bool, **options)}
     return {}
 
 

@@ -1,6 +1,6 @@
-"""What people read of a run: durations, labels, and values of any size, cut where a page would choke on them.
+"""Formats durations, status labels and values for the pages. Long values are cut.
 
-static/executions/text.js says the same in the browser. Pure: no Django, no I/O.
+static/executions/text.js gives the same texts in the browser. Pure: no Django, no I/O.
 """
 
 import json
@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 MAX_SHOWN: Final = 2_000
-"""Characters of one value in a page. Somebody's output may have a million; a link leads to the whole."""
+"""The most characters of one value in a page. An output may have a million; a link leads to all of it."""
 
 
 class Value(NamedTuple):
-    """One input or output. `hidden` is how many characters of it are not in `text`."""
+    """One input or output. `hidden` is the number of characters that are cut from `text`."""
 
     name: str
     text: str
@@ -21,7 +21,7 @@ class Value(NamedTuple):
 
 
 def values(data: Mapping[str, Any], *, are_lists: bool = False) -> list[Value]:
-    """Inputs by name; or outputs, where each name has a list and a single entry of it stands for itself."""
+    """Inputs or outputs by name. With `are_lists`, a list with one value is shown as that value."""
     return [
         _value(str(name), value[0] if are_lists and isinstance(value, list) and len(value) == 1 else value)
         for name, value in data.items()
@@ -34,12 +34,12 @@ def _value(name: str, value: Any) -> Value:
 
 
 def label(status: str) -> str:
-    """What stands on the badge."""
+    """The text of the status badge."""
     return status.capitalize() if status else "Waiting"
 
 
 def lasted(start: datetime | None, end: datetime | None) -> str:
-    """How long something took; nothing where it has not begun, or not ended."""
+    """The duration between two times; empty if one is missing."""
     return duration(end - start) if start and end else ""
 
 

@@ -1,4 +1,4 @@
-"""What a person says to start a run."""
+"""The form that starts a run."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
@@ -16,7 +16,7 @@ from executions.web.form_fields import FILE, form_fields
 
 
 class GraphField(forms.ModelChoiceField[Graph] if TYPE_CHECKING else forms.ModelChoiceField):  # type: ignore[misc]
-    """Says whose a graph is, where it is not the person's own."""
+    """A choice of graphs. The label of a graph of another user names its owner."""
 
     user: Any = None
 
@@ -31,10 +31,10 @@ class GraphField(forms.ModelChoiceField[Graph] if TYPE_CHECKING else forms.Model
 
 
 class StartForm(forms.Form):
-    """A graph, and a field for each input that a run of it takes. `inputs` are the run's, once the form is valid.
+    """A graph, and a field for each input of its run. When the form is valid, `inputs` has the inputs of the run.
 
-    Which fields there are depends on the graph: the posted one; else the one that `wanted` names, if there is such a
-    one; else the first that was made, the person's own before others: of the samples, that is the first of them.
+    The fields depend on the graph: the posted one, else the one with the id `graph_id`, else the user's oldest graph,
+    else the oldest visible graph. Among the samples that is the first.
     """
 
     graph = GraphField(
@@ -42,23 +42,23 @@ class StartForm(forms.Form):
     )
 
     def __init__(
-        self, data: Mapping[str, Any] | None = None, files: Any = None, *, user: Any, wanted: Any = ""
+        self, data: Mapping[str, Any] | None = None, files: Any = None, *, user: Any, graph_id: Any = ""
     ) -> None:
         super().__init__(data, files)
         self.graphs = graphs_visible_to(user).select_related("owner").order_by("name", "created_at")
         field = cast(GraphField, self.fields["graph"])
         field.user, field.queryset = user, self.graphs
-        self.chosen = self._find(wanted if data is None else data.get("graph"))
+        self.chosen = self._find(graph_id if data is None else data.get("graph"))
         if data is None and self.chosen is None:
             by_age = self.graphs.order_by("created_at")
             self.chosen = by_age.filter(owner=user).first() or by_age.first()
         self.initial["graph"] = self.chosen and self.chosen.pk
-        self._asked: dict[str, Field] = {}  # the inputs by the names of their form fields
+        self._inputs: dict[str, Field] = {}  # name of the form field → input
         if self.chosen:
-            run_takes = run_fields(parse_graph(self.chosen.nodes, self.chosen.links))
-            self._asked = {f"input-{name}": field for name, field in run_takes.items()}
-        for name, asked in self._asked.items():
-            self.fields.update(form_fields(name, asked, example_of(asked)))
+            fields = run_fields(parse_graph(self.chosen.nodes, self.chosen.links))
+            self._inputs = {f"input-{name}": field for name, field in fields.items()}
+        for name, input_field in self._inputs.items():
+            self.fields.update(form_fields(name, input_field, example_of(input_field)))
 
     @property
     def questions(self) -> list[BoundField]:
@@ -67,19 +67,19 @@ class StartForm(forms.Form):
 
     @property
     def inputs(self) -> dict[str, Any]:
-        """What the run gets. What was left empty is left to the block."""
-        values = {field.name: self._value_of(name) for name, field in self._asked.items() if name in self.fields}
+        """The inputs of the run. Empty fields are left out, so that the block uses its default."""
+        values = {field.name: self._value_of(name) for name, field in self._inputs.items() if name in self.fields}
         return {name: value for name, value in values.items() if value not in (None, "")}
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or self.cleaned_data
-        required = {name: field for name, field in self._asked.items() if field.is_required}
+        required = {name: field for name, field in self._inputs.items() if field.is_required}
         unasked = [field.name for name, field in required.items() if field.kind is None]
         if unasked:
             self.add_error("graph", f"This graph also needs {', '.join(unasked)}, which this form does not ask for.")
         for name, field in required.items():
-            has_trouble = {name, f"{name}{FILE}"} & self.errors.keys()
-            if isinstance(field.kind, LongText) and not has_trouble and not self._value_of(name).strip():
+            has_error = {name, f"{name}{FILE}"} & self.errors.keys()
+            if isinstance(field.kind, LongText) and not has_error and not self._value_of(name).strip():
                 self.add_error(name, "Paste a text, or choose a file.")
         return data
 

@@ -1,7 +1,7 @@
-"""Markdown that a run has written, as HTML that may stand in a page. Pure: no Django, no I/O.
+"""Renders the Markdown of a run as safe HTML. Pure: no Django, no I/O.
 
-A run's text is hostile: its HTML is shown as text, images (which would call somebody's server) become links, links lead
-to http, https and mailto only, and nothing carries a style or a script.
+The text of a run is untrusted. Its HTML is escaped. Images become links, because an image would call a foreign server.
+Links lead to http, https and mailto only. The HTML has no styles and no scripts.
 """
 
 from typing import Final
@@ -20,7 +20,7 @@ _MAX_NESTING = 20
 
 
 def render(markdown: str) -> str:
-    """Safe HTML."""
+    """The Markdown as safe HTML."""
     return str(_markdown.render(markdown))
 
 
@@ -36,7 +36,7 @@ class _Renderer(RendererHTML):
         return self.renderToken(tokens, idx, options, env)
 
     def th_open(self, tokens: list[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
-        # The alignment of a column comes as a style attribute, which the page's policy forbids.
+        # markdown-it puts the alignment into a style attribute, which the page's Content-Security-Policy forbids.
         tokens[idx].attrs.pop("style", None)
         return self.renderToken(tokens, idx, options, env)
 

@@ -1,7 +1,7 @@
-"""What is kept of an uploaded file: as much as an input of a run may be long, and of the rest its length alone.
+"""Limits uploads: keeps up to MAX_UPLOAD_BYTES of the files of a request, and the full size of each file.
 
-The bound holds for all files of a request together. Chunks beyond it are counted as they come in and dropped, so that
-nobody fills the memory, and a form can still say how long the file was and how long it may be.
+Chunks beyond the limit are counted and dropped, so an upload cannot fill the memory. The form can still report the size
+of the file and the allowed size.
 """
 
 from io import BytesIO
@@ -11,11 +11,11 @@ from django.core.files.uploadedfile import InMemoryUploadedFile, UploadedFile
 from django.core.files.uploadhandler import FileUploadHandler
 
 MAX_UPLOAD_BYTES = 1024 * 1024
-"""Of the files of one request; more than the longest text that any block takes."""
+"""For all files of one request together; more than the longest text that a block takes."""
 
 
 class BoundedUploadHandler(FileUploadHandler):
-    """The project's only upload handler. A file's `size` is the whole length, even where its content is cut."""
+    """The only upload handler of the project. `size` of a file is its full length, even if the content is cut."""
 
     def __init__(self, request: Any = None) -> None:
         super().__init__(request)

@@ -1,6 +1,6 @@
-"""The pages. Each works without JavaScript; static/executions/ makes them live.
+"""The views. The pages work without JavaScript; static/executions/ adds live updates.
 
-Who may see what is said by `executions.access` alone: what a person may not see is not found.
+`executions.access` alone decides on permissions. An object that a user may not see is a 404.
 """
 
 from contextlib import suppress
@@ -27,7 +27,7 @@ from executions.web.execution_page import node_count, run_page
 from executions.web.forms import StartForm
 
 PAGE_SIZE = 25
-MAX_WATCHED_GRAPHS = 100  # the newest; a page that watches more is no help to anybody
+MAX_WATCHED_GRAPHS = 100  # the newest; more subscriptions than this do not help a reader
 
 
 class LoginPage(LoginView):
@@ -48,7 +48,7 @@ def execution_list(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_GET
 def execution_rows(request: HttpRequest) -> HttpResponse:
-    """The list alone."""
+    """The rows of the list without the page around them."""
     return render(request, "executions/_rows.html", _rows(request))
 
 
@@ -67,7 +67,7 @@ def _rows(request: HttpRequest) -> dict[str, Any]:
 
 
 def _count_nodes(page: Page[GraphExecution]) -> None:
-    """Gives every execution of the page its progress: `done` of `total` nodes."""
+    """Sets `done` and `total`, the numbers of nodes, on each execution of the page."""
     done = dict(
         NodeExecution.objects.filter(
             graph_execution__in=[execution.pk for execution in page],
@@ -87,7 +87,7 @@ def _count_nodes(page: Page[GraphExecution]) -> None:
 @require_http_methods(["GET", "POST"])
 def execution_start(request: HttpRequest) -> HttpResponse:
     if request.method == "GET":
-        form = StartForm(user=request.user, wanted=request.GET.get("graph"))
+        form = StartForm(user=request.user, graph_id=request.GET.get("graph"))
     else:
         form = StartForm(request.POST, request.FILES, user=request.user)
         if form.is_valid():
@@ -95,7 +95,7 @@ def execution_start(request: HttpRequest) -> HttpResponse:
             try:
                 execution = services.start_execution(graph, user=request.user, inputs=form.inputs, runner=EMBEDDED)
                 return redirect("execution-detail", execution.pk)
-            except ValueError as error:  # what no column or event can hold
+            except ValueError as error:  # the inputs cannot be stored
                 form.add_error(None, str(error))
     return render(request, "executions/execution_start.html", {"form": form}, status=422 if form.errors else 200)
 
@@ -111,7 +111,7 @@ def execution_detail(request: HttpRequest, execution_id: str) -> HttpResponse:
 @login_required
 @require_GET
 def execution_results(request: HttpRequest, execution_id: str) -> HttpResponse:
-    """What a run has to show for itself: error, report, outputs, figures."""
+    """The results of a run: error, report, outputs, stats."""
     return render(request, "executions/_results.html", {"run": run_page(_find(request, execution_id))})
 
 
@@ -121,7 +121,7 @@ def execution_terminate(request: HttpRequest, execution_id: str) -> HttpResponse
     execution = _find(request, execution_id)
     if not may_change(request.user, execution):
         raise PermissionDenied
-    with suppress(IllegalTransition):  # where it has come to its end meanwhile, as the page will say
+    with suppress(IllegalTransition):  # it has ended in the meantime; the page shows it
         services.terminate_execution(execution)
     return redirect("execution-detail", execution.pk)
 
@@ -129,7 +129,7 @@ def execution_terminate(request: HttpRequest, execution_id: str) -> HttpResponse
 @login_required
 @require_GET
 def node_data(request: HttpRequest, execution_id: str, node_execution_id: str) -> HttpResponse:
-    """All that went into a node and came out of it, however much."""
+    """The complete inputs and outputs of a node, as JSON."""
     pk = as_uuid(node_execution_id)
     node = _find(request, execution_id).node_executions.filter(pk=pk).first() if pk else None
     if node is None:
@@ -149,7 +149,7 @@ def notification_panel(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_POST
 def notification_read(request: HttpRequest) -> HttpResponse:
-    """Marks those with the posted ids as read; without any, all."""
+    """Marks the notifications with the posted ids as read; all without ids."""
     services.mark_read(request.user, request.POST.getlist("id") or None)
     back = request.POST.get("next", "")
     if not url_has_allowed_host_and_scheme(back, allowed_hosts=None):

@@ -19,7 +19,7 @@ from pydantic import Field
 
 from executions.access import find_execution, find_graph
 from executions.api.errors import errors, not_found
-from executions.api.schemas import ExecutionFull, full
+from executions.api.schemas import ExecutionFull, execution_detail
 from realtime import streams
 from realtime.http.stream_events import After, Epoch, EventPage, stream_page
 from realtime.log import store
@@ -62,7 +62,7 @@ def read_execution(
         stream, _ = store.read_head(key)
         if execution is None or stream is None:  # deleted in between
             raise not_found("Execution")
-        state = full(execution)
+        state = execution_detail(execution)
     body = ExecutionDetail.from_orm(SimpleNamespace(**state, epoch=stream.epoch, head=stream.head)).model_dump_json()
     etag = f'"{sha256(body.encode()).hexdigest()[:32]}"'
     response = HttpResponse(body, content_type="application/json; charset=utf-8", headers={"ETag": etag})

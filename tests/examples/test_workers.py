@@ -1,4 +1,4 @@
-"""The workers of `examples/`, each against a real server, while its user watches: one suite for all languages."""
+"""The workers of `examples/` against a real server, while their user watches. The same tests for all languages."""
 
 import asyncio
 import os
@@ -33,7 +33,7 @@ TEXT = 'The quick brown fox\njumps over "the" lazy dog.\n\nÜber the \\ dog; the
 
 @dataclass(frozen=True)
 class Example:
-    """A worker, and what it is to do."""
+    """A worker program, its graph and its nodes."""
 
     program: str
     graph: str
@@ -73,13 +73,13 @@ def _node() -> str:
 @pytest.fixture(params=EXAMPLES_OF)
 def example(request: pytest.FixtureRequest) -> Example:
     example = EXAMPLES_OF[request.param]
-    assert example.command  # or skips
+    assert example.command  # skips if the program is missing
     return example
 
 
 @pytest.fixture
 def work(example: Example, tmp_path: Path) -> Path:
-    """What it works on: a text, or a folder of files."""
+    """The input of the worker: a text, or a folder of files."""
     if example.program == "worker.sh":
         path = tmp_path / 'a "text".txt'
         path.write_text(TEXT)
@@ -100,8 +100,8 @@ def manage(*words: str) -> str:
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a worker works: a server, a graph there, and a token for it."""
+class Site:
+    """The server of a worker, with a graph and a token."""
 
     server: LiveServer
     door: Door
@@ -117,54 +117,54 @@ class Place:
 
 
 @pytest.fixture
-async def place(
+async def site(
     transactional_db: None, servers: Servers, user: User, example: Example, work: Path
-) -> AsyncIterator[Place]:
+) -> AsyncIterator[Site]:
     server = servers.get("runwire")
     door = ServerDoor(server)
     graph_id = await in_db(manage)("graphs", "create", "user", str(EXAMPLES / example.graph))
     token = await in_db(manage)("tokens", "create", "example")
-    place = Place(server, door, graph_id, token, work)
-    yield place
+    site = Site(server, door, graph_id, token, work)
+    yield site
     await door.leave()
-    for process in place.started:
-        if process.returncode is None:  # of a test that has failed
+    for process in site.started:
+        if process.returncode is None:  # the test has failed
             os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
 
 
-async def start(example: Example, place: Place, *words: str, **environment: str) -> Process:
+async def start(example: Example, site: Site, *words: str, **environment: str) -> Process:
     command = [*example.command, *words]
-    # A group of its own: Ctrl-C reaches the programs that a worker has called, too.
+    # Its own process group, because Ctrl-C also reaches the programs that a worker has started.
     process = await create_subprocess_exec(
-        *command, stdout=PIPE, stderr=PIPE, env=place.environment(**environment), start_new_session=True
+        *command, stdout=PIPE, stderr=PIPE, env=site.environment(**environment), start_new_session=True
     )
-    place.started.append(process)
+    site.started.append(process)
     return process
 
 
 async def end_of(process: Process) -> tuple[int | None, str]:
-    """Its exit code, and what it said."""
+    """The exit code and the output."""
     out, err = await process.communicate()
     return process.returncode, (out + err).decode()
 
 
-async def run(example: Example, place: Place, *words: str, **environment: str) -> tuple[int | None, str]:
-    return await end_of(await start(example, place, *words, **environment))
+async def run(example: Example, site: Site, *words: str, **environment: str) -> tuple[int | None, str]:
+    return await end_of(await start(example, site, *words, **environment))
 
 
-async def watched(place: Place, client: Client) -> tuple[str, Client]:
-    """The id of the execution that the graph's stream tells of next, and who watches that from its beginning."""
+async def watched(site: Site, client: Client) -> tuple[str, Client]:
+    """The id of the next execution in the graph's stream, and a client that watches it from the start."""
     id = (await client.frame())["data"]["id"]
-    watcher = await place.door.client(await in_db(User.objects.get)(username="user"))
+    watcher = await site.door.client(await in_db(User.objects.get)(username="user"))
     answer = await watcher.ask("subscribe_graph_execution", {"graph_exec_id": id, "after": 0})
     assert answer["success"], answer
     return id, watcher
 
 
-async def watch_graph(place: Place, user: User) -> Client:
-    client = await place.door.client(user)
-    answer = await client.ask("subscribe_graph_executions", {"graph_id": place.graph_id})
+async def watch_graph(site: Site, user: User) -> Client:
+    client = await site.door.client(user)
+    answer = await client.ask("subscribe_graph_executions", {"graph_id": site.graph_id})
     assert answer["success"], answer
     return client
 
@@ -174,20 +174,20 @@ def is_end(frame: Frame) -> bool:
 
 
 def story(frames: list[Frame]) -> list[tuple[str, str]]:
-    """Who became what, without repeats."""
+    """The status changes, without repeats."""
     told = [(frame["data"].get("node_id", "run"), frame["data"]["status"]) for frame in frames]
     return [each for number, each in enumerate(told) if number == 0 or told[number - 1] != each]
 
 
-async def test_its_user_sees_the_whole_run_in_order(example: Example, place: Place, user: User) -> None:
-    client = await watch_graph(place, user)
-    process = await start(example, place, str(place.work))
-    id, watcher = await watched(place, client)
+async def test_the_user_sees_the_whole_run_in_order(example: Example, site: Site, user: User) -> None:
+    client = await watch_graph(site, user)
+    process = await start(example, site, str(site.work))
+    id, watcher = await watched(site, client)
 
     frames = await watcher.until(is_end)
 
-    code, said = await end_of(process)
-    assert (code, f"/executions/{id}/" in said) == (0, True), said
+    code, output = await end_of(process)
+    assert (code, f"/executions/{id}/" in output) == (0, True), output
     assert [frame["seq"] for frame in frames] == list(range(1, len(frames) + 1))
     assert story(frames) == [
         ("run", "QUEUED"),
@@ -203,7 +203,7 @@ def what_it_found(example: Example, frames: list[Frame]) -> None:
     outputs: dict[str, Any] = frames[-1]["data"]["outputs"]
     middle = example.nodes[1]
     appended = [frame["data"]["output_data"] for frame in frames if frame["data"].get("node_id") == middle]
-    assert len(appended) > 3  # RUNNING, portion by portion, COMPLETED
+    assert len(appended) > 3  # RUNNING, several appends, COMPLETED
     if example.program == "worker.sh":
         assert node["read"] == {"lines": [4], "bytes": [len(TEXT.encode())]}
         assert node["count"] == {"words_of_line": [4, 5, 0, 6]}
@@ -222,60 +222,60 @@ def what_it_found(example: Example, frames: list[Frame]) -> None:
         assert outputs["report"][0].startswith("# 3 files, 12 bytes\n")
 
 
-async def test_a_repeat_with_the_same_key_makes_no_second_run(example: Example, place: Place) -> None:
+async def test_a_repeat_with_the_same_key_creates_no_second_run(example: Example, site: Site) -> None:
     for _ in range(2):
-        assert (await run(example, place, "--key", "today", str(place.work)))[0] == 0
+        assert (await run(example, site, "--key", "today", str(site.work)))[0] == 0
 
     execution = await in_db(GraphExecution.objects.get)()
     assert (execution.status, execution.runner, execution.lease_seconds) == ("COMPLETED", "worker:example", 60)
 
 
-async def test_a_run_that_breaks_has_failed_and_says_why(example: Example, place: Place, user: User) -> None:
+async def test_a_failed_worker_reports_its_run_as_failed(example: Example, site: Site, user: User) -> None:
     if example.program == "worker.sh":
-        place.work.write_bytes(b"fine\nnot \xff UTF-8\n")
+        site.work.write_bytes(b"fine\nnot \xff UTF-8\n")
         why = "The body is not UTF-8"
     else:
         for number in range(1_001):
-            (place.work / str(number)).touch()
+            (site.work / str(number)).touch()
         why = "has more than 1000 files"
-    client = await watch_graph(place, user)
-    process = await start(example, place, str(place.work))
-    _, watcher = await watched(place, client)
+    client = await watch_graph(site, user)
+    process = await start(example, site, str(site.work))
+    _, watcher = await watched(site, client)
 
     frames = await watcher.until(is_end)
 
-    code, said = await end_of(process)
-    assert (code, why in said) == (1, True), said
+    code, output = await end_of(process)
+    assert (code, why in output) == (1, True), output
     assert [frame["seq"] for frame in frames] == list(range(1, len(frames) + 1))
     assert frames[-1]["data"]["status"] == "FAILED"
     assert why in frames[-1]["data"]["stats"]["error"]
 
 
-LONG = 900  # lines or files
+ITEMS = 900  # lines or files
 
 
 def make_long(example: Example, work: Path) -> None:
     if example.program == "worker.sh":
-        work.write_text("One line of many.\n" * LONG)
+        work.write_text("One line of many.\n" * ITEMS)
     else:
-        for number in range(LONG - 3):  # and those that are there
+        for number in range(ITEMS - 3):  # plus the existing files
             (work / str(number)).touch()
 
 
-async def start_long(example: Example, place: Place) -> tuple[str, Process]:
-    """The id of a run that takes a while, and the process that has made it."""
-    make_long(example, place.work)
-    process = await start(example, place, str(place.work))
+async def start_long(example: Example, site: Site) -> tuple[str, Process]:
+    """The id of a long run, and the process of its worker."""
+    make_long(example, site.work)
+    process = await start(example, site, str(site.work))
     assert process.stderr
-    said = (await process.stderr.readline()).decode()
-    return said.split()[1].rstrip(":"), process
+    output = (await process.stderr.readline()).decode()
+    return output.split()[1].rstrip(":"), process
 
 
-async def start_and_freeze(example: Example, place: Place) -> tuple[str, Process]:
-    """The same, and the process stands still."""
-    id, process = await start_long(example, place)
+async def start_and_freeze(example: Example, site: Site) -> tuple[str, Process]:
+    """The same, with the process frozen."""
+    id, process = await start_long(example, site)
     os.killpg(process.pid, signal.SIGSTOP)
-    # Else a program that it has just begun may hear of the thaw first, and of the frost then.
+    # Wait for the stop; else a new child process may receive SIGCONT before SIGSTOP.
     if hasattr(os, "waitid"):  # macOS: from Python 3.13 on
         await asyncio.to_thread(os.waitid, os.P_PID, process.pid, os.WSTOPPED)
     return id, process
@@ -285,55 +285,55 @@ def thaw(process: Process) -> None:
     os.killpg(process.pid, signal.SIGCONT)
 
 
-async def test_one_that_is_stopped_says_so(example: Example, place: Place, user: User) -> None:
-    id, process = await start_and_freeze(example, place)
+async def test_a_stopped_worker_reports_its_run_as_failed(example: Example, site: Site, user: User) -> None:
+    id, process = await start_and_freeze(example, site)
     os.killpg(process.pid, signal.SIGINT)
     thaw(process)
 
-    code, said = await end_of(process)
+    code, output = await end_of(process)
 
-    assert (code, "The worker was stopped." in said) == (1, True), said
+    assert (code, "The worker was stopped." in output) == (1, True), output
     execution = await in_db(GraphExecution.objects.get)(pk=id)
     assert (execution.status, (execution.stats or {})["error"]) == ("FAILED", "The worker was stopped.")
 
 
-async def test_one_whose_run_is_terminated_stops(example: Example, place: Place, user: User) -> None:
-    id, process = await start_and_freeze(example, place)
+async def test_a_worker_stops_when_its_run_is_terminated(example: Example, site: Site, user: User) -> None:
+    id, process = await start_and_freeze(example, site)
     await in_db(terminate_execution)(await in_db(GraphExecution.objects.get)(pk=id))
     thaw(process)
 
-    code, said = await end_of(process)
+    code, output = await end_of(process)
 
-    assert (code, "Nothing more can be reported (409)" in said) == (1, True), said
+    assert (code, "Nothing more can be reported (409)" in output) == (1, True), output
     assert (await in_db(GraphExecution.objects.get)(pk=id)).status == "TERMINATED"
 
 
-async def test_one_whose_server_goes_away_goes_on_when_it_is_back(example: Example, place: Place) -> None:
-    """And nothing is reported twice."""
+async def test_a_worker_continues_after_a_restart_of_the_server(example: Example, site: Site) -> None:
+    """No report is recorded twice."""
     with LiveServer() as server:
-        place = replace(place, server=server)
-        id, process = await start_and_freeze(example, place)
+        site = replace(site, server=server)
+        id, process = await start_and_freeze(example, site)
         server.kill()
         thaw(process)
         assert process.stderr
         assert b"The server does not answer" in await process.stderr.readline()
         server.start()
 
-        code, said = await end_of(process)
+        code, output = await end_of(process)
 
-        assert code == 0, said
+        assert code == 0, output
         execution = await in_db(GraphExecution.objects.get)(pk=id)
         node = await in_db(execution.node_executions.get)(node_id=example.nodes[1])
         assert (execution.status, node.status) == ("COMPLETED", "COMPLETED")
-        assert [len(values) for values in node.output_data.values()] == [LONG]
+        assert [len(values) for values in node.output_data.values()] == [ITEMS]
 
 
-async def test_help_needs_nothing_else(example: Example, place: Place) -> None:
-    code, said = await run(example, place, "--help", RUNWIRE_TOKEN="", RUNWIRE_URL="")
+async def test_help_needs_no_other_option(example: Example, site: Site) -> None:
+    code, output = await run(example, site, "--help", RUNWIRE_TOKEN="", RUNWIRE_URL="")
 
-    assert (code, said.splitlines()[0].startswith(f"Usage: {example.program} ")) == (0, True)
+    assert (code, output.splitlines()[0].startswith(f"Usage: {example.program} ")) == (0, True)
     for word in ("--url", "--user", "--graph", "--key", "RUNWIRE_TOKEN", "manage.py tokens create"):
-        assert word in said
+        assert word in output
 
 
 @pytest.mark.parametrize(
@@ -352,26 +352,26 @@ async def test_help_needs_nothing_else(example: Example, place: Place) -> None:
         (["--url", "NOWHERE", "WORK"], {}, 1, "Is the server running?"),
     ],
 )
-async def test_what_stands_in_the_way_is_said_with_its_cure(
-    example: Example, place: Place, words: list[str], environment: dict[str, str], code: int, message: str
+async def test_an_error_message_names_the_remedy(
+    example: Example, site: Site, words: list[str], environment: dict[str, str], code: int, message: str
 ) -> None:
-    meant = {"WORK": str(place.work), "SERVER": place.server.url, "NOWHERE": f"http://127.0.0.1:{free_port()}"}
+    meant = {"WORK": str(site.work), "SERVER": site.server.url, "NOWHERE": f"http://127.0.0.1:{free_port()}"}
     for name, value in meant.items():
         words = [word.replace(name, value) for word in words]
 
-    found, said = await run(example, place, *words, **environment)
+    found, output = await run(example, site, *words, **environment)
 
-    assert (found, message in said) == (code, True), said
+    assert (found, message in output) == (code, True), output
     assert not await in_db(GraphExecution.objects.exists)()
 
 
 def look_for(token: str, server: LiveServer) -> None:
-    """In the arguments of all processes, again and again, while the worker reports ten times more."""
+    """Searches the arguments of all processes repeatedly, while the worker sends ten more reports."""
     before = server.output.count("/api/worker/")
 
     def has_looked() -> bool:
         for arguments in Path("/proc").glob("[0-9]*/cmdline"):
-            with suppress(OSError):  # it has ended
+            with suppress(OSError):  # the process has ended
                 assert token.encode() not in arguments.read_bytes()
         return server.output.count("/api/worker/") >= before + 10
 
@@ -380,9 +380,9 @@ def look_for(token: str, server: LiveServer) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows a process's arguments so")
 @pytest.mark.parametrize("example", ["bash"], indirect=True)
-async def test_a_worker_that_calls_programs_shows_them_no_token_in_an_argument(example: Example, place: Place) -> None:
-    _, process = await start_long(example, place)
-    await asyncio.to_thread(look_for, place.token, place.server)
-    assert process.returncode is None  # it was still reporting
+async def test_a_worker_passes_its_token_to_no_program_as_an_argument(example: Example, site: Site) -> None:
+    _, process = await start_long(example, site)
+    await asyncio.to_thread(look_for, site.token, site.server)
+    assert process.returncode is None  # it still reports
     os.killpg(process.pid, signal.SIGTERM)
     await end_of(process)

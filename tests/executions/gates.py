@@ -1,6 +1,6 @@
-"""Where a block of `sample_blocks.py` waits for the test: a named pipe, which the block reads and the test writes.
+"""Gates: named pipes at which a block of `sample_blocks.py` waits for the test. The block reads, the test writes.
 
-Opening one waits for the other side, so a test that has opened the gate knows that the block is there.
+Opening a pipe waits for the other side, so a test that has opened the gate knows that the block waits.
 """
 
 import os
@@ -17,9 +17,9 @@ def new_gate(path: Path) -> Path:
 
 @contextmanager
 def until_killed(gate: Path) -> Iterator[None]:
-    """Begins when a block is at the gate; ends when its process is gone, so that the next one finds the gate free."""
+    """Enters when a block waits at the gate. Exits when the process of the block is dead, so the gate is free again."""
     with gate.open("wb") as opened:
         yield
         gone = select.poll()
-        gone.register(opened, 0)  # nothing but the error that there is no reader any more
+        gone.register(opened, 0)  # only the error that the last reader is gone
         assert gone.poll(60_000)

@@ -1,4 +1,4 @@
-"""Blocks for tests, loaded by real worker processes."""
+"""Blocks for tests. Real block processes load them."""
 
 import os
 from pathlib import Path
@@ -32,12 +32,12 @@ class Meeting(BlockInput):
     value: Any = None
 
 
-@block("test.echo", title="Echo", description="Gives back what it got.")
+@block("test.echo", title="Echo", description="Returns its input.")
 def echo(data: Anything) -> Outputs:
     return {"value": [data.value]}
 
 
-@block("test.each", title="Each", description="Gives back each of several values.")
+@block("test.each", title="Each", description="Returns each of its values.")
 def each(data: Many) -> Outputs:
     return {"value": data.values, "note": [data.note]}
 
@@ -47,7 +47,7 @@ def one(data: One) -> Outputs:
     return {"value": [data.value], "note": [data.note]}
 
 
-@block("test.wait", title="Wait", description="Waits until somebody opens the gate.")
+@block("test.wait", title="Wait", description="Waits until the test opens the gate.")
 def wait(data: Gate) -> Outputs:
     Path(data.gate).read_bytes()
     return {"value": [data.value]}
@@ -55,7 +55,7 @@ def wait(data: Gate) -> Outputs:
 
 @block("test.meet", title="Meet", description="Ends only if another block is at its own gate at the same time.")
 def meet(data: Meeting) -> Outputs:
-    # Opening a pipe waits for the other side; the one who names the lesser pipe writes first.
+    # Opening a pipe waits for the other side. Both blocks take the pipes in the same order, so they do not deadlock.
     for pipe in sorted([data.mine, data.other]):
         if pipe == data.mine:
             Path(pipe).write_bytes(b"I am here")
@@ -64,7 +64,7 @@ def meet(data: Meeting) -> Outputs:
     return {"value": [os.getpid()]}
 
 
-@block("test.refuse", title="Refuse", description="Cannot do its work, and says so.")
+@block("test.refuse", title="Refuse", description="Raises a BlockError.")
 def refuse(data: Anything) -> Outputs:
     raise BlockError("There is nothing to do here.")
 
@@ -80,23 +80,23 @@ class UnreadableError(Exception):
         raise RuntimeError("no message either")
 
 
-@block("test.raise_unreadable", title="Raise", description="Raises an exception that cannot even be printed.")
+@block("test.raise_unreadable", title="Raise", description="Raises an exception whose text cannot be read.")
 def raise_unreadable(data: Anything) -> Outputs:
     raise UnreadableError
 
 
-@block("test.die", title="Die", description="Takes its process down.")
+@block("test.die", title="Die", description="Ends its process.")
 def die(data: Anything) -> Outputs:
     os._exit(3)
 
 
-@block("test.spin", title="Spin", description="Is busy for ever.")
+@block("test.spin", title="Spin", description="Never returns.")
 def spin(data: Anything) -> Outputs:
     while True:
         pass
 
 
-@block("test.return", title="Return", description="Returns what a block must not.")
+@block("test.return", title="Return", description="Returns a value that a block must not return.")
 def return_(data: Anything) -> Outputs:
     returned: dict[str, Any] = {
         "no dictionary": None,
@@ -111,6 +111,6 @@ def return_(data: Anything) -> Outputs:
     return result
 
 
-@block("test.pid", title="Process", description="Says which process it ran in.")
+@block("test.pid", title="Process", description="Returns the id of its process.")
 def pid(data: Anything) -> Outputs:
     return {"pid": [os.getpid()]}

@@ -37,30 +37,30 @@ const isLookedAt = (visibilityState) => {
   document.dispatchEvent(new Event("visibilitychange"));
 };
 
-test("the socket is the page's own host's", () => {
+test("the socket connects to the page's own host", () => {
   assert.equal(server.socket.url, "wss://runs.example/ws");
 });
 
-test("when the network is back it does not wait any longer", () => {
+test("it reconnects at once when the network is back", () => {
   server.socket.drop();
   happens("online");
   assert.equal(client.state.name, "connecting");
 });
 
-test("when the network is gone it asks the server, which may be on this machine", () => {
+test("it checks the connection when the network is gone, because the server may be on this machine", () => {
   happens("offline");
   assert.equal(server.requests.at(-1).method, "heartbeat");
   assert.equal(client.state.name, "live");
 });
 
-test("a tab that is looked at again sees whether it is still connected", () => {
+test("a tab that becomes visible checks its connection", () => {
   isLookedAt("hidden");
   assert.deepEqual(server.requests, []);
   isLookedAt("visible");
   assert.equal(server.requests.at(-1).method, "heartbeat");
 });
 
-test("a page that is kept for the Back button lets go of its socket, and takes it up again", () => {
+test("a page in the back/forward cache closes its socket, and opens it again", () => {
   happens("pagehide");
   assert.equal(client.state.name, "closed");
   happens("pageshow");

@@ -39,7 +39,7 @@ const reconnect = () => {
 };
 const lastRequest = () => server.requests.at(-1);
 
-test("the history comes first, then what happens", () => {
+test("the history is delivered first, then live events", () => {
   publish(2);
   watchRun();
   server.accept();
@@ -47,7 +47,7 @@ test("the history comes first, then what happens", () => {
   assert.deepEqual(seen, [1, 2, 3]);
 });
 
-test("an event says what happened, and whether it had happened before", () => {
+test("an event has its data and says whether it is a replay", () => {
   const events = [];
   server.publish(RUN, "graph_execution_event", "graph", { status: "QUEUED" });
   watchRun({ onEvent: (event) => events.push(event) });
@@ -60,8 +60,8 @@ test("an event says what happened, and whether it had happened before", () => {
   ]);
 });
 
-test("the state is told truthfully", () => {
-  server.answer = () => {}; // a server that takes its time
+test("the state follows the connection and the subscriptions", () => {
+  server.answer = () => {}; // a server that does not answer yet
   watchRun();
   server.accept();
   assert.deepEqual(states, ["connecting", "catching_up"]);
@@ -70,12 +70,12 @@ test("the state is told truthfully", () => {
   assert.deepEqual(states, ["connecting", "catching_up", "waiting", "connecting", "live"]);
 });
 
-test("without anything to watch a connection is live", () => {
+test("a connection without watches is live", () => {
   server.accept();
   assert.equal(client.state.name, "live");
 });
 
-test("a watch tells when it has caught up", () => {
+test("a watch reports when it has caught up", () => {
   const told = [];
   publish(2);
   watchRun({ onEvent: () => told.push("event"), onState: (state) => told.push(state) });
@@ -83,7 +83,7 @@ test("a watch tells when it has caught up", () => {
   assert.deepEqual(told, ["catching_up", "event", "event", "live"]);
 });
 
-test("what was missed while the connection was lost is repeated, and only that", () => {
+test("a reconnect delivers only the missed events", () => {
   watchRun();
   server.accept();
   publish(2);
@@ -95,7 +95,7 @@ test("what was missed while the connection was lost is repeated, and only that",
   assert.deepEqual(seen, [1, 2, 3, 4]);
 });
 
-test("a lost frame is noticed by the next one, and asked for", () => {
+test("a lost frame is detected by the next one, and requested", () => {
   watchRun();
   server.accept();
   server.mangle = (frame) => (frame.seq === 2 ? [] : [frame]);
@@ -105,7 +105,7 @@ test("a lost frame is noticed by the next one, and asked for", () => {
   assert.deepEqual(seen, [1, 2, 3, 4]);
 });
 
-test("a connection on which holes never close is given up", () => {
+test("a connection that keeps losing frames is replaced", () => {
   server.answer = (channel, { method, id }) => {
     const data = { epoch: "epoch-1", head: 2, recovered: true };
     server.socket.deliver({ method, data, success: true, channel, error: null, id });
@@ -118,7 +118,7 @@ test("a connection on which holes never close is given up", () => {
   assert.deepEqual(seen, []);
 });
 
-test("what cannot be repeated whole comes as a snapshot", () => {
+test("events that can no longer be replayed come as a snapshot", () => {
   watchRun();
   server.accept();
   publish(2, "a");
@@ -132,7 +132,7 @@ test("what cannot be repeated whole comes as a snapshot", () => {
   assert.deepEqual(seen, [1, 2, [4, 5], 6]);
 });
 
-test("the server may begin again by itself", () => {
+test("the server may restart a stream without a request", () => {
   watchRun();
   server.accept();
   publish(1, "a");
@@ -143,7 +143,7 @@ test("the server may begin again by itself", () => {
   assert.equal(lastRequest().data.epoch, "epoch-2");
 });
 
-test("a watch of a graph begins with the newest event of each execution", () => {
+test("a watch of a graph starts with the newest event of each execution", () => {
   const channel = "u|graph#G|executions";
   for (const entity of ["a", "b", "a"]) server.publish(channel, "graph_execution_event", entity, {});
   client.watchGraph("G", { onSnapshot: ({ events }) => seen.push(events.map((event) => event.seq)) });
@@ -151,7 +151,7 @@ test("a watch of a graph begins with the newest event of each execution", () => 
   assert.deepEqual(seen, [[2, 3]]);
 });
 
-test("a watch can go on where an earlier one ended", () => {
+test("a watch can continue where an earlier one ended", () => {
   publish(3);
   const watch = watchRun({ after: 2, epoch: "epoch-1" });
   server.accept();
@@ -159,7 +159,7 @@ test("a watch can go on where an earlier one ended", () => {
   assert.deepEqual(watch.position, { after: 3, epoch: "epoch-1" });
 });
 
-test("notifications are live only, unless a number is known, and their frames have no channel", () => {
+test("notifications are live only unless a position is given, and their frames have no channel", () => {
   const events = [];
   server.publish("u|notifications", "notification", "1", { type: "info", event: "old" });
   client.watchNotifications({ onEvent: (event) => events.push(event.data.event) });
@@ -173,7 +173,7 @@ test("notifications are live only, unless a number is known, and their frames ha
   assert.deepEqual(events, ["new", "missed"]);
 });
 
-test("a notification cannot pass for an answer", () => {
+test("a notification is not taken for an answer", () => {
   client.watchNotifications({ onSnapshot: () => seen.push("snapshot"), onEvent: () => seen.push("event") });
   server.accept();
   const data = { type: "info", event: "hey", recovered: false, epoch: "x", head: 0 };
@@ -181,7 +181,7 @@ test("a notification cannot pass for an answer", () => {
   assert.deepEqual(seen, []);
 });
 
-test("after a stop nothing is handed on, and the server is told", () => {
+test("a stopped watch delivers nothing, and unsubscribes", () => {
   const watch = watchRun();
   server.accept();
   watch.stop();
@@ -190,7 +190,7 @@ test("after a stop nothing is handed on, and the server is told", () => {
   assert.deepEqual(lastRequest(), { method: "unsubscribe", data: { graph_exec_id: "E" } });
 });
 
-test("after a stop the same may be watched again", () => {
+test("a stopped stream may be watched again", () => {
   watchRun().stop();
   watchRun();
   server.accept();
@@ -198,12 +198,12 @@ test("after a stop the same may be watched again", () => {
   assert.deepEqual(seen, [1]);
 });
 
-test("watching the same twice is a mistake", () => {
+test("watching the same stream twice is an error", () => {
   watchRun();
   assert.throws(() => watchRun(), /already watches/);
 });
 
-test("a refusal is told, and does not keep the rest from being live", () => {
+test("a refused watch is reported, and the others become live", () => {
   server.refuses = (request) => request.data.graph_exec_id === "E" && "Graph execution not found";
   watchRun();
   client.watchGraph("G");
@@ -212,7 +212,7 @@ test("a refusal is told, and does not keep the rest from being live", () => {
   assert.equal(client.state.name, "live");
 });
 
-test("a deletion, which does not say of what, refuses the one that is gone", () => {
+test("a deletion without a stream name refuses the deleted one", () => {
   const refused = [];
   for (const id of ["E", "F"]) client.watchExecution(id, { onRefused: () => refused.push(id) });
   server.accept();
@@ -227,7 +227,7 @@ test("a deletion, which does not say of what, refuses the one that is gone", () 
   assert.deepEqual(refused, ["F"]);
 });
 
-test("a server in trouble is asked again later", () => {
+test("a subscribe is sent again after an internal error of the server", () => {
   server.refuses = () => "Internal error";
   watchRun();
   server.accept();
@@ -239,7 +239,7 @@ test("a server in trouble is asked again later", () => {
   assert.equal(client.state.name, "live");
 });
 
-test("a handler that throws is reported, and stops nothing", () => {
+test("an error of a handler is reported, and stops nothing", () => {
   const report = mock.method(console, "error", () => {});
   watchRun({
     onEvent: (event) => {
@@ -253,7 +253,7 @@ test("a handler that throws is reported, and stops nothing", () => {
   assert.equal(report.mock.callCount(), 2);
 });
 
-test("whatever the network and the log do, the state is that of the log in the end", () => {
+test("after any faults of the network and the log, the state is that of the log", () => {
   for (let seed = 1; seed <= 300; seed += 1) {
     const random = randomNumbers(seed);
     const chance = (share) => random() < share;
@@ -299,7 +299,7 @@ test("whatever the network and the log do, the state is that of the log in the e
   }
 });
 
-/** Numbers that look random and are the same in every run (a linear congruential generator). */
+/** Pseudo-random numbers, the same in every run: a linear congruential generator. */
 function randomNumbers(seed) {
   let state = seed;
   return () => {

@@ -31,14 +31,14 @@ const connect = () => {
   server.accept();
 };
 
-test("it connects, and hands on what it receives", () => {
+test("it connects and delivers the received frames", () => {
   connect();
   server.socket.deliver({ method: "notification" });
   assert.deepEqual(names(), ["connecting", "open"]);
   assert.deepEqual(frames, [{ method: "notification" }]);
 });
 
-test("a lost connection says when it will try again, and does", () => {
+test("a lost connection reports the time of the next attempt, and reconnects", () => {
   connect();
   server.socket.drop();
   assert.deepEqual(states.at(-1), { name: "waiting", retryAt: 1_000_500 });
@@ -47,7 +47,7 @@ test("a lost connection says when it will try again, and does", () => {
   assert.equal(states.at(-1).name, "connecting");
 });
 
-test("connections that do not last make it wait longer and longer", () => {
+test("short connections increase the delay", () => {
   connection.open();
   const waits = [1, 2, 3, 4, 5, 6, 7].map(() => {
     server.accept();
@@ -60,7 +60,7 @@ test("connections that do not last make it wait longer and longer", () => {
   assert.deepEqual(waits, [0.5, 1, 2, 4, 7.5, 7.5, 7.5]);
 });
 
-test("after a connection that lasted, waiting begins anew", () => {
+test("after a stable connection the back-off starts again", () => {
   connection.open();
   for (const _ of [1, 2, 3]) {
     server.socket.drop();
@@ -73,7 +73,7 @@ test("after a connection that lasted, waiting begins anew", () => {
 });
 
 for (const code of [4001, 4002, 4003]) {
-  test(`${code} means signed out: it does not come back`, () => {
+  test(`${code} means signed out: it does not reconnect`, () => {
     connect();
     server.socket.drop(code);
     tick(3_600);
@@ -100,7 +100,7 @@ test("a heartbeat is sent after half a minute of silence", () => {
   assert.deepEqual(server.requests, [{ method: "heartbeat", data: "ping", success: true }]);
 });
 
-test("a server that does not answer a heartbeat for ten seconds is given up", () => {
+test("a connection without an answer to a heartbeat for ten seconds is replaced", () => {
   connect();
   server.answersHeartbeats = false;
   tick(30);
@@ -110,7 +110,7 @@ test("a server that does not answer a heartbeat for ten seconds is given up", ()
   assert.equal(states.at(-1).name, "waiting");
 });
 
-test("any frame is a sign of life", () => {
+test("any frame counts as an answer to a heartbeat", () => {
   connect();
   server.answersHeartbeats = false;
   tick(30);
@@ -119,13 +119,13 @@ test("any frame is a sign of life", () => {
   assert.equal(states.at(-1).name, "open");
 });
 
-test("a connection that is never accepted is given up after ten seconds", () => {
+test("a connection attempt times out after ten seconds", () => {
   connection.open();
   tick(10);
   assert.equal(states.at(-1).name, "waiting");
 });
 
-test("nobody listens to a socket that was given up", () => {
+test("messages of an abandoned socket are ignored", () => {
   connect();
   const first = server.socket;
   connection.restart();
@@ -135,7 +135,7 @@ test("nobody listens to a socket that was given up", () => {
   assert.equal(states.at(-1).name, "waiting");
 });
 
-test("when something has changed it comes back at once", () => {
+test("wake reconnects at once", () => {
   connect();
   server.socket.drop();
   connection.wake();
@@ -144,7 +144,7 @@ test("when something has changed it comes back at once", () => {
   assert.equal(server.sockets.length, 2);
 });
 
-test("when something has changed an open socket is asked, once", () => {
+test("wake sends one heartbeat on an open socket", () => {
   connect();
   server.answersHeartbeats = false;
   connection.wake();
@@ -154,7 +154,7 @@ test("when something has changed an open socket is asked, once", () => {
   assert.equal(states.at(-1).name, "waiting");
 });
 
-test("what is not JSON ends the connection, since a frame was missed", () => {
+test("a frame that is not JSON ends the connection", () => {
   connect();
   server.socket.onmessage({ data: "{" });
   assert.equal(states.at(-1).name, "waiting");

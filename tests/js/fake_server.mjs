@@ -1,6 +1,6 @@
 /**
- * A stand-in for the browser's WebSocket and for the server behind it, as docs/protocol.md has it: one log a stream,
- * subscribes that are answered and replayed. Connections can be cut, and live frames lost, repeated or held up.
+ * A fake WebSocket with a fake server that follows docs/protocol.md: one log for each stream, subscribes with answers
+ * and replays. Connections can be cut, and live frames lost, repeated or delayed.
  */
 export class FakeServer {
   constructor() {
@@ -9,7 +9,7 @@ export class FakeServer {
     this.requests = [];
     this.isUp = true;
     this.answersHeartbeats = true;
-    this.mangle = (frame) => [frame]; // what becomes of one live event's frame
+    this.mangle = (frame) => [frame]; // returns the frames to send for one live frame
     const server = this;
     globalThis.WebSocket = class extends FakeSocket {
       constructor(url) {
@@ -22,7 +22,7 @@ export class FakeServer {
     return this.sockets.at(-1);
   }
 
-  /** The socket connects. */
+  /** Opens the socket. */
   accept() {
     this.socket.isOpen = true;
     this.socket.onopen?.();
@@ -95,7 +95,7 @@ class FakeSocket {
     this.onmessage?.({ data: JSON.stringify(frame) });
   }
 
-  /** The other side, or the network, ends it. */
+  /** Closes the socket from the other side. */
   drop(code = 1006) {
     this.isOpen = false;
     this.onclose?.({ code });

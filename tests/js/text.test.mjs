@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { duration, label, momentOf, values } from "../../executions/static/executions/text.js";
 
 // The same as in tests/executions/web/test_formatting.py: server and browser must agree.
-test("a duration is said as people say it", () => {
+test("a duration has readable units", () => {
   const said = [-1, 0, 85, 999, 1_000, 1_240, 59_900, 60_000, 185_000, 3_599_000, 3_600_000, 7_500_000, 360_000_000];
   assert.deepEqual(said.map(duration), [
     "0 ms",
@@ -23,11 +23,11 @@ test("a duration is said as people say it", () => {
   ]);
 });
 
-test("a badge says the status in words", () => {
+test("a label is the status in words", () => {
   assert.deepEqual(["RUNNING", "REVIEW", ""].map(label), ["Running", "Review", "Waiting"]);
 });
 
-test("values are texts, or JSON", () => {
+test("values are shown as text or JSON", () => {
   assert.deepEqual(values({ text: "a\nb", list: [1, "ä"], nothing: null }), [
     { name: "text", text: "a\nb", hidden: 0 },
     { name: "list", text: '[\n  1,\n  "ä"\n]', hidden: 0 },
@@ -35,23 +35,23 @@ test("values are texts, or JSON", () => {
   ]);
 });
 
-test("an output's only value stands for itself", () => {
+test("a list with one value is shown as that value", () => {
   const shown = values({ one: ["a"], two: [1, 2], none: [] }, { areLists: true }).map(({ text }) => text);
   assert.deepEqual(shown, ["a", "[\n  1,\n  2\n]", "[]"]);
 });
 
-test("a long value is cut between characters, and says how much is hidden", () => {
+test("a long value is cut between characters, with the number of hidden ones", () => {
   const [{ text, hidden }] = values({ text: "😀".repeat(2_500) });
   assert.equal(text, "😀".repeat(2_000));
   assert.equal(hidden, 500);
 });
 
-test("no data is no values", () => {
+test("no data gives no values", () => {
   assert.deepEqual(values(undefined), []);
   assert.deepEqual(values({}), []);
 });
 
-test("an event happened when its status began", () => {
+test("the time of an event is the start of its status", () => {
   const times = { add_time: "a", queue_time: "q", start_time: "s", end_time: "e" };
   assert.equal(momentOf({ status: "INCOMPLETE", add_time: "a" }), "a");
   assert.equal(momentOf({ status: "QUEUED", ...times }), "q");

@@ -1,4 +1,4 @@
-"""Fixtures for whole stories: doors, and servers that are killed."""
+"""Fixtures for end-to-end tests: doors, and servers that can be killed."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
@@ -27,7 +27,7 @@ def servers(django_db_setup: None) -> Iterator[doors.Servers]:
 async def door(
     request: pytest.FixtureRequest, transactional_db: None, servers: doors.Servers
 ) -> AsyncIterator[doors.Door]:
-    """Each way in, one after the other. A server's own log must hold no traceback afterwards."""
+    """Each kind of door in turn. At the end, the log of a server must have no traceback."""
     if request.param == "asgi":
         door: doors.Door = doors.AsgiDoor()
         yield door
@@ -54,8 +54,7 @@ def pair(
     redis_server: Redis,
     settings: Settings,
 ) -> Iterator[list[doors.LiveServer]]:
-    """Two server processes as they run behind a proxy, on one Redis, which is the tests', too. Limits are the parameter
-    of an indirect parametrisation."""
+    """Two server processes as behind a proxy, on the Redis of the tests. An indirect parameter sets their limits."""
     servers.need_a_client()
     settings.CHANNEL_LAYERS = layers = redis_layer(redis_server.url)
     how: dict[str, Any] = {"options": ["--proxy-headers"], "layers": layers, "limits": getattr(request, "param", None)}

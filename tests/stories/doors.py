@@ -1,11 +1,12 @@
-"""The ways in to a socket. One suite is run through each of them.
+"""Doors: the ways to open a socket. The same tests run through each of them.
 
     asgi       the ASGI application, in the test's own loop
     runwire    realtime/server, as its own process
     daphne     stock Daphne
-    uvicorn    uvicorn, where it is installed
+    uvicorn    uvicorn, if it is installed
 
-The servers learn of what the test does as any process does: by Redis where the run has one, else by the sweep.
+The servers get the changes of the test like those of any process: through Redis if the test run has one, else by the
+sweep.
 """
 
 import json
@@ -37,7 +38,7 @@ def token_of(user: Any, lifetime: timedelta = timedelta(hours=1)) -> str:
 
 
 class Door(ABC):
-    """Makes clients, and takes leave of those that are still there."""
+    """Connects clients, and disconnects those that are still open at the end."""
 
     address: str  # host and port, as Host and Origin name them
 
@@ -48,7 +49,7 @@ class Door(ABC):
     def _client(self, path: str, how: dict[str, Any]) -> Client: ...
 
     async def client(self, user: Any = None, path: str = "/ws", **how: Any) -> Client:
-        """A connected client: the user's, with a token, or with the headers and subprotocols that are given."""
+        """A connected client, with a token of the user, or with the given headers and subprotocols."""
         if user is not None:
             how["subprotocols"] = ["bearer", token_of(user)]
         client = self._client(path, how)
@@ -62,7 +63,7 @@ class Door(ABC):
 
     @abstractmethod
     async def nothing_is_left(self) -> None:
-        """Returns when the server knows of no socket any more."""
+        """Returns when the server has no open sockets."""
 
 
 class AsgiDoor(Door):
@@ -106,7 +107,7 @@ class ServerDoor(Door):
 
 
 class ProxyDoor(Door):
-    """By nginx, to whichever server process it chooses."""
+    """Through nginx, which chooses a server process."""
 
     def __init__(self, nginx: Nginx) -> None:
         super().__init__()
@@ -121,7 +122,7 @@ class ProxyDoor(Door):
 
 
 class LiveServer(WebServer):
-    """A server on the test's database, with limits and a channel layer of the test's choice."""
+    """A server on the test database, with the limits and the channel layer of the test."""
 
     SERVERS: ClassVar[Mapping[str, Sequence[str]]] = {
         **WebServer.SERVERS,
@@ -150,7 +151,7 @@ class LiveServer(WebServer):
 
 
 class Servers:
-    """One server of each kind, started when it is first needed."""
+    """One server of each kind, started at its first use."""
 
     def __init__(self) -> None:
         self._servers: dict[str, LiveServer] = {}

@@ -1,5 +1,5 @@
-"""The project's ASGI application within a middleware that fails: it raises ValueError for each frame with "fail" in it,
-whichever way the frame goes out."""
+"""The project's ASGI application inside a middleware that raises ValueError for each frame with "fail" in it, for every
+way to send a frame."""
 
 from typing import Any
 
@@ -7,8 +7,8 @@ from config.asgi import application as inner
 from realtime.asgi_extension import DIRECT_SENDER, EXTENSION
 
 
-class FailingOutlet:
-    """The server's cheaper way to send, where it has one."""
+class FailingSender:
+    """Wraps the direct sender of the server, if it has one."""
 
     def __init__(self, direct_sender: Any) -> None:
         self._direct_sender = direct_sender
@@ -31,5 +31,5 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
     extension = (scope.get("extensions") or {}).get(EXTENSION)
     if extension:
-        extension[DIRECT_SENDER] = FailingOutlet(extension[DIRECT_SENDER])
+        extension[DIRECT_SENDER] = FailingSender(extension[DIRECT_SENDER])
     await inner(scope, receive, failing_send)

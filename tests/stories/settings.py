@@ -1,4 +1,4 @@
-"""The project's settings for the servers of these tests, which say by environment what else they want."""
+"""The project's settings for the servers of these tests. Environment variables add more settings."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Part 1 of docs/protocol.md, through every door: what a frontend relies on that knows nothing of Runwire."""
+"""Part 1 of docs/protocol.md, through every door: the base protocol, for frontends that do not use numbers."""
 
 from datetime import datetime
 
@@ -18,14 +18,14 @@ NOT_A_ROW = "00000000-0000-4000-8000-000000000000"
 NAIVE = datetime(2026, 1, 2, 3, 4, 5)
 
 
-async def watch(client: Client, execution: GraphExecution, **wish: object) -> str:
-    answer = await client.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk), **wish})
+async def watch(client: Client, execution: GraphExecution, **options: object) -> str:
+    answer = await client.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk), **options})
     assert answer["success"] is True, answer
     return str(answer["channel"])
 
 
-async def watch_graph(client: Client, graph: Graph, **wish: object) -> str:
-    answer = await client.ask("subscribe_graph_executions", {"graph_id": str(graph.pk), **wish})
+async def watch_graph(client: Client, graph: Graph, **options: object) -> str:
+    answer = await client.ask("subscribe_graph_executions", {"graph_id": str(graph.pk), **options})
     assert answer["success"] is True, answer
     return str(answer["channel"])
 
@@ -75,8 +75,8 @@ async def send_node_execution(event: NodeExecutionEvent) -> None:
     await in_db(signals.node_execution_changed.send)(sender=NodeExecution, event=event)
 
 
-async def nothing_came_before(client: Client, user: User) -> None:
-    """The next frame is one that is sent now, after all that should not arrive."""
+async def no_frame_came_before(client: Client, user: User) -> None:
+    """Sends one frame now, and checks that it is the next one: no unwanted frame came before it."""
     await in_db(notify_user)(user, type="info", event="the next frame")
     assert (await client.frame())["data"] == {"type": "info", "event": "the next frame"}
 
@@ -90,9 +90,7 @@ async def test_connecting_accepts_and_selects_the_subprotocol(door: Door, user: 
     await client.ping()
 
 
-async def test_a_notification_reaches_all_sockets_of_its_user_and_nobody_elses(
-    door: Door, user: User, other_user: User
-) -> None:
+async def test_a_notification_reaches_only_the_sockets_of_its_user(door: Door, user: User, other_user: User) -> None:
     mine = [await door.client(user) for _ in range(3)]
     others = await door.client(other_user)
     await in_db(notify_user)(user, type="info", event="hey", link="/x")
@@ -101,10 +99,10 @@ async def test_a_notification_reaches_all_sockets_of_its_user_and_nobody_elses(
         assert (
             await client.text() == WSMessage(method=WSMethod.NOTIFICATION, data=payload.model_dump()).model_dump_json()
         )
-    await nothing_came_before(others, other_user)
+    await no_frame_came_before(others, other_user)
 
 
-async def test_a_notification_that_has_no_row_is_delivered_too(door: Door, user: User) -> None:
+async def test_a_notification_without_a_row_is_delivered(door: Door, user: User) -> None:
     client = await door.client(user)
     event = NotificationEvent(
         id="notification-1", user_id=str(user.pk), payload=NotificationPayload(type="info", event="hey")
@@ -115,7 +113,7 @@ async def test_a_notification_that_has_no_row_is_delivered_too(door: Door, user:
     )
 
 
-async def test_disconnecting_leaves_everything(door: Door, user: User, graph: Graph, execution: GraphExecution) -> None:
+async def test_disconnecting_leaves_all_groups(door: Door, user: User, graph: Graph, execution: GraphExecution) -> None:
     client = await door.client(user)
     await watch(client, execution, after=1)
     await watch_graph(client, graph)
@@ -142,7 +140,7 @@ async def test_a_subscribe_is_answered_with_the_channel(
     )
 
 
-async def test_unsubscribing_is_answered_and_no_frame_of_the_stream_follows(
+async def test_after_an_unsubscribe_no_frame_of_the_stream_follows(
     door: Door, user: User, graph: Graph, execution: GraphExecution
 ) -> None:
     client = await door.client(user)
@@ -158,10 +156,10 @@ async def test_unsubscribing_is_answered_and_no_frame_of_the_stream_follows(
     answer = await client.ask("unsubscribe", {"graph_id": str(graph.pk)})
     assert answer["channel"] == f"{user.pk}|graph#{graph.pk}|executions"
     await in_db(report_execution)(execution, status="REVIEW")
-    await nothing_came_before(client, user)
+    await no_frame_came_before(client, user)
 
 
-async def test_unsubscribing_what_was_not_subscribed_is_answered_without_a_channel(
+async def test_unsubscribing_an_unwatched_stream_is_answered_without_a_channel(
     door: Door, user: User, execution: GraphExecution
 ) -> None:
     client = await door.client(user)
@@ -172,14 +170,14 @@ async def test_unsubscribing_what_was_not_subscribed_is_answered_without_a_chann
         )
 
 
-async def test_subscribing_twice_is_answered_twice_and_delivers_once(
+async def test_two_subscribes_get_two_answers_and_each_event_once(
     door: Door, user: User, execution: GraphExecution
 ) -> None:
     client = await door.client(user)
     assert await watch(client, execution) == await watch(client, execution)
     await in_db(report_execution)(execution, status="RUNNING")
     assert (await client.frame())["data"]["status"] == "RUNNING"
-    await nothing_came_before(client, user)
+    await no_frame_came_before(client, user)
 
 
 async def test_subscribing_again_after_an_unsubscribe_delivers_again(
@@ -223,7 +221,7 @@ async def test_a_node_execution_result_arrives_as_a_node_execution_event(
     assert await numbered.text() == f'{frame[:-1]},"seq":2}}'
 
 
-async def test_a_result_for_ids_that_have_no_row_is_delivered_to_whoever_watches_its_graph(
+async def test_a_result_without_a_row_is_delivered_to_the_watchers_of_its_graph(
     door: Door, user: User, graph: Graph
 ) -> None:
     client = await door.client(user)
@@ -235,7 +233,7 @@ async def test_a_result_for_ids_that_have_no_row_is_delivered_to_whoever_watches
     )
 
 
-async def test_a_result_whose_row_is_gone_is_delivered_to_whoever_watches_it(
+async def test_a_result_of_a_deleted_row_is_delivered_to_its_watchers(
     door: Door, user: User, execution: GraphExecution
 ) -> None:
     client = await door.client(user)
@@ -246,7 +244,7 @@ async def test_a_result_whose_row_is_gone_is_delivered_to_whoever_watches_it(
     assert (await client.frame())["data"]["graph_id"] == "test_graph"
 
 
-async def test_who_watches_an_execution_and_its_graph_gets_a_graph_event_once_for_each(
+async def test_a_watcher_of_an_execution_and_its_graph_gets_a_graph_event_for_each(
     door: Door, user: User, graph: Graph, execution: GraphExecution
 ) -> None:
     client = await door.client(user)
@@ -257,33 +255,31 @@ async def test_who_watches_an_execution_and_its_graph_gets_a_graph_event_once_fo
     assert frames[0]["data"] == frames[1]["data"]
     await in_db(report_node)(execution, node_id="n", status="QUEUED")
     assert (await client.frame())["channel"] == f"{user.pk}|graph_exec#{execution.pk}"
-    await nothing_came_before(client, user)
+    await no_frame_came_before(client, user)
 
 
-async def test_another_users_result_reaches_nobody(
+async def test_a_result_of_another_user_is_not_delivered(
     door: Door, user: User, other_user: User, graph: Graph, execution: GraphExecution
 ) -> None:
-    """Not even who watches the same ids."""
+    """Not even to a client that watches the same ids."""
     client, other = await door.client(user), await door.client(other_user)
     await watch(client, execution)
     await watch_graph(client, graph)
     await send_graph_execution(graph_execution_event(other_user, graph.pk, execution.pk))
-    await nothing_came_before(client, user)
-    await nothing_came_before(other, other_user)
+    await no_frame_came_before(client, user)
+    await no_frame_came_before(other, other_user)
 
 
-async def test_a_result_without_subscribers_sends_nothing_and_fails_nothing(
-    door: Door, user: User, execution: GraphExecution
-) -> None:
+async def test_a_result_without_subscribers_is_no_error(door: Door, user: User, execution: GraphExecution) -> None:
     await in_db(report_execution)(execution, status="RUNNING")
     client = await door.client(user)
     await send_graph_execution(graph_execution_event(user, "test_graph", "graph-exec-1"))
     await send_node_execution(node_execution_event(user, execution))
     await in_db(report_execution)(execution, status="REVIEW")
-    await nothing_came_before(client, user)
+    await no_frame_came_before(client, user)
 
 
-async def test_another_users_execution_and_graph_cannot_be_watched_and_nobody_learns_that_they_exist(
+async def test_streams_of_another_user_look_as_if_they_did_not_exist(
     door: Door, other_user: User, graph: Graph, execution: GraphExecution
 ) -> None:
     client = await door.client(other_user)
@@ -295,7 +291,7 @@ async def test_another_users_execution_and_graph_cannot_be_watched_and_nobody_le
         assert (answer["method"], answer["error"]) == ("error", "Graph not found")
 
 
-async def test_who_may_see_all_executions_watches_another_users_on_the_owners_channel(
+async def test_staff_watches_an_execution_on_the_channel_of_its_owner(
     door: Door, user: User, other_user: User, execution: GraphExecution
 ) -> None:
     await in_db(User.objects.filter(pk=other_user.pk).update)(is_staff=True, is_superuser=True)
@@ -359,7 +355,7 @@ MISTAKES = {
 }
 
 
-async def test_every_mistake_has_its_answer_and_the_socket_stays_open(door: Door, user: User) -> None:
+async def test_an_invalid_request_is_answered_and_the_socket_stays_open(door: Door, user: User) -> None:
     client = await door.client(user)
     answers = {}
     for text in MISTAKES:
@@ -370,10 +366,10 @@ async def test_every_mistake_has_its_answer_and_the_socket_stays_open(door: Door
         for text, error in MISTAKES.items()
     }
     await client.ping()
-    await nothing_came_before(client, user)
+    await no_frame_came_before(client, user)
 
 
-async def test_a_binary_frame_is_a_mistake_like_others(door: Door, user: User) -> None:
+async def test_a_binary_frame_is_an_invalid_request(door: Door, user: User) -> None:
     client = await door.client(user)
     await client.send_bytes(b'{"method":"heartbeat"}')
     assert (await client.frame())["error"] == INVALID_FORMAT
@@ -384,7 +380,7 @@ async def test_an_error_from_the_client_is_not_answered(door: Door, user: User) 
     client = await door.client(user)
     await client.send("error", error="I do not understand")
     await client.ping()
-    await nothing_came_before(client, user)
+    await no_frame_came_before(client, user)
 
 
 async def test_unknown_fields_are_ignored(door: Door, user: User, execution: GraphExecution) -> None:
@@ -394,7 +390,7 @@ async def test_unknown_fields_are_ignored(door: Door, user: User, execution: Gra
     assert answer["success"] is True
 
 
-async def test_an_id_comes_back_as_the_last_field_of_the_answer_or_the_error(
+async def test_a_request_id_is_the_last_field_of_the_answer_or_error(
     door: Door, user: User, execution: GraphExecution
 ) -> None:
     client = await door.client(user)

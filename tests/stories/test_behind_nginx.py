@@ -1,5 +1,4 @@
-"""Server processes behind nginx, with the configuration of docs/nginx.conf: what reaches them, and what stays out of
-its logs."""
+"""Server processes behind nginx with the configuration of docs/nginx.conf: routing, client addresses, and its logs."""
 
 import re
 import ssl
@@ -32,7 +31,7 @@ UPGRADE = {
 
 
 def ask(nginx: Nginx, path: str, *, source: str = "127.0.0.1", **headers: str) -> HTTPResponse:
-    """The answer to a GET from this address of the loopback."""
+    """The answer to a GET from this loopback address."""
     where: dict[str, Any] = {"timeout": PATIENCE, "source_address": (source, 0)}
     if nginx.is_tls:
         trusting = ssl._create_unverified_context()
@@ -48,7 +47,9 @@ def handshake(nginx: Nginx, *, path: str = "/ws", **headers: str) -> int:
     return ask(nginx, path, **UPGRADE, **headers).status
 
 
-async def test_sockets_pass_and_so_do_pages(proxy_door: ProxyDoor, user: User, execution: GraphExecution) -> None:
+async def test_sockets_and_pages_pass_through_nginx(
+    proxy_door: ProxyDoor, user: User, execution: GraphExecution
+) -> None:
     client = await proxy_door.client(user)
     await watch(client, execution, after=1)
     await in_db(report_node)(execution, node_id="n", status="QUEUED")
@@ -63,19 +64,17 @@ async def test_every_process_gets_sockets(proxy_door: ProxyDoor, pair: list[Live
         assert server.output.count("WSCONNECT /ws") == 2
 
 
-async def test_a_handshake_finds_the_process_that_lives(
-    proxy_door: ProxyDoor, pair: list[LiveServer], user: User
-) -> None:
+async def test_a_handshake_goes_to_a_living_process(proxy_door: ProxyDoor, pair: list[LiveServer], user: User) -> None:
     pair[0].kill()
     for _ in range(6):
         await (await proxy_door.client(user)).ping()
     await proxy_door.leave()
     nginx = proxy_door.nginx
-    nginx.wait_until(lambda: nginx.access_log.count("/ws") == 6)  # of a socket it writes when that has ended
+    nginx.wait_until(lambda: nginx.access_log.count("/ws") == 6)  # nginx logs a socket when it has ended
     assert "502, 101" in nginx.access_log
 
 
-async def test_where_no_process_lives_the_handshake_is_refused_and_tried_again_it_succeeds(
+async def test_without_a_living_process_the_handshake_is_refused_until_one_starts(
     proxy_door: ProxyDoor, pair: list[LiveServer], user: User
 ) -> None:
     for server in pair:
@@ -87,14 +86,14 @@ async def test_where_no_process_lives_the_handshake_is_refused_and_tried_again_i
     async def somebody_is_there() -> bool:
         try:
             await (await proxy_door.client(user)).ping()
-        except HandshakeRefused:  # as long as nginx remembers that nobody was there
+        except HandshakeRefused:  # while nginx remembers that no process was there
             return False
         return True
 
     await until_in_loop(somebody_is_there)
 
 
-async def test_no_token_is_in_a_log(proxy_door: ProxyDoor, pair: list[LiveServer], user: User) -> None:
+async def test_no_token_is_logged(proxy_door: ProxyDoor, pair: list[LiveServer], user: User) -> None:
     token = token_of(user)
     await (await proxy_door.client(path=f"/ws?token={token}")).ping()
     await (await proxy_door.client(path=f"/ws/?token={token}")).ping()
@@ -107,12 +106,10 @@ async def test_no_token_is_in_a_log(proxy_door: ProxyDoor, pair: list[LiveServer
     nginx.wait_until(lambda: nginx.access_log.count('"GET /ws') == 4)
     said = nginx.access_log + nginx.error_log + nginx.output + "".join(server.output for server in pair)
     assert token not in said
-    assert '"GET /?token=none' in nginx.error_log  # of the page, whose request line may be told
+    assert '"GET /?token=none' in nginx.error_log  # of a page, whose request line may be logged
 
 
-def test_the_server_sees_the_address_of_the_client_and_believes_no_other(
-    start_nginx: StartNginx, pair: list[LiveServer]
-) -> None:
+def test_the_server_sees_the_real_address_of_the_client(start_nginx: StartNginx, pair: list[LiveServer]) -> None:
     nginx = start_nginx()
     for _ in pair:
         ask(nginx, "/login/", source="127.0.0.2", X_Forwarded_For="203.0.113.7", Forwarded="for=203.0.113.7")
@@ -122,10 +119,10 @@ def test_the_server_sees_the_address_of_the_client_and_believes_no_other(
 
 
 @pytest.mark.parametrize(("tls", "own"), [(True, "https"), (False, "http")])
-def test_the_scheme_is_the_one_that_the_client_really_used(
+def test_the_server_sees_the_real_scheme_of_the_client(
     start_nginx: StartNginx, user: User, tls: bool, own: str
 ) -> None:
-    """A session cookie opens a socket from pages of this origin only; the wrong word of a client changes nothing."""
+    """A session cookie opens a socket only from pages of this origin. A forged header of a client changes nothing."""
     nginx = start_nginx(tls=tls)
     browser = Browser()
     browser.force_login(user)
@@ -137,16 +134,14 @@ def test_the_scheme_is_the_one_that_the_client_really_used(
         assert status == (101 if scheme == own else 403)
 
 
-def test_what_is_too_large_is_refused_at_the_door(start_nginx: StartNginx, pair: list[LiveServer]) -> None:
+def test_a_large_request_is_refused_by_nginx(start_nginx: StartNginx, pair: list[LiveServer]) -> None:
     nginx = start_nginx()
     assert ask(nginx, "/login/", Content_Length=str(4 * 1024 * 1024)).status == 413
     assert ask(nginx, "/login/", Cookie="c" * 70_000).status == 400
     assert "GET /login/" not in "".join(server.output for server in pair)
 
 
-def test_who_comes_without_tls_is_sent_to_it_and_a_token_that_he_shows_is_not_logged(
-    start_nginx: StartNginx, user: User
-) -> None:
+def test_plain_http_is_redirected_to_tls_and_its_token_is_not_logged(start_nginx: StartNginx, user: User) -> None:
     nginx, token = start_nginx(tls=True), token_of(user)
     with closing(HTTPConnection(nginx.host, nginx.plain_port, timeout=PATIENCE)) as connection:
         connection.request("GET", f"/ws?token={token}")
@@ -155,7 +150,7 @@ def test_who_comes_without_tls_is_sent_to_it_and_a_token_that_he_shows_is_not_lo
     assert token not in nginx.access_log + nginx.error_log
 
 
-def test_the_unit_of_systemd_starts_what_these_tests_start(pair: list[LiveServer]) -> None:
+def test_the_systemd_unit_starts_the_server_of_these_tests(pair: list[LiveServer]) -> None:
     unit = (ROOT / "docs" / "runwire@.service").read_text()
     _, *words = re.search(r"^ExecStart=(.*)$", unit, re.MULTILINE)[1].split()  # type: ignore[index]
     assert [word.replace("%i", str(pair[0].port)) for word in words] == list(pair[0].command())[1:]

@@ -1,7 +1,7 @@
-"""The whole way, as a person sees it: a real server, a real Chromium, the pages' own JavaScript.
+"""End-to-end tests in a browser: a real server, a real Chromium, the JavaScript of the pages.
 
-A page that is told to be live must change without being loaded again; so each story puts a mark into the page first,
-and finds it at the end. Nothing may complain in the console, where breaches of the content security policy show, too.
+A live page must change without a reload. So each test puts a mark into the page first, and checks it at the end. The
+console must have no errors; it also shows violations of the Content-Security-Policy.
 """
 
 import re
@@ -39,10 +39,10 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
 ARGUMENTS += ["--disable-background-networking", "--disable-component-update"]
 HOSTILE = "</script><img src=x onerror=\"document.title='hacked'\">\u202e\u2066'&{{ x }}"
-LONG = "long " * 180_000  # nearly what one event may weigh
+LONG = "long " * 180_000  # near the size limit of an event
 
-expect.set_options(timeout=20_000)  # milliseconds; a server takes some seconds to start, a page some to come back
-# Whether in each of these the words behind a run's string are still written in their own direction.
+expect.set_options(timeout=20_000)  # milliseconds; a server needs seconds to start, and a page to reconnect
+# Whether the words after a string of a run keep their own direction, in each element.
 RUNS_LEFT_TO_RIGHT = """(selector) => [...document.querySelectorAll(selector)].every(({ lastChild: words }) => {
     const left = (at) => {
         const letter = document.createRange();
@@ -56,7 +56,7 @@ T = TypeVar("T")
 
 
 async def database(work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-    """Does something with the database, in another thread than the event loop's."""
+    """Runs database work in another thread than that of the event loop."""
 
     def run() -> T:
         try:
@@ -92,12 +92,12 @@ def graph(user: User) -> Graph:
 
 @pytest.fixture
 def server(web_server: StartWebServer) -> WebServer:
-    """A server that runs nothing: the story reports what happens."""
+    """A server without the embedded runner: the test reports the changes."""
     return web_server({"DEBUG": "true"})
 
 
 class Tab:
-    """A page that must not be loaded again, and what it complains of."""
+    """A page that must not be reloaded, and its console errors."""
 
     def __init__(self, page: Page, server: WebServer) -> None:
         self.page = page
@@ -110,7 +110,7 @@ class Tab:
         await self.page.goto(self.server.url + path)
 
     async def open_live(self, path: str = "/") -> None:
-        """Opens it, waits until it is live, and marks it."""
+        """Opens the page, waits until it is live, and marks it."""
         await self.open(path)
         await self.is_live()
         await self.mark()
@@ -125,13 +125,13 @@ class Tab:
         await expect(self.page.locator(selector)).to_have_text(text)
 
     async def is_only_text(self, width: int) -> None:
-        """No string of a run has become more than text, nor wider than the window."""
+        """Checks that strings of a run are only text, and not wider than the window."""
         assert await self.page.locator("img").count() == 0
         assert await self.page.title() != "hacked"
         assert await self.page.evaluate("document.documentElement.scrollWidth") <= width
 
     async def check(self, *, but_for: str = "$^") -> None:
-        """It is the same page, and all was well, but for complaints that match."""
+        """Checks that the page was not reloaded, and has no errors except those that match."""
         assert await self.page.evaluate("window.isMarked"), "The page was loaded again."
         assert [text for text in self.complaints if not re.search(but_for, text)] == []
         assert "ERROR" not in self.server.output
@@ -142,7 +142,7 @@ OpenTab = Callable[..., Awaitable[Tab]]
 
 @pytest.fixture
 async def open_tab(browser: Browser) -> OpenTab:
-    """Opens a window of its own: `tab = await open_tab(server, user)`."""
+    """Opens a new window: `tab = await open_tab(server, user)`."""
 
     async def open_tab(
         server: WebServer, user: User | None = None, *, viewport: ViewportSize | None = None, javascript: bool = True
@@ -162,7 +162,7 @@ def path_of(execution: GraphExecution) -> str:
     return f"/executions/{execution.pk}/"
 
 
-async def test_a_person_signs_in_starts_a_run_and_watches_every_node_go_by(
+async def test_a_user_signs_in_starts_a_run_and_watches_every_node(
     web_server: StartWebServer, open_tab: OpenTab, graph: Graph
 ) -> None:
     tab = await open_tab(web_server({"DEBUG": "true"}, program="serve"))
@@ -181,16 +181,16 @@ async def test_a_person_signs_in_starts_a_run_and_watches_every_node_go_by(
     await expect(page.locator(".report")).to_contain_text("The news runs along the wire.")
     await expect(page.locator("#terminate")).to_be_hidden()
     seqs = [int(text) for text in await page.locator(".event-seq").all_inner_texts()]
-    assert seqs == list(range(21, 0, -1))  # the run: queued, running, completed; as much for each of six nodes
+    assert seqs == list(range(21, 0, -1))  # queued, running and completed, for the run and for each of six nodes
     await tab.check()
     await page.get_by_role("link", name="Runs", exact=True).first.click()
     await tab.shows("tbody tr", re.compile(r"Text insight.*Completed.*6 of 6", re.DOTALL))
 
 
-async def test_choosing_another_graph_is_choosing_another_form(
+async def test_choosing_another_graph_loads_its_form(
     web_server: StartWebServer, open_tab: OpenTab, user: User, graph: Graph
 ) -> None:
-    """From the form of one graph to that of another, and with one click to its report."""
+    """From the form of one graph to the form of another, and then to its report."""
     await database(make_sample, CSV_PROFILE, user)
     await database(make_sample, CODEBASE_CENSUS, user)
     viewport = {"width": 390, "height": 800}
@@ -210,9 +210,7 @@ async def test_choosing_another_graph_is_choosing_another_form(
     assert tab.complaints == []
 
 
-async def test_a_page_follows_each_step_as_it_is_reported(
-    server: WebServer, open_tab: OpenTab, graph: Graph, user: User
-) -> None:
+async def test_a_page_shows_each_report_live(server: WebServer, open_tab: OpenTab, graph: Graph, user: User) -> None:
     execution = await database(start_execution, graph, user=user)
     tab = await open_tab(server, user)
     page = tab.page
@@ -238,7 +236,7 @@ async def test_a_page_follows_each_step_as_it_is_reported(
     await tab.check()
 
 
-async def test_a_run_that_begins_anew_is_shown_from_its_beginning(
+async def test_a_requeued_run_is_shown_from_its_start(
     server: WebServer, open_tab: OpenTab, graph: Graph, user: User
 ) -> None:
     execution = await database(start_execution, graph, user=user)
@@ -256,7 +254,7 @@ async def test_a_run_that_begins_anew_is_shown_from_its_beginning(
     await tab.check()
 
 
-async def test_when_the_server_is_gone_the_page_says_so_and_catches_up_when_it_is_back(
+async def test_the_page_shows_that_it_is_offline_and_catches_up_later(
     server: WebServer, open_tab: OpenTab, graph: Graph, user: User
 ) -> None:
     execution = await database(start_execution, graph, user=user)
@@ -276,21 +274,21 @@ async def test_when_the_server_is_gone_the_page_says_so_and_catches_up_when_it_i
     await tab.check(but_for="WebSocket connection|net::ERR_(CONNECTION|SOCKET_NOT_CONNECTED)")
 
 
-async def test_who_is_signed_out_meanwhile_is_told(
+async def test_the_page_shows_that_the_user_is_signed_out(
     server: WebServer, open_tab: OpenTab, graph: Graph, user: User
 ) -> None:
     tab = await open_tab(server, user)
     await tab.open_live()
     await database(Session.objects.all().delete)
     server.kill()
-    await tab.page.get_by_role("button", name="Retry now").click()  # while it is down, so that the button stays
+    await tab.page.get_by_role("button", name="Retry now").click()  # while the server is down, so that the button stays
     server.start()
     await tab.shows("#connection", "Signed out. Sign in again")
     await tab.page.get_by_role("link", name="Sign in again").click()
     await expect(tab.page.get_by_label("Password")).to_be_visible()
 
 
-async def test_the_list_follows_all_runs(server: WebServer, open_tab: OpenTab, graph: Graph, user: User) -> None:
+async def test_the_list_shows_all_runs_live(server: WebServer, open_tab: OpenTab, graph: Graph, user: User) -> None:
     tab = await open_tab(server, user)
     await tab.open_live()
     await expect(tab.page.locator("main")).to_contain_text("Nothing has run yet")
@@ -311,7 +309,7 @@ async def test_the_list_follows_all_runs(server: WebServer, open_tab: OpenTab, g
     await tab.check()
 
 
-async def test_rows_that_cannot_be_had_are_asked_for_again(
+async def test_a_failed_fetch_of_rows_is_repeated(
     server: WebServer, open_tab: OpenTab, graph: Graph, user: User
 ) -> None:
     tab = await open_tab(server, user)
@@ -323,9 +321,7 @@ async def test_rows_that_cannot_be_had_are_asked_for_again(
     await tab.check(but_for="net::ERR_FAILED")
 
 
-async def test_a_run_that_is_deleted_is_no_longer_there(
-    server: WebServer, open_tab: OpenTab, graph: Graph, user: User
-) -> None:
+async def test_a_deleted_run_disappears(server: WebServer, open_tab: OpenTab, graph: Graph, user: User) -> None:
     execution = await database(start_execution, graph, user=user)
     tab = await open_tab(server, user)
     await tab.open_live(path_of(execution))
@@ -334,7 +330,7 @@ async def test_a_run_that_is_deleted_is_no_longer_there(
     await tab.check()
 
 
-async def test_a_notification_is_told_on_every_page_once_and_can_be_marked_as_read(
+async def test_a_notification_is_shown_once_and_can_be_marked_as_read(
     server: WebServer, open_tab: OpenTab, user: User
 ) -> None:
     tab, other_tab = await open_tab(server, user), await open_tab(server, user)
@@ -362,7 +358,7 @@ async def test_a_notification_is_told_on_every_page_once_and_can_be_marked_as_re
 
 
 @pytest.mark.parametrize("width", [360, 1280])
-async def test_whatever_a_run_says_is_text(
+async def test_text_of_a_run_is_never_html(
     server: WebServer, open_tab: OpenTab, graph: Graph, user: User, width: int
 ) -> None:
     nodes = [{"id": HOSTILE, "block_id": HOSTILE, "title": HOSTILE}]
@@ -397,7 +393,7 @@ async def test_whatever_a_run_says_is_text(
     await tab.check()
 
 
-async def test_without_javascript_everything_is_there_by_loading_it_again(
+async def test_without_javascript_a_reload_shows_everything(
     server: WebServer, open_tab: OpenTab, graph: Graph, user: User
 ) -> None:
     tab = await open_tab(server, user, javascript=False)

@@ -1,4 +1,4 @@
-"""Redis dies, freezes, forgets and comes back: no socket closes, no subscribe fails, every update comes."""
+"""Redis dies, freezes, loses its data and returns: no socket closes, no subscribe fails, every update arrives."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -24,7 +24,7 @@ LAYERS = ["pubsub.RedisPubSubChannelLayer", "core.RedisChannelLayer"]
 
 @pytest.fixture(params=LAYERS)
 def redis(request: pytest.FixtureRequest, redis_server: Redis, settings: Settings) -> Redis:
-    """The Redis of this process' channel layer."""
+    """The Redis of the channel layer of this process."""
     settings.CHANNEL_LAYERS = redis_layer(redis_server.url, request.param, timeout=1)
     settings.REALTIME = QUICK
     return redis_server
@@ -55,7 +55,7 @@ ACCIDENTS: list[Callable[[Redis], None]] = [die, freeze, die_and_come_back, forg
 
 
 class Watcher:
-    """A socket that watches an execution, and knows what comes next."""
+    """A socket that watches an execution, and the number of the next event."""
 
     def __init__(self, client: Client, execution: GraphExecution) -> None:
         self.client, self.execution = client, execution
@@ -71,7 +71,8 @@ class Watcher:
         assert (frame["seq"], frame["data"]["node_id"]) == (self.seq, f"n{self.seq}")
 
     async def hears_by_redis(self) -> None:
-        """Returns when events come again though nothing sweeps. One that is announced too early comes with the next."""
+        """Returns when events arrive again without a sweep. An event that was announced too early arrives with the
+        next."""
         hub = hub_of_this_loop()
         assert hub
         assert hub.sweeping
@@ -92,7 +93,7 @@ class Watcher:
 async def watcher(
     redis: Redis, live_client: ConnectClient, user: User, execution: GraphExecution
 ) -> AsyncIterator[Watcher]:
-    """One that has been there since Redis was well."""
+    """A watcher that connected before the failure."""
     watcher = Watcher(await live_client(user), execution)
     await watcher.watch()
     await watcher.sees_the_next_event()
@@ -101,7 +102,7 @@ async def watcher(
 
 
 @pytest.mark.parametrize("accident", ACCIDENTS)
-async def test_whatever_happens_to_redis_sockets_stay_open_and_updates_come(
+async def test_redis_failures_close_no_socket_and_lose_no_update(
     accident: Callable[[Redis], None], redis: Redis, watcher: Watcher
 ) -> None:
     accident(redis)
@@ -111,7 +112,7 @@ async def test_whatever_happens_to_redis_sockets_stay_open_and_updates_come(
 
 
 @pytest.mark.parametrize("accident", ACCIDENTS)
-async def test_whatever_happens_to_redis_who_connects_and_subscribes_then_gets_the_updates(
+async def test_a_client_that_connects_during_a_redis_failure_gets_the_updates(
     accident: Callable[[Redis], None],
     redis: Redis,
     watcher: Watcher,
@@ -135,7 +136,7 @@ async def test_whatever_happens_to_redis_who_connects_and_subscribes_then_gets_t
 
 
 @pytest.mark.parametrize("accident", [die_and_come_back, freeze_and_thaw, forget_everything])
-async def test_when_redis_is_well_again_updates_come_by_it_again(
+async def test_after_a_redis_failure_updates_come_through_redis_again(
     accident: Callable[[Redis], None], redis: Redis, watcher: Watcher
 ) -> None:
     accident(redis)
@@ -143,7 +144,7 @@ async def test_when_redis_is_well_again_updates_come_by_it_again(
     await watcher.hears_by_redis()
 
 
-async def test_redis_may_be_away_for_long_and_come_back(redis: Redis, watcher: Watcher) -> None:
+async def test_a_long_redis_outage_is_survived(redis: Redis, watcher: Watcher) -> None:
     redis.kill()
     for _ in range(3):
         await watcher.sees_the_next_event()
@@ -152,7 +153,7 @@ async def test_redis_may_be_away_for_long_and_come_back(redis: Redis, watcher: W
     await watcher.hears_by_redis()
 
 
-async def test_the_first_socket_may_come_while_redis_is_dead(
+async def test_the_first_socket_may_connect_while_redis_is_dead(
     redis: Redis, live_client: ConnectClient, user: User, execution: GraphExecution
 ) -> None:
     redis.kill()
@@ -169,10 +170,10 @@ async def test_the_first_socket_may_come_while_redis_is_dead(
     await late.hears_by_redis()
 
 
-async def test_a_server_of_its_own_survives_it_all(
+async def test_a_separate_server_process_survives_all_redis_failures(
     redis_server: Redis, servers: Servers, user: User, execution: GraphExecution
 ) -> None:
-    """As in production: pub/sub, and the writer is another process."""
+    """As in production: with pub/sub, and a writer in another process."""
     servers.need_a_client()
     redis_server.kill()
     with LiveServer(layers=redis_layer(redis_server.url, timeout=1)) as server:

@@ -1,4 +1,4 @@
-"""Redis and servers die and come back while many write and many watch: each client gets each event once, in order."""
+"""Redis and servers die and return during many writes and reads: each client gets each event once, in order."""
 
 import asyncio
 import random
@@ -23,7 +23,7 @@ HEAD = 1 + WRITERS * CHANGES
 
 
 class Reader:
-    """A client as it should be: it comes back with the last number that it got."""
+    """A correct client: it reconnects with the number of the last event it got."""
 
     def __init__(self, doors: list[ServerDoor], user: User, execution: GraphExecution, seed: int) -> None:
         self._doors, self._user, self._execution = doors, user, execution
@@ -42,9 +42,9 @@ class Reader:
         client = await self._random.choice(self._doors).client(self._user)
         try:
             after = self.seqs[-1] if self.seqs else 0
-            wish = {"after": after, "epoch": self._epoch} if self._epoch else {"after": after}
-            await client.send("subscribe_graph_execution", {"graph_exec_id": str(self._execution.pk), **wish})
-            for _ in range(self._random.randrange(5, 80)):  # then it drops the connection by itself
+            options = {"after": after, "epoch": self._epoch} if self._epoch else {"after": after}
+            await client.send("subscribe_graph_execution", {"graph_exec_id": str(self._execution.pk), **options})
+            for _ in range(self._random.randrange(5, 80)):  # then it closes the connection itself
                 frame = await client.frame()
                 if frame["method"] == "subscribe_graph_execution":
                     assert frame["data"]["recovered"] is True, frame
@@ -67,7 +67,7 @@ def write(execution: GraphExecution, name: str, progress: Callable[[], None]) ->
 
 
 @pytest.mark.timeout(120)
-async def test_whatever_dies_on_the_way_each_client_gets_each_event_once_and_in_order(
+async def test_with_all_failures_each_client_gets_each_event_once_in_order(
     redis_server: Redis, servers: Servers, user: User, execution: GraphExecution, live_client: object
 ) -> None:
     servers.need_a_client()

@@ -1,4 +1,4 @@
-"""A socket that cannot be sent to, because of a defect, is closed with 1011, under each server."""
+"""A socket whose send fails because of a defect is closed with 1011, under each server."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
@@ -14,7 +14,7 @@ from tests.stories.doors import LiveServer, ServerDoor, Servers
 
 
 class FailingServer(LiveServer):
-    """Serves the application within the middleware that fails."""
+    """Serves the application inside the failing middleware."""
 
     SERVERS: ClassVar[Mapping[str, Sequence[str]]] = {
         name: [word.replace("config.asgi", "tests.stories.failing_send") for word in words]
@@ -43,7 +43,7 @@ async def by_answer(client: Client, user: User) -> None:
     await client.send("unsubscribe", {"graph_id": "none"}, id="fail")
 
 
-async def test_a_socket_that_cannot_be_sent_to_is_closed_and_forgotten(
+async def test_a_socket_with_a_failing_send_is_closed_and_removed(
     server: FailingServer, user: User, other_user: User
 ) -> None:
     door = ServerDoor(server)

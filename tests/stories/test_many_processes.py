@@ -1,4 +1,4 @@
-"""Several server processes behind nginx: clients move between them, and miss nothing."""
+"""Several server processes behind nginx: clients move between them and lose no event."""
 
 import asyncio
 from collections.abc import Callable
@@ -21,7 +21,7 @@ BACK_OFF = 0.05  # seconds; a browser waits longer
 
 
 class Reader:
-    """What a browser does: it keeps cursor and epoch, and comes back after any close, to whichever process."""
+    """Acts like a browser: keeps position and epoch, and reconnects after any close, to any process."""
 
     def __init__(self, door: ProxyDoor, user: User, execution: GraphExecution) -> None:
         self.door, self.user, self.execution = door, user, execution
@@ -39,13 +39,13 @@ class Reader:
     async def _read(self, is_last: Callable[[int], bool]) -> None:
         client = await self.door.client(self.user)
         self.connections += 1
-        wish = {"graph_exec_id": str(self.execution.pk), "after": self.seqs[-1] if self.seqs else 0}
-        answer = await client.ask("subscribe_graph_execution", wish | ({"epoch": self.epoch} if self.epoch else {}))
+        options = {"graph_exec_id": str(self.execution.pk), "after": self.seqs[-1] if self.seqs else 0}
+        answer = await client.ask("subscribe_graph_execution", options | ({"epoch": self.epoch} if self.epoch else {}))
         assert answer["data"]["recovered"]
         self.epoch = answer["data"]["epoch"]
         while not (self.seqs and is_last(self.seqs[-1])):
             frame = await client.frame()
-            if "seq" in frame:  # not the farewell of a server that stops
+            if "seq" in frame:  # not the last frame of a stopping server
                 self.seqs.append(frame["seq"])
         await client.disconnect()
 
@@ -77,7 +77,7 @@ def kill_nginx(pair: list[LiveServer], nginx: Nginx) -> None:
 
 
 @pytest.mark.parametrize("accident", [kill_one, stop_one, restart_all_in_turn, kill_one_after_the_other, kill_nginx])
-async def test_whatever_ends_a_process_every_client_gets_everything_once_and_in_order(
+async def test_when_a_process_ends_each_client_gets_each_event_once_in_order(
     accident: Accident, proxy_door: ProxyDoor, pair: list[LiveServer], user: User, execution: GraphExecution
 ) -> None:
     readers = [Reader(proxy_door, user, execution) for _ in range(4)]
@@ -109,7 +109,7 @@ async def until_all(readers: list[Reader], condition: Callable[[Reader], bool]) 
     await until_in_loop(lambda: all(map(condition, readers)))
 
 
-async def test_a_reload_of_nginx_cuts_nobody(
+async def test_a_reload_of_nginx_closes_no_socket(
     proxy_door: ProxyDoor, pair: list[LiveServer], user: User, execution: GraphExecution
 ) -> None:
     clients = [await proxy_door.client(user) for _ in range(4)]
@@ -122,10 +122,10 @@ async def test_a_reload_of_nginx_cuts_nobody(
 
 
 @pytest.mark.parametrize("pair", [NEVER], indirect=True)
-async def test_a_users_sockets_in_different_processes_all_get_his_notifications(
+async def test_sockets_of_one_user_in_different_processes_get_the_notifications(
     proxy_door: ProxyDoor, pair: list[LiveServer], user: User, other_user: User
 ) -> None:
-    """By Redis alone: nothing sweeps here."""
+    """Through Redis alone: there is no sweep here."""
     clients: list[Client] = [await proxy_door.client(user) for _ in range(4)]
     stranger = await proxy_door.client(other_user)
     assert all(server.output.count("WSCONNECT /ws") >= 2 for server in pair)

@@ -1,4 +1,4 @@
-"""What only PostgreSQL can show: writers that really work at the same time."""
+"""Concurrent writers, which only PostgreSQL allows."""
 
 import asyncio
 import threading
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.postgres, pytest.mark.timeout(180)]
 
 
 async def at_once(*works: Callable[[], None]) -> None:
-    """Each in a thread and a connection of its own; raises what they raise."""
+    """Runs each in its own thread with its own connection. Raises their errors."""
     together = threading.Barrier(len(works))
 
     def run(work: Callable[[], None]) -> None:
@@ -39,16 +39,16 @@ async def at_once(*works: Callable[[], None]) -> None:
 
 
 def deadlocks() -> int:
-    """As PostgreSQL counts them, for this database."""
+    """The count of PostgreSQL for this database."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
         return int(cursor.fetchone()[0])
 
 
-async def test_eight_threads_with_five_hundred_changes_each_make_the_numbers_1_to_4000_without_a_hole(
+async def test_4000_changes_of_eight_threads_are_numbered_without_a_gap(
     live_client: ConnectClient, user: User, execution: GraphExecution
 ) -> None:
-    """Each thread has its node; a change of a row follows those that were committed before it."""
+    """Each thread has its own node. A change of a row follows the changes that were committed before it."""
     nodes = [await in_db(report_node)(execution, node_id=f"n{n}", status="RUNNING") for n in range(8)]
     stream = await stream_of(execution)
     client = await live_client(user)
@@ -74,7 +74,7 @@ async def test_eight_threads_with_five_hundred_changes_each_make_the_numbers_1_t
     assert numbers == list(range(1, stream.head + 4_001))
 
 
-async def test_eight_workers_that_report_one_node_leave_one_history_of_it(
+async def test_eight_concurrent_reporters_of_one_node_make_one_history(
     live_client: ConnectClient, user: User, execution: GraphExecution
 ) -> None:
     client = await live_client(user)
@@ -90,10 +90,10 @@ async def test_eight_workers_that_report_one_node_leave_one_history_of_it(
     assert len({frame["data"]["node_exec_id"] for frame in frames}) == 1
 
 
-async def test_a_transaction_over_many_executions_beside_workers_that_save_one_each_never_deadlocks(
+async def test_a_transaction_over_many_executions_does_not_deadlock_with_single_writers(
     live_client: ConnectClient, user: User, graph: Graph
 ) -> None:
-    """Heads that were locked inside the writers' transactions deadlocked here, in whatever order."""
+    """Locking heads inside the writers' transactions would deadlock here, in any order."""
     executions = [await in_db(start_execution)(graph, user=user) for _ in range(6)]
     before = await in_db(deadlocks)()
     client = await live_client(user)
@@ -122,10 +122,10 @@ async def test_a_transaction_over_many_executions_beside_workers_that_save_one_e
     assert await in_db(deadlocks)() == before
 
 
-async def test_transactions_that_commit_in_another_order_than_they_wrote_lose_nothing(
+async def test_transactions_that_commit_out_of_order_lose_no_event(
     live_client: ConnectClient, user: User, graph: Graph, execution: GraphExecution
 ) -> None:
-    """The order of the ids is not that of the commits: an "id > last" would skip the first one for ever."""
+    """Ids are not in the order of the commits: a reader with "id > last" would skip the first event for ever."""
     client = await live_client(user)
     await watch(client, execution, after=1)
     has_written, may_commit = threading.Event(), threading.Event()
@@ -149,7 +149,7 @@ async def test_transactions_that_commit_in_another_order_than_they_wrote_lose_no
     await writing
 
 
-async def test_a_stream_that_eight_writers_begin_at_once_is_one_stream(
+async def test_eight_concurrent_first_writers_create_one_stream(
     user: User,
 ) -> None:
     key = f"{user.pk}|orders#7"
@@ -164,7 +164,7 @@ async def test_a_stream_that_eight_writers_begin_at_once_is_one_stream(
 
 @pytest.fixture
 def lose_all_connections(transactional_db: None) -> Iterator[Callable[[], None]]:
-    """Ends every connection to the database but the test's own, as a restart of PostgreSQL does."""
+    """Ends all connections to the database except that of the test, as a restart of PostgreSQL does."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
         (own,) = cursor.fetchone()
@@ -181,7 +181,7 @@ def lose_all_connections(transactional_db: None) -> Iterator[Callable[[], None]]
     connection.pool.check()
 
 
-async def test_lost_database_connections_cost_no_socket_and_fail_no_subscribe(
+async def test_lost_database_connections_close_no_socket_and_fail_no_subscribe(
     live_client: ConnectClient, user: User, execution: GraphExecution, lose_all_connections: Callable[[], None]
 ) -> None:
     client = await live_client(user)
@@ -190,7 +190,7 @@ async def test_lost_database_connections_cost_no_socket_and_fail_no_subscribe(
         others = await asyncio.gather(*(live_client(user) for _ in range(8)))
         await asyncio.gather(
             *(watch(each, execution, after=1) for each in others)
-        )  # as many connections as there may be
+        )  # as many as the limit of connections
         await in_db(lose_all_connections)()
         again = await live_client(user)
         await watch(again, execution, after=1)

@@ -1,4 +1,4 @@
-"""The connections of a server process to PostgreSQL: how many, and what becomes of them when it restarts or freezes."""
+"""The PostgreSQL connections of a server process: their number, and restarts and freezes of PostgreSQL."""
 
 import asyncio
 import json
@@ -47,10 +47,10 @@ def status_of_page(address: str, cookie: str) -> int:
 
 
 class Watch:
-    """Looks all the time at how many connections there are of that name; `most` is the highest count."""
+    """Counts the connections with a name continuously; `peak` is the highest count."""
 
     def __init__(self, url: str, name: str) -> None:
-        self.most = 0
+        self.peak = 0
         self._url, self._name, self._is_over = url, name, threading.Event()
         self._thread = threading.Thread(target=self._look)
 
@@ -58,7 +58,7 @@ class Watch:
         count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s"
         with psycopg.connect(self._url, autocommit=True) as own:
             while not self._is_over.is_set():
-                self.most = max(self.most, own.execute(count, [self._name]).fetchone()[0])  # type: ignore[index]
+                self.peak = max(self.peak, own.execute(count, [self._name]).fetchone()[0])  # type: ignore[index]
 
     def __enter__(self) -> "Watch":
         self._thread.start()
@@ -69,7 +69,7 @@ class Watch:
         self._thread.join()
 
 
-async def test_a_storm_of_clients_and_pages_stays_within_the_pool(
+async def test_many_clients_and_pages_stay_within_the_connection_pool(
     transactional_db: None, servers: Servers, user: User, execution: GraphExecution
 ) -> None:
     servers.need_a_client()
@@ -93,7 +93,7 @@ async def test_a_storm_of_clients_and_pages_stays_within_the_pool(
             assert set(await pages) == {200}
         await door.leave()
         assert "Traceback" not in server.output, server.output
-    assert 1 < watching.most <= POOL
+    assert 1 < watching.peak <= POOL
 
 
 BEGIN = """
@@ -120,7 +120,7 @@ report_node(GraphExecution.objects.get(pk=sys.argv[1]), node_id=sys.argv[2], sta
 
 @pytest.fixture
 def own_postgres() -> Iterator[Postgres]:
-    """One that this test may stop and freeze."""
+    """A PostgreSQL that this test may stop and freeze."""
     try:
         server = Postgres()
     except NotInstalledError as missing:
@@ -140,7 +140,7 @@ def run(postgres: Postgres, script: str, *words: str) -> str:
 
 
 class Site(SimpleNamespace):
-    """A server on a PostgreSQL of its own, one user and his socket, which watches his execution."""
+    """A server on its own PostgreSQL, and one user with a socket that watches an execution."""
 
     postgres: Postgres
     door: ServerDoor
@@ -171,10 +171,10 @@ async def site(own_postgres: Postgres, servers: Servers) -> AsyncIterator[Site]:
         await door.leave()
 
 
-async def test_after_a_restart_of_postgres_the_first_page_works_and_sockets_have_noticed_nothing(site: Site) -> None:
+async def test_after_a_postgres_restart_the_first_page_works_and_no_socket_closes(site: Site) -> None:
     await asyncio.gather(
         *(asyncio.to_thread(status_of_page, site.door.address, site.cookie) for _ in range(POOL))
-    )  # the pool is full of connections that are about to die
+    )  # the pool is full of connections that the restart will end
     site.postgres.terminate()
     await site.client.ping()
     site.postgres.start()
@@ -186,8 +186,8 @@ async def test_after_a_restart_of_postgres_the_first_page_works_and_sockets_have
     assert [frame["seq"] for frame in await late.frames(2)] == [1, 2]
 
 
-async def test_a_frozen_postgres_stops_neither_heartbeats_nor_who_comes_when_it_thaws(site: Site) -> None:
-    """Who comes meanwhile is refused after AUTH_TIMEOUT, and nothing of his waits in a queue when it goes on."""
+async def test_a_frozen_postgres_blocks_no_heartbeats_and_no_later_connections(site: Site) -> None:
+    """A client that connects during the freeze is refused after AUTH_TIMEOUT, and leaves nothing in a queue."""
     site.postgres.freeze()
     refused = 0
     for _ in range(10):  # one AUTH_TIMEOUT each, so some ten seconds
@@ -207,4 +207,4 @@ async def test_a_frozen_postgres_stops_neither_heartbeats_nor_who_comes_when_it_
             assert (await client.frame())["seq"] == 1
         await site.sees_the_next_event(2)
         assert {(await client.frame())["seq"] for client in late} == {2}
-    assert watching.most <= POOL + 1  # and the process that reports
+    assert watching.peak <= POOL + 1  # the pool and the reporting process

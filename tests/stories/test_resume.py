@@ -1,4 +1,4 @@
-"""Part 2 of docs/protocol.md, through two doors: numbers, and going on from where one was."""
+"""Part 2 of docs/protocol.md, through two doors: event numbers, and resuming from a position."""
 
 import json
 from collections.abc import Callable
@@ -17,11 +17,11 @@ from realtime.models import Stream
 from tests.database import in_db
 from tests.realtime.clients import Client, Frame
 from tests.stories.doors import Door
-from tests.stories.test_base_protocol import nothing_came_before, watch, watch_graph
+from tests.stories.test_base_protocol import no_frame_came_before, watch, watch_graph
 
 pytestmark = pytest.mark.parametrize("door", ["asgi", "runwire"], indirect=True)
 
-# The stream of `execution_with_history`, entity by entity: the newest of each is its state.
+# The stream of `execution_with_history`, by entity. The newest event of each entity is its state.
 HISTORY = {1: "graph", 2: "graph", 3: "a", 4: "b", 5: "a", 6: "a", 7: "b", 8: "graph"}
 HEAD = 8
 LATEST = [6, 7, 8]
@@ -40,9 +40,9 @@ async def stream_of(execution: GraphExecution) -> Stream:
     return await in_db(Stream.objects.get)(key=streams.graph_exec(str(execution.user_id), str(execution.pk)))
 
 
-async def subscribe(client: Client, execution: GraphExecution, **wish: object) -> dict[str, Any]:
-    """What the answer says of the stream."""
-    answer = await client.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk), **wish})
+async def subscribe(client: Client, execution: GraphExecution, **options: object) -> dict[str, Any]:
+    """The data of the answer."""
+    answer = await client.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk), **options})
     assert answer["success"] is True, answer
     data: dict[str, Any] = answer["data"]
     return data
@@ -52,8 +52,8 @@ async def seqs(client: Client, count: int) -> list[int]:
     return [frame["seq"] for frame in await client.frames(count)]
 
 
-async def goes_on(client: Client, execution: GraphExecution, head: int = HEAD) -> None:
-    """Nothing more is replayed, and what happens now has the next number."""
+async def continues(client: Client, execution: GraphExecution, head: int = HEAD) -> None:
+    """Checks that the replay has ended, and that a new event has the next number."""
     await in_db(report_node)(execution, node_id="new", status="QUEUED")
     frame = await client.frame()
     assert (frame["seq"], frame["data"]["node_id"]) == (head + 1, "new")
@@ -66,7 +66,9 @@ def prune_all(stream: Stream) -> None:
 # After a cursor
 
 
-async def test_after_0_is_the_whole_history(door: Door, user: User, execution_with_history: GraphExecution) -> None:
+async def test_after_0_replays_the_whole_history(
+    door: Door, user: User, execution_with_history: GraphExecution
+) -> None:
     client = await door.client(user)
     stream = await stream_of(execution_with_history)
     assert await subscribe(client, execution_with_history, after=0) == {
@@ -75,10 +77,10 @@ async def test_after_0_is_the_whole_history(door: Door, user: User, execution_wi
         "recovered": True,
     }
     assert await seqs(client, HEAD) == list(HISTORY)
-    await goes_on(client, execution_with_history)
+    await continues(client, execution_with_history)
 
 
-async def test_after_a_number_is_what_follows_it(
+async def test_after_a_number_replays_the_later_events(
     door: Door, user: User, execution_with_history: GraphExecution
 ) -> None:
     client = await door.client(user)
@@ -86,27 +88,27 @@ async def test_after_a_number_is_what_follows_it(
     answer = await subscribe(client, execution_with_history, after=5, epoch=stream.epoch, replay="all")
     assert answer == {"epoch": stream.epoch, "head": HEAD, "recovered": True}
     assert await seqs(client, 3) == [6, 7, 8]
-    await goes_on(client, execution_with_history)
+    await continues(client, execution_with_history)
 
 
-async def test_after_the_head_is_what_happens_from_now_on(
+async def test_after_the_head_delivers_only_new_events(
     door: Door, user: User, execution_with_history: GraphExecution
 ) -> None:
     client = await door.client(user)
     assert (await subscribe(client, execution_with_history, after=HEAD))["recovered"] is True
-    await goes_on(client, execution_with_history)
+    await continues(client, execution_with_history)
 
 
 async def test_a_stream_without_events_has_the_head_0(door: Door, user: User, graph: Graph) -> None:
     client = await door.client(user)
-    for wish in ({"after": 0}, {"replay": "latest"}, {"replay": "none"}):
-        answer = await client.ask("subscribe_graph_executions", {"graph_id": str(graph.pk), **wish})
+    for options in ({"after": 0}, {"replay": "latest"}, {"replay": "none"}):
+        answer = await client.ask("subscribe_graph_executions", {"graph_id": str(graph.pk), **options})
         assert (answer["data"]["head"], answer["data"]["recovered"]) == (0, True)
     await in_db(start_execution)(graph, user=user)
     assert await seqs(client, 1) == [1]
 
 
-async def test_a_reconnect_delivers_only_what_was_missed(
+async def test_a_reconnect_delivers_only_the_missed_events(
     door: Door, user: User, execution_with_history: GraphExecution
 ) -> None:
     client = await door.client(user)
@@ -118,11 +120,11 @@ async def test_a_reconnect_delivers_only_what_was_missed(
     again = await door.client(user)
     await subscribe(again, execution_with_history, after=last, epoch=answer["epoch"])
     assert [frame["data"]["node_id"] for frame in await again.frames(5)] == [f"missed {number}" for number in range(5)]
-    await goes_on(again, execution_with_history, HEAD + 5)
+    await continues(again, execution_with_history, HEAD + 5)
 
 
 async def test_large_events_arrive_live_and_in_a_replay(door: Door, user: User, execution: GraphExecution) -> None:
-    """Above MAX_INLINE_BYTES, so announced without their data; several of them are more than one page."""
+    """Above MAX_INLINE_BYTES events are announced without their data. Several of them fill more than one page."""
     client = await door.client(user)
     await watch(client, execution, after=1)
     texts = [letter * 400_000 for letter in "abcde"]
@@ -140,27 +142,27 @@ async def test_large_events_arrive_live_and_in_a_replay(door: Door, user: User, 
 # The newest of each, or nothing
 
 
-async def test_latest_is_the_newest_event_of_each_entity(
+async def test_latest_replays_the_newest_event_of_each_entity(
     door: Door, user: User, execution_with_history: GraphExecution
 ) -> None:
     client = await door.client(user)
     answer = await subscribe(client, execution_with_history, replay="latest")
     assert (answer["head"], answer["recovered"], "truncated" in answer) == (HEAD, True, False)
     assert await seqs(client, 3) == LATEST
-    await goes_on(client, execution_with_history)
+    await continues(client, execution_with_history)
 
 
-async def test_latest_after_a_number_is_what_is_newer(
+async def test_latest_after_a_number_replays_only_newer_events(
     door: Door, user: User, execution_with_history: GraphExecution
 ) -> None:
     client = await door.client(user)
     assert (await subscribe(client, execution_with_history, replay="latest", after=6))["recovered"] is True
     assert await seqs(client, 2) == [7, 8]
     assert (await subscribe(client, execution_with_history, replay="latest", after=HEAD))["recovered"] is True
-    await goes_on(client, execution_with_history)
+    await continues(client, execution_with_history)
 
 
-async def test_a_limit_keeps_the_newest_and_says_that_it_has_cut(
+async def test_a_limit_keeps_the_newest_entities_and_reports_truncation(
     door: Door, user: User, execution_with_history: GraphExecution
 ) -> None:
     client = await door.client(user)
@@ -175,61 +177,61 @@ async def test_a_limit_keeps_the_newest_and_says_that_it_has_cut(
     assert await seqs(client, 3) == LATEST
 
 
-async def test_none_gives_numbers_and_no_history(
+async def test_none_gives_numbers_without_a_history(
     door: Door, user: User, execution_with_history: GraphExecution
 ) -> None:
     client = await door.client(user)
-    for wish in ({}, {"after": 3}, {"after": 99}, {"after": 0, "epoch": "another"}):
-        answer = await subscribe(client, execution_with_history, replay="none", **wish)
+    for options in ({}, {"after": 3}, {"after": 99}, {"after": 0, "epoch": "another"}):
+        answer = await subscribe(client, execution_with_history, replay="none", **options)
         assert (answer["head"], answer["recovered"]) == (HEAD, True)
-    await goes_on(client, execution_with_history)
+    await continues(client, execution_with_history)
 
 
 # Never partial
 
 
-async def is_refused(client: Client, execution: GraphExecution, **wish: object) -> None:
+async def is_refused(client: Client, execution: GraphExecution, **options: object) -> None:
     stream = await stream_of(execution)
-    answer = await subscribe(client, execution, **wish)
+    answer = await subscribe(client, execution, **options)
     assert answer == {"epoch": stream.epoch, "head": HEAD, "recovered": False}
     assert await seqs(client, 3) == LATEST
 
 
-@pytest.mark.parametrize("wish", [{"after": HEAD + 1}, {"after": 2**62}, {"after": HEAD + 1, "replay": "latest"}])
-async def test_after_what_is_beyond_the_head_is_refused_and_the_snapshot_follows(
-    wish: dict[str, object], door: Door, user: User, execution_with_history: GraphExecution
+@pytest.mark.parametrize("options", [{"after": HEAD + 1}, {"after": 2**62}, {"after": HEAD + 1, "replay": "latest"}])
+async def test_a_position_beyond_the_head_gets_a_snapshot(
+    options: dict[str, object], door: Door, user: User, execution_with_history: GraphExecution
 ) -> None:
     client = await door.client(user)
-    await is_refused(client, execution_with_history, **wish)
-    await goes_on(client, execution_with_history)
+    await is_refused(client, execution_with_history, **options)
+    await continues(client, execution_with_history)
 
 
-@pytest.mark.parametrize("wish", [{"after": 3}, {"after": 0}, {"after": HEAD}, {"replay": "latest"}])
-async def test_another_epoch_is_refused_and_the_snapshot_follows(
-    wish: dict[str, object], door: Door, user: User, execution_with_history: GraphExecution
+@pytest.mark.parametrize("options", [{"after": 3}, {"after": 0}, {"after": HEAD}, {"replay": "latest"}])
+async def test_another_epoch_gets_a_snapshot(
+    options: dict[str, object], door: Door, user: User, execution_with_history: GraphExecution
 ) -> None:
     client = await door.client(user)
-    await is_refused(client, execution_with_history, epoch="another", **wish)
-    await goes_on(client, execution_with_history)
+    await is_refused(client, execution_with_history, epoch="another", **options)
+    await continues(client, execution_with_history)
 
 
-async def test_below_the_floor_is_refused_and_the_snapshot_follows(
+async def test_a_position_below_the_floor_gets_a_snapshot(
     door: Door, user: User, execution_with_history: GraphExecution
 ) -> None:
     await in_db(prune_all)(await stream_of(execution_with_history))
     client = await door.client(user)
-    for wish in ({"after": 0}, {"after": HEAD - 1}, {"after": 3, "replay": "latest"}, {"replay": "all"}):
-        await is_refused(client, execution_with_history, **wish)
+    for options in ({"after": 0}, {"after": HEAD - 1}, {"after": 3, "replay": "latest"}, {"replay": "all"}):
+        await is_refused(client, execution_with_history, **options)
     assert (await subscribe(client, execution_with_history, replay="latest"))["recovered"] is True
     assert await seqs(client, 3) == LATEST
     assert (await subscribe(client, execution_with_history, after=HEAD))["recovered"] is True
-    await goes_on(client, execution_with_history)
+    await continues(client, execution_with_history)
 
 
-async def test_the_state_that_a_snapshot_shows_is_the_state_that_the_history_leads_to(
+async def test_a_snapshot_has_the_same_state_as_the_history(
     door: Door, user: User, execution_with_history: GraphExecution
 ) -> None:
-    """Old state and events make the new state."""
+    """The old state and the events give the new state."""
 
     def state(frames: list[Frame]) -> dict[str, Any]:
         return {frame["data"].get("node_exec_id", "graph"): frame["data"] for frame in frames}
@@ -249,7 +251,7 @@ async def test_the_state_that_a_snapshot_shows_is_the_state_that_the_history_lea
 # Again, and otherwise
 
 
-async def test_a_second_subscribe_with_a_number_starts_again_from_there_and_one_without_is_only_answered(
+async def test_a_second_subscribe_restarts_only_with_a_number(
     door: Door, user: User, execution_with_history: GraphExecution
 ) -> None:
     client = await door.client(user)
@@ -259,7 +261,7 @@ async def test_a_second_subscribe_with_a_number_starts_again_from_there_and_one_
     assert (answer["data"], answer["success"]) == (None, True)
     await subscribe(client, execution_with_history, after=6)
     assert await seqs(client, 2) == [7, 8]
-    await goes_on(client, execution_with_history)
+    await continues(client, execution_with_history)
 
 
 async def test_a_second_subscribe_turns_numbers_on(
@@ -271,10 +273,10 @@ async def test_a_second_subscribe_turns_numbers_on(
     assert "seq" not in await client.frame()
     await subscribe(client, execution_with_history, after=HEAD)
     assert await seqs(client, 1) == [HEAD + 1]
-    await goes_on(client, execution_with_history, HEAD + 1)
+    await continues(client, execution_with_history, HEAD + 1)
 
 
-async def test_a_graphs_stream_resumes_too(door: Door, user: User, graph: Graph, execution: GraphExecution) -> None:
+async def test_a_graph_stream_resumes(door: Door, user: User, graph: Graph, execution: GraphExecution) -> None:
     other = await in_db(start_execution)(graph, user=user)
     await in_db(report_execution)(execution, status="RUNNING")
     client = await door.client(user)
@@ -296,7 +298,7 @@ async def test_notifications_resume(door: Door, user: User) -> None:
     for number in (1, 2, 3):
         await in_db(notify_user)(user, type="info", event=str(number))
     client = await door.client(user)
-    await nothing_came_before(client, user)  # who does not ask gets no replay, which would sound again
+    await no_frame_came_before(client, user)  # without a position there is no replay, which would notify again
     answer = await client.ask("subscribe_notifications", {"after": 1})
     assert (answer["channel"], answer["data"]["head"]) == (f"{user.pk}|notifications", 4)
     frames = await client.frames(3)
@@ -306,7 +308,7 @@ async def test_notifications_resume(door: Door, user: User) -> None:
     assert (await client.frame())["seq"] == 5
 
 
-async def test_numbers_of_notifications_can_be_had_without_a_history(door: Door, user: User) -> None:
+async def test_notifications_can_be_numbered_without_a_history(door: Door, user: User) -> None:
     await in_db(notify_user)(user, type="info", event="old")
     client = await door.client(user)
     answer = await client.ask("subscribe_notifications")
@@ -315,9 +317,7 @@ async def test_numbers_of_notifications_can_be_had_without_a_history(door: Door,
     assert (await client.frame())["seq"] == 2
 
 
-async def test_that_a_notification_was_read_or_deleted_is_told_to_those_with_numbers_only(
-    door: Door, user: User
-) -> None:
+async def test_read_and_deleted_notifications_are_sent_only_to_numbered_clients(door: Door, user: User) -> None:
     plain, numbered = await door.client(user), await door.client(user)
     await numbered.ask("subscribe_notifications", {"after": 0})
     notification = await in_db(notify_user)(user, type="info", event="hey")
@@ -348,7 +348,7 @@ def delete(request: pytest.FixtureRequest) -> Callable[[GraphExecution], object]
     return ways[request.param]
 
 
-async def test_who_watches_a_deleted_execution_is_told_and_unsubscribed(
+async def test_a_watcher_of_a_deleted_execution_is_notified_and_unsubscribed(
     door: Door, user: User, execution: GraphExecution, delete: Callable[[GraphExecution], object]
 ) -> None:
     plain, numbered = await door.client(user), await door.client(user)
@@ -368,7 +368,7 @@ async def test_who_watches_a_deleted_execution_is_told_and_unsubscribed(
         await client.ping()
 
 
-async def test_a_deleted_execution_is_told_to_those_who_watch_its_graph_with_numbers(
+async def test_a_deleted_execution_is_sent_to_numbered_watchers_of_its_graph(
     door: Door, user: User, graph: Graph, execution: GraphExecution
 ) -> None:
     plain, numbered = await door.client(user), await door.client(user)
@@ -380,10 +380,10 @@ async def test_a_deleted_execution_is_told_to_those_who_watch_its_graph_with_num
         f'{{"method":"execution_deleted","data":{{"graph_exec_id":"{id}"}},"success":null,'
         f'"channel":"{channel}","error":null,"seq":2}}'
     )
-    await nothing_came_before(plain, user)
+    await no_frame_came_before(plain, user)
 
 
-async def test_a_deleted_node_is_told_to_those_with_numbers(door: Door, user: User, execution: GraphExecution) -> None:
+async def test_a_deleted_node_is_sent_to_numbered_watchers(door: Door, user: User, execution: GraphExecution) -> None:
     plain, numbered = await door.client(user), await door.client(user)
     await watch(plain, execution)
     await watch(numbered, execution, after=1)
@@ -394,4 +394,4 @@ async def test_a_deleted_node_is_told_to_those_with_numbers(door: Door, user: Us
     assert (deleted["method"], deleted["seq"]) == ("node_execution_deleted", 3)
     assert deleted["data"] == {"graph_exec_id": str(execution.pk), "node_exec_id": id}
     assert (await plain.frame())["method"] == "node_execution_event"
-    await nothing_came_before(plain, user)
+    await no_frame_came_before(plain, user)

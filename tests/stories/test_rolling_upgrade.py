@@ -1,4 +1,4 @@
-"""Processes of two versions beside each other, on one Redis: what the one sends and the other does not know."""
+"""Processes of two versions on one Redis: announcements of one version reach the other."""
 
 from collections.abc import Callable
 from typing import Any
@@ -26,18 +26,18 @@ Change = Callable[[dict[str, Any]], Any]
 
 
 class Other:
-    """A process of another version: it announces what this one does, in words of its own."""
+    """A process of another version: it announces the changes of this one in another form."""
 
-    def __init__(self, client: Client, execution: GraphExecution, said: list[dict[str, Any]], key: str) -> None:
-        self.client, self.execution, self._said, self._group = client, execution, said, streams.group(key)
+    def __init__(self, client: Client, execution: GraphExecution, announced: list[dict[str, Any]], key: str) -> None:
+        self.client, self.execution, self._announced, self._group = client, execution, announced, streams.group(key)
 
-    async def changes_a_node(self, change: Change) -> None:
-        self._said.clear()
+    async def change_a_node(self, change: Change) -> None:
+        self._announced.clear()
         await in_db(report_node)(self.execution, node_id="n", status="QUEUED")
-        (message,) = [each for each in self._said if "graph_exec#" in each["key"]]
+        (message,) = [each for each in self._announced if "graph_exec#" in each["key"]]
         await get_channel_layer().group_send(self._group, change(message))
 
-    async def says(self, message: Any) -> None:
+    async def announce(self, message: Any) -> None:
         await get_channel_layer().group_send(self._group, message)
 
 
@@ -51,10 +51,10 @@ async def other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Other:
     settings.CHANNEL_LAYERS, settings.REALTIME = redis_layer(redis_server.url), NEVER
-    said: list[dict[str, Any]] = []
-    monkeypatch.setattr(announcer, "_send", lambda group, message, weight: said.append(message))
+    announced: list[dict[str, Any]] = []
+    monkeypatch.setattr(announcer, "_send", lambda group, message, weight: announced.append(message))
     client = await live_client(user)
-    return Other(client, execution, said, await watch(client, execution, after=1))
+    return Other(client, execution, announced, await watch(client, execution, after=1))
 
 
 def without(*names: str) -> Change:
@@ -65,7 +65,7 @@ def with_more(message: dict[str, Any]) -> dict[str, Any]:
     return {**message, "trace": "00-4bf9", "events": [[*row, "2031-01-01", None] for row in message["events"]]}
 
 
-UNDERSTOOD: dict[str, tuple[Change, int]] = {  # and how often the log must be read for it
+UNDERSTOOD: dict[str, tuple[Change, int]] = {  # and the number of log reads it needs
     "of the same version": (lambda message: message, 0),
     "older, without the first number": (without("first"), 0),
     "older, without events": (without("first", "events"), 1),
@@ -77,7 +77,7 @@ UNDERSTOOD: dict[str, tuple[Change, int]] = {  # and how often the log must be r
 @pytest.mark.parametrize("form", UNDERSTOOD)
 async def test_an_announcement_of_another_version_arrives_at_once(form: str, other: Other, counted: Counted) -> None:
     change, reads = UNDERSTOOD[form]
-    await other.changes_a_node(change)
+    await other.change_a_node(change)
     frame = await other.client.frame()
     assert (frame["seq"], frame["data"]["node_id"]) == (2, "n")
     assert counted["gaps_filled"] == reads
@@ -103,13 +103,13 @@ NOT_UNDERSTOOD: dict[str, Change] = {
 
 
 @pytest.mark.parametrize("form", NOT_UNDERSTOOD)
-async def test_what_is_not_understood_is_counted_and_left_to_the_sweep(
+async def test_an_unknown_announcement_is_counted_and_the_sweep_finds_its_event(
     form: str, other: Other, counted: Counted
 ) -> None:
-    await other.changes_a_node(NOT_UNDERSTOOD[form])
-    await other.changes_a_node(lambda message: {"type": "a later one", "key": message["key"]})
+    await other.change_a_node(NOT_UNDERSTOOD[form])
+    await other.change_a_node(lambda message: {"type": "a later one", "key": message["key"]})
     while counted["layer_messages_unknown"] < 2:
-        await other.client.ping()  # nothing else arrives
+        await other.client.ping()  # no other frame arrives
     await sweep(hub_of_this_loop())  # type: ignore[arg-type]
     assert [frame["seq"] for frame in await other.client.frames(2)] == [2, 3]
     assert not counted["errors"]

@@ -1,4 +1,4 @@
-"""Several Redis servers share the streams of one installation: each stream is at home on one of them."""
+"""Several Redis servers share the streams of one installation: each stream is on one of them."""
 
 import asyncio
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ from tests.servers import Redis
 from tests.stories.test_base_protocol import watch
 from tests.stories.test_two_processes import NEVER
 
-ENOUGH = 3  # executions at home on each server
+ENOUGH = 3  # executions on each server
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def shards(redis_server: Redis, second_redis: Redis, settings: Settings) -> Iter
 
 
 class Watched:
-    """Executions that one socket watches, by the server on which they are at home."""
+    """Executions that one socket watches, by their Redis server."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
@@ -60,7 +60,7 @@ class Watched:
             await in_db(report_node)(execution, node_id="n", status="QUEUED")
 
     async def next_is_of(self, *executions: Any) -> None:
-        """The next frames are the next event of each of these, in whatever order."""
+        """Checks that the next frames are the next event of each of these, in any order."""
         wanted = {str(execution.pk) for execution in executions}
         got = set()
         for _ in wanted:
@@ -73,7 +73,7 @@ class Watched:
 
 
 def groups_on(server: Redis) -> set[str]:
-    """Whose messages somebody waits for there."""
+    """The groups with a subscriber on this server."""
     with redis_client.Redis(port=server.port) as client:
         return {name.decode().partition("__group__")[2] for name in client.pubsub_channels()}
 
@@ -91,14 +91,14 @@ async def watched(shards: list[Redis], live_client: ConnectClient, user: User, g
     return watched
 
 
-async def test_each_stream_has_one_home_and_each_server_some_streams(watched: Watched) -> None:
+async def test_each_stream_is_on_one_server_and_each_server_has_streams(watched: Watched) -> None:
     first, second = watched.at_home
     assert len(first) + len(second) == len(watched.groups)
     await watched.change(*first, *second)
     await watched.next_is_of(*first, *second)
 
 
-async def test_a_dead_server_costs_its_own_streams_the_sweep_and_the_others_nothing(
+async def test_a_dead_server_delays_only_its_own_streams_until_the_sweep(
     watched: Watched, shards: list[Redis], counted: Counted
 ) -> None:
     shards[0].kill()
@@ -117,7 +117,7 @@ async def test_a_dead_server_costs_its_own_streams_the_sweep_and_the_others_noth
 
 
 async def heard_again(watched: Watched, execution: Any) -> None:
-    """Returns when its events come by Redis again. What nobody heard of comes with the next one that is."""
+    """Returns when its events arrive through Redis again. An unannounced event arrives with the next announced one."""
     frame = asyncio.create_task(watched.client.frame())
     changed = 0
     while not frame.done():
@@ -129,10 +129,10 @@ async def heard_again(watched: Watched, execution: Any) -> None:
     assert [each["seq"] for each in frames] == list(range(watched.seqs[id] + 1, watched.seqs[id] + changed + 1))
 
 
-async def test_a_frozen_server_holds_up_no_announcement_that_goes_to_another(
+async def test_a_frozen_server_delays_no_announcement_of_another(
     watched: Watched, shards: list[Redis], settings: Settings, counted: Counted
 ) -> None:
-    settings.REALTIME = {**NEVER, "ANNOUNCE_TIMEOUT": 600.0}  # whatever waits for the frozen one, waits for good
+    settings.REALTIME = {**NEVER, "ANNOUNCE_TIMEOUT": 600.0}  # announcements for the frozen server never time out
     shards[0].freeze()
     frozen, alive = watched.at_home
     for _ in range(3):
@@ -143,7 +143,7 @@ async def test_a_frozen_server_holds_up_no_announcement_that_goes_to_another(
     assert not counted["announcements_failed"]
 
 
-async def test_sockets_come_and_go_while_a_server_is_dead(
+async def test_sockets_connect_and_disconnect_while_a_server_is_dead(
     watched: Watched, shards: list[Redis], live_client: ConnectClient, user: User
 ) -> None:
     shards[0].kill()
@@ -159,7 +159,7 @@ async def test_sockets_come_and_go_while_a_server_is_dead(
     await late.client.disconnect()
 
 
-async def test_what_waits_for_a_frozen_server_leaves_room_for_the_others(
+async def test_announcements_for_a_frozen_server_do_not_fill_the_queue_of_others(
     watched: Watched, shards: list[Redis], settings: Settings, counted: Counted
 ) -> None:
     settings.REALTIME = {**NEVER, "ANNOUNCE_TIMEOUT": 600.0, "ANNOUNCER_QUEUE": 40}

@@ -1,4 +1,4 @@
-"""A server that is told to stop, with sockets that are open."""
+"""A server that is stopped while sockets are open."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ from tests.stories.doors import LiveServer, ServerDoor, Servers
 from tests.stories.test_base_protocol import watch
 
 
-async def test_every_socket_is_told_why_and_to_come_back_and_the_server_ends_in_good_order(
+async def test_a_stopping_server_closes_every_socket_with_a_reason_and_exits_cleanly(
     servers: Servers, user: User, execution: GraphExecution
 ) -> None:
     servers.need_a_client()

@@ -1,4 +1,4 @@
-"""Several processes on one database: servers that hear of each other's changes, or do not, and writers that die."""
+"""Several processes on one database: servers with and without announcements, and writers that are killed."""
 
 import os
 import signal
@@ -33,7 +33,7 @@ NEVER = {"SWEEP_INTERVAL": 3_600.0, "SWEEP_GRACE": 0.0}
 
 
 class Two:
-    """Two servers of the same settings, one of them ours and the other stock Daphne, and an admin's browser."""
+    """Two servers with the same settings, ours and stock Daphne, and the browser of an admin."""
 
     def __init__(self, life: ExitStack, **how: Any) -> None:
         servers = [LiveServer("runwire", **how), LiveServer("daphne", **how)]
@@ -72,13 +72,13 @@ async def two(
             assert "Traceback" not in door.server.output, door.server.output
 
 
-class TakesARedirectForAnAnswer(HTTPRedirectHandler):
+class NoRedirects(HTTPRedirectHandler):
     def http_error_302(self, request: Any, response: Any, *args: Any) -> Any:
         return response
 
 
 def terminate_in_admin(address: str, execution: GraphExecution) -> None:
-    """An action in the admin of the server at this address."""
+    """Runs the terminate action in the admin of the server at this address."""
     browser = Browser()
     browser.force_login(User.objects.create_superuser("admin"))
     secret = "s" * 32
@@ -91,7 +91,7 @@ def terminate_in_admin(address: str, execution: GraphExecution) -> None:
         data=urlencode({"action": "terminate_selected", "_selected_action": str(execution.pk)}).encode(),
         headers={"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items()), "X-CSRFToken": secret},
     )
-    with build_opener(TakesARedirectForAnAnswer).open(request, timeout=PATIENCE) as response:
+    with build_opener(NoRedirects).open(request, timeout=PATIENCE) as response:
         assert response.status == 302
 
 
@@ -116,9 +116,7 @@ def one(transactional_db: None, servers: Servers) -> Iterator[LiveServer]:
         yield server
 
 
-async def test_a_server_that_was_killed_costs_its_clients_nothing(
-    one: LiveServer, user: User, execution: GraphExecution
-) -> None:
+async def test_clients_of_a_killed_server_lose_nothing(one: LiveServer, user: User, execution: GraphExecution) -> None:
     client = await ServerDoor(one).client(user)
     answer = await client.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk), "after": 0})
     await in_db(report_execution)(execution, status="RUNNING")
@@ -164,7 +162,7 @@ with nullcontext() if sys.argv[2] == "between commit and announcing" else transa
 
 
 def change_and_die(execution: GraphExecution, moment: str) -> None:
-    """A writer of its own process, which is killed at that moment."""
+    """Changes the execution in a process that is killed at this moment."""
     environment = {**os.environ, "DATABASE_URL": address_of_test_database()}
     writer = subprocess.run(
         [sys.executable, "-c", DIES, str(execution.pk), moment], cwd=ROOT, env=environment, timeout=PATIENCE
@@ -180,7 +178,7 @@ def change_and_die(execution: GraphExecution, moment: str) -> None:
         ("between commit and announcing", 2),
     ],
 )
-async def test_what_a_killed_writer_had_committed_is_delivered_by_the_sweep(
+async def test_committed_changes_of_a_killed_writer_are_delivered_by_the_sweep(
     moment: str, numbered: int, live_client: Any, user: User, execution: GraphExecution, settings: Any
 ) -> None:
     settings.REALTIME = NEVER
@@ -194,7 +192,7 @@ async def test_what_a_killed_writer_had_committed_is_delivered_by_the_sweep(
     assert (frame["seq"], frame["data"]["status"]) == (2, "RUNNING")
 
 
-async def test_what_a_killed_writer_had_committed_is_there_for_who_comes_later(
+async def test_committed_changes_of_a_killed_writer_are_replayed_to_later_clients(
     live_client: Any, user: User, execution: GraphExecution, settings: Any
 ) -> None:
     settings.REALTIME = NEVER
@@ -204,7 +202,7 @@ async def test_what_a_killed_writer_had_committed_is_there_for_who_comes_later(
     assert [frame["data"]["status"] for frame in await client.frames(2)] == ["QUEUED", "RUNNING"]
 
 
-async def test_what_a_killed_writer_had_not_committed_never_happened(
+async def test_uncommitted_changes_of_a_killed_writer_are_never_delivered(
     live_client: Any, user: User, execution: GraphExecution
 ) -> None:
     client = await live_client(user)

@@ -1,4 +1,4 @@
-"""How a connection proves who it is, through every door."""
+"""Authentication of a socket, through every door."""
 
 from datetime import timedelta
 
@@ -34,7 +34,7 @@ async def is_of(client: Client, user: User) -> bool:
 
 
 async def refusal(client: Client) -> tuple[int, str]:
-    """The code with which the server closes, and what it said before."""
+    """The close code of the server, and the error before it."""
     frame = await client.frame()
     assert (frame["method"], frame["success"]) == ("error", False)
     return await client.close_code(), frame["error"]
@@ -55,13 +55,13 @@ async def test_a_session_cookie_is_enough(door: Door, user: User) -> None:
     assert await is_of(client, user)
 
 
-async def test_the_cookies_of_other_programs_do_not_matter(door: Door, user: User) -> None:
+async def test_unknown_cookies_are_ignored(door: Door, user: User) -> None:
     cookie = await in_db(cookie_of)(user)
     client = await door.client(headers=[("Cookie", f'prefs={{"a": [1]}}; odd@name=1; plain; {cookie}; last="')])
     assert await is_of(client, user)
 
 
-async def test_no_credentials_are_4001(door: Door, user: User) -> None:
+async def test_missing_credentials_close_with_4001(door: Door, user: User) -> None:
     assert await refusal(await door.client()) == (4001, "Authentication required")
     assert await refusal(await door.client(headers=[("Cookie", "sessionid=forged")])) == (
         4001,
@@ -69,7 +69,7 @@ async def test_no_credentials_are_4001(door: Door, user: User) -> None:
     )
 
 
-async def test_an_inactive_users_cookie_is_4001_and_token_4003(door: Door, user: User) -> None:
+async def test_an_inactive_user_is_closed_with_4001_for_a_cookie_and_4003_for_a_token(door: Door, user: User) -> None:
     cookie, token = await in_db(cookie_of)(user), token_of(user)
     await in_db(User.objects.filter(pk=user.pk).update)(is_active=False)
     code, _ = await refusal(await door.client(headers=[("Cookie", cookie)]))
@@ -78,7 +78,7 @@ async def test_an_inactive_users_cookie_is_4001_and_token_4003(door: Door, user:
     assert code == 4003
 
 
-async def test_a_token_without_a_user_is_4002(door: Door, user: User) -> None:
+async def test_a_token_without_a_user_closes_with_4002(door: Door, user: User) -> None:
     unknown = jwt.encode({"sub": "999999"}, settings.JWT_KEY, settings.JWT_ALGORITHM)
     odd = jwt.encode({"sub": "no number\0"}, settings.JWT_KEY, settings.JWT_ALGORITHM)
     for token in (token_without_subject(), unknown, odd):
@@ -87,7 +87,7 @@ async def test_a_token_without_a_user_is_4002(door: Door, user: User) -> None:
         assert await refusal(client) == (4002, "The token names no user")
 
 
-async def test_a_bad_or_expired_token_is_4003_even_with_a_good_cookie(door: Door, user: User) -> None:
+async def test_a_bad_or_expired_token_closes_with_4003_even_with_a_valid_cookie(door: Door, user: User) -> None:
     cookie = ("Cookie", await in_db(cookie_of)(user))
     expired = token_of(user, timedelta(seconds=-1))
     for token in ("nonsense", expired, token_with_another_key(user)):

@@ -1,4 +1,4 @@
-"""From a change, whoever makes it and however, through the log to a frame."""
+"""From any change, by any writer, through the log to a frame."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -31,8 +31,8 @@ def is_end(frame: Frame) -> bool:
     return frame["method"] == "graph_execution_event" and frame["data"]["status"] in ("COMPLETED", "FAILED")
 
 
-async def is_what_the_log_and_the_rows_hold(frames: list[Frame], execution: GraphExecution) -> None:
-    """The frames are 1, 2, 3 … as the log has them, and the newest of each entity is its row."""
+async def check_against_log_and_rows(frames: list[Frame], execution: GraphExecution) -> None:
+    """Checks that the frames are 1, 2, 3 … as in the log, and that the newest of each entity equals its row."""
     assert [frame["seq"] for frame in frames] == list(range(1, len(frames) + 1))
     page = await in_db(read_after)((await stream_of(execution)).pk, 0)
     assert page
@@ -115,7 +115,7 @@ def roll_back_in_between(execution: GraphExecution) -> None:
         raise ZeroDivisionError
 
 
-WAYS: dict[Callable[[GraphExecution], None], int] = {  # and how many events each makes
+WAYS: dict[Callable[[GraphExecution], None], int] = {  # and the number of events that each makes
     save: 1,
     save_some_fields: 1,
     create_a_node: 1,
@@ -130,7 +130,7 @@ WAYS: dict[Callable[[GraphExecution], None], int] = {  # and how many events eac
 
 @two_doors
 @pytest.mark.parametrize("write", WAYS)
-async def test_whatever_writes_a_change_its_frames_are_what_the_log_and_the_rows_hold(
+async def test_every_way_to_write_gives_frames_equal_to_the_log_and_the_rows(
     write: Callable[[GraphExecution], None], door: Door, user: User, execution: GraphExecution
 ) -> None:
     client = await door.client(user)
@@ -138,7 +138,7 @@ async def test_whatever_writes_a_change_its_frames_are_what_the_log_and_the_rows
     frames = [await client.frame()]
     await in_db(write)(execution)
     frames += await client.frames(WAYS[write])
-    await is_what_the_log_and_the_rows_hold(frames, execution)
+    await check_against_log_and_rows(frames, execution)
 
 
 @two_doors
@@ -209,21 +209,21 @@ def start_sample(user: User) -> GraphExecution:
 
 
 @two_doors
-async def test_a_run_of_the_embedded_runner_arrives_whole(door: Door, user: User, runner: EmbeddedRunner) -> None:
+async def test_a_run_of_the_embedded_runner_arrives_completely(door: Door, user: User, runner: EmbeddedRunner) -> None:
     client = await door.client(user)
     execution = await in_db(start_sample)(user)
     await watch(client, execution, after=0)
     frames = await client.until(is_end)
     assert frames[-1]["data"]["status"] == "COMPLETED"
     assert "report" in frames[-1]["data"]["outputs"]
-    await is_what_the_log_and_the_rows_hold(frames, execution)
+    await check_against_log_and_rows(frames, execution)
 
 
 # Much of it
 
 
 @server_only
-async def test_the_history_of_a_run_of_ten_thousand_events_is_whole(
+async def test_the_history_of_a_run_with_ten_thousand_events_is_complete(
     door: Door, user: User, execution: GraphExecution
 ) -> None:
     event = node_execution_event(user, execution)
@@ -234,7 +234,7 @@ async def test_the_history_of_a_run_of_ten_thousand_events_is_whole(
 
 
 @server_only
-async def test_a_client_that_does_not_read_for_a_while_gets_everything_in_order_afterwards(
+async def test_a_client_that_pauses_reading_gets_all_events_in_order_later(
     door: Door, user: User, execution: GraphExecution
 ) -> None:
     slow, quick = await door.client(user), await door.client(user)

@@ -1,4 +1,4 @@
-"""`manage.py demo`: somebody to log in as, and something to run."""
+"""`manage.py demo`: creates demo accounts and sample graphs."""
 
 from typing import Any
 
@@ -20,14 +20,14 @@ class Command(BaseCommand):
                 "Make accounts of your own with `manage.py createsuperuser`."
             )
         with transaction.atomic():
-            made = [thing for account in DEMO_ACCOUNTS.items() for thing in self._make(*account)]
+            made = [name for account in DEMO_ACCOUNTS.items() for name in self._make(*account)]
         self.stdout.write(
             f"Made {', '.join(made)}." if made else "The demo accounts and their graphs are there already."
         )
         self.stdout.write(f"Log in as {' or '.join(f'{name} / {word}' for name, word in DEMO_ACCOUNTS.items())}.")
 
     def _make(self, username: str, password: str) -> list[str]:
-        """What was missing, in words."""
+        """Makes the missing objects of an account, and returns what they are, in words."""
         made = []
         user = User.objects.filter(username=username).first()
         if user is None:

@@ -1,4 +1,4 @@
-"""`manage.py fail_expired`: ends what nobody works on any more."""
+"""`manage.py fail_expired`: fails the executions whose lease has expired."""
 
 import sys
 import time
@@ -27,7 +27,7 @@ class Command(BaseCommand):
             self._repeat(every)
         except KeyboardInterrupt:
             self.stderr.write("Stopped. Each execution was given up wholly or not at all.")
-            sys.exit(130)  # what shells take for an end by Ctrl-C
+            sys.exit(130)  # the exit code of shells for Ctrl-C
 
     def _repeat(self, every: float | None) -> None:
         while True:

@@ -1,4 +1,4 @@
-"""`manage.py graphs`: graphs for engines elsewhere, without the admin."""
+"""`manage.py graphs`: creates and lists graphs for external engines, without the admin."""
 
 import json
 from pathlib import Path
@@ -26,13 +26,13 @@ class Command(BaseCommand):
         {"create": self._create, "list": self._list}[verb](options)
 
     def _create(self, options: dict[str, Any]) -> None:
-        wanted = _read(options["file"])
-        graph = Graph(owner=_find_user(options["owner"]), **wanted)
+        data = _read(options["file"])
+        graph = Graph(owner=_find_user(options["owner"]), **data)
         try:
             graph.full_clean()
         except ValidationError as error:
             raise CommandError(f"{options['file']}: {'; '.join(error.messages)}") from None
-        found = Graph.objects.filter(owner=graph.owner, **wanted).order_by("created_at").first()
+        found = Graph.objects.filter(owner=graph.owner, **data).order_by("created_at").first()
         if found is None:
             graph.save()
         self.stdout.write(str((found or graph).pk))

@@ -1,4 +1,4 @@
-"""`manage.py simulate`: made-up runs, for somebody to watch and for the server to bear."""
+"""`manage.py simulate`: simulated runs, for demonstrations and load."""
 
 import os
 import signal
@@ -15,16 +15,16 @@ from django.db import DatabaseError
 from executions.models import Graph
 from executions.simulation.fixtures import clean_up, make_accounts, make_graph
 from executions.simulation.reporters import HttpReporter, Reporter, ServiceReporter
-from executions.simulation.simulator import Progress, Simulator
+from executions.simulation.simulator import SimulationProgress, Simulator
 from executions.simulation.timeline import MAX_NODES, MAX_PAYLOAD, Plan, Shape
-from executions.simulation.worker_client import RequestRefused, Unusable, WorkerClient
+from executions.simulation.worker_client import RequestRefused, ServerUnusable, WorkerClient
 
 
-def _number(kind: type[int] | type[float], least: float, most: float) -> Callable[[str], float]:
+def _number(kind: type[int] | type[float], minimum: float, maximum: float) -> Callable[[str], float]:
     def read(text: str) -> float:
         value = kind(text)
-        if not least <= value <= most:  # NaN is neither
-            raise ArgumentTypeError(f"it is {text}, and must be from {least:g} to {most:g}")
+        if not minimum <= value <= maximum:  # also true for NaN
+            raise ArgumentTypeError(f"it is {text}, and must be from {minimum:g} to {maximum:g}")
         return value
 
     return read
@@ -70,8 +70,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["cleanup"]:
-            said = ", ".join(f"{number:,} {what}" for what, number in clean_up().items())
-            self.stdout.write(f"Taken away: {said}.")
+            counts = ", ".join(f"{number:,} {kind}" for kind, number in clean_up().items())
+            self.stdout.write(f"Taken away: {counts}.")
             return
         with closing(self._reporter(options)) as reporter:
             owners = self._owners(options["user"], options["users"])
@@ -80,7 +80,7 @@ class Command(BaseCommand):
             self._watch(Simulator(plan, graphs, reporter))
 
     def _reporter(self, options: dict[str, Any]) -> Reporter:
-        """Has looked whether reports can be made at all, so that nothing is made in vain."""
+        """The reporter for --through. Checks the server first, so that no graph is made in vain."""
         if options["through"] == "services":
             if unused := [name for name in ("url", "token") if options[name]]:
                 raise CommandError(f"--{unused[0]} goes with --through http.")
@@ -94,7 +94,7 @@ class Command(BaseCommand):
         try:
             client = WorkerClient(url, token)
             client.check()
-        except (ValueError, Unusable) as error:
+        except (ValueError, ServerUnusable) as error:
             raise CommandError(str(error)) from None
         return HttpReporter(client)
 
@@ -110,29 +110,31 @@ class Command(BaseCommand):
         return [found[name] for name in names]
 
     def _watch(self, simulator: Simulator) -> None:
-        before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service manager's Ctrl-C
-        began = time.monotonic()
+        before = signal.signal(
+            signal.SIGTERM, signal.default_int_handler
+        )  # so that a service manager's SIGTERM acts like Ctrl-C
+        started_at = time.monotonic()
         try:
             simulator.start()
             while not simulator.wait(1):
-                self.stdout.write(_line(simulator.progress, time.monotonic() - began))
+                self.stdout.write(_line(simulator.progress, time.monotonic() - started_at))
                 self.stdout.flush()
         except KeyboardInterrupt:
             self.stdout.write("Stopping: what is unfinished is terminated.")
         finally:
             self._close(simulator)
             signal.signal(signal.SIGTERM, before)
-        self.stdout.write(_line(simulator.progress, time.monotonic() - began))
+        self.stdout.write(_line(simulator.progress, time.monotonic() - started_at))
 
     def _close(self, simulator: Simulator) -> None:
         try:
             simulator.close()
         except Graph.DoesNotExist:
             raise CommandError("Somebody has deleted the graph meanwhile.") from None
-        except Unusable as error:
+        except ServerUnusable as error:
             raise CommandError(f"{error} Runs that were under way stay as they were.") from None
         except RequestRefused as refusal:
-            if refusal.path in ("graph_id", "user_id"):  # of a graph that this command has just made
+            if refusal.path in ("graph_id", "user_id"):  # this command has just made both
                 raise CommandError(
                     f"The server has no such graph or account: {refusal} Either somebody has deleted it meanwhile, or "
                     "the server has another database. Give this command the DATABASE_URL of the server."
@@ -142,11 +144,11 @@ class Command(BaseCommand):
             raise CommandError(f"The database failed. {error}") from error
 
 
-def _line(progress: Progress, seconds: float) -> str:
-    late = f", {progress.late:.1f} s late" if progress.late >= 0.5 else ""
-    pace = progress.reports / max(seconds, 0.001)
+def _line(progress: SimulationProgress, seconds: float) -> str:
+    late = f", {progress.delay:.1f} s late" if progress.delay >= 0.5 else ""
+    rate = progress.reports / max(seconds, 0.001)
     return (
         f"{seconds:6.0f} s: {progress.started:,} started, {progress.completed:,} completed, "
-        f"{progress.failed:,} failed, {progress.left:,} left; "
-        f"{progress.reports:,} reports, {pace:,.0f} a second{late}"
+        f"{progress.failed:,} failed, {progress.abandoned:,} left; "
+        f"{progress.reports:,} reports, {rate:,.0f} a second{late}"
     )

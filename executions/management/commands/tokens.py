@@ -1,4 +1,4 @@
-"""`manage.py tokens`: what workers show to report over HTTP."""
+"""`manage.py tokens`: creates, lists and revokes the tokens of workers."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-/** Says in the masthead whether what the page shows is live. */
+/** Shows the state of the connection in the masthead. */
 
 import { live, onConnectionState } from "./live.js";
 

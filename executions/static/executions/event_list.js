@@ -1,9 +1,9 @@
-/** Everything that happened in a run, the newest first, as the log has it. */
+/** The list of the events of a run, newest first. */
 
 import { label, momentOf } from "./text.js";
 import { newExactTime } from "./times.js";
 
-const MOST_ITEMS = 500;
+const MAX_ITEMS = 500;
 const MAX_DATA = 20_000; // characters of one event's data
 
 export class EventList {
@@ -11,10 +11,10 @@ export class EventList {
   #note;
   #titleOf;
   #pending = [];
-  #isServers = true; // what stands there was made from the rows, by the server
-  #left = 0;
+  #isServerRendered = true; // the list still holds the items that the server rendered from the rows
+  #omitted = 0;
 
-  /** `titleOf(nodeId)` is what a person calls a node. */
+  /** `titleOf(nodeId)` returns the title of a node. */
   constructor({ list, note, titleOf }) {
     this.#list = list;
     this.#note = note;
@@ -25,29 +25,29 @@ export class EventList {
     this.#pending.push(event);
   }
 
-  /** Begins anew, with less than the whole history. */
+  /** Replaces the list by these events, which are not the whole history. */
   reset(events) {
     this.#pending = [...events];
     this.#list.replaceChildren();
-    this.#isServers = false;
+    this.#isServerRendered = false;
     this.#note.textContent = "Earlier events are no longer kept: these are the newest of each node.";
     this.#note.hidden = false;
   }
 
   flush() {
     if (!this.#pending.length) return;
-    if (this.#isServers) this.#list.replaceChildren();
-    this.#isServers = false;
-    const newest = this.#pending.slice(-MOST_ITEMS);
-    this.#left += this.#pending.length - newest.length;
+    if (this.#isServerRendered) this.#list.replaceChildren();
+    this.#isServerRendered = false;
+    const newest = this.#pending.slice(-MAX_ITEMS);
+    this.#omitted += this.#pending.length - newest.length;
     this.#pending = [];
     this.#list.prepend(...newest.reverse().map((event) => this.#item(event)));
-    while (this.#list.childElementCount > MOST_ITEMS) {
+    while (this.#list.childElementCount > MAX_ITEMS) {
       this.#list.lastElementChild.remove();
-      this.#left += 1;
+      this.#omitted += 1;
     }
-    if (this.#left) {
-      this.#note.textContent = `${this.#left} earlier events are not shown.`;
+    if (this.#omitted) {
+      this.#note.textContent = `${this.#omitted} earlier events are not shown.`;
       this.#note.hidden = false;
     }
   }

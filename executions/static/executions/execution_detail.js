@@ -1,6 +1,6 @@
 /**
- * The page of one run. The server has rendered it from the database; the events of the run, from the first one on, make
- * a state of it that is at least as new, which is shown from the moment on when the history is complete.
+ * The page of one run. The server renders it from the database. The events of the run, from the first one on, give a
+ * state that is at least as new. The page shows this state when the history is complete.
  */
 
 import { EventList } from "./event_list.js";
@@ -73,7 +73,7 @@ function take(event) {
   if (event.method === "graph_execution_event") isRunChanged = true;
 }
 
-/** Many events in one moment are shown once. */
+/** Shows all events of one animation frame together. */
 function showSoon() {
   if (isFrameWanted) return;
   isFrameWanted = true;
@@ -82,7 +82,7 @@ function showSoon() {
 
 function show() {
   isFrameWanted = false;
-  if (state.run === null && state.nodes.size === 0) return; // the log knows nothing of it
+  if (state.run === null && state.nodes.size === 0) return; // the log has no events of this run
   for (const id of isEverythingChanged ? [...cards.ids, ...state.nodes.keys()] : changedNodes) {
     cards.show(id, state.nodes.get(id));
   }
@@ -105,7 +105,7 @@ function showRun(run) {
   part("run-error").hidden = !run.stats?.error;
   part("run-error").querySelector("p").textContent = run.stats?.error ?? "";
   if (part("terminate")) part("terminate").hidden = hasEnded;
-  const isRendered = isFirstTime && run.status === before; // by the server, with the page
+  const isRendered = isFirstTime && run.status === before; // the server has rendered the results with the page
   isFirstTime = false;
   if (!isRendered) results.refresh();
 }

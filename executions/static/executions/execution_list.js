@@ -1,9 +1,9 @@
 /**
- * The list of runs. What is new is fetched as rows, since the server knows what belongs where; what a row shows changes
- * with the events: of all graphs for the status, of a run that has not ended for its progress, too.
+ * The list of runs. The server renders new rows, because it knows their order. Events update the rows: the events of
+ * the graphs update the status, and the events of an unfinished run also update its progress.
  *
- * A subscription says from when on it hears everything; what had happened between the page and that moment is in the
- * rows that are fetched then. A snapshot would say it, too, but with all inputs and outputs.
+ * When a graph's subscription becomes live, the rows are fetched once: they hold the changes between the page load and
+ * that time. A snapshot would hold them too, but with all inputs and outputs.
  */
 
 import { Fragment } from "./fragment.js";
@@ -18,7 +18,7 @@ const news = document.getElementById("runs-news");
 const graphIds = JSON.parse(document.getElementById("graph-ids").textContent);
 const rows = new Map(); // execution's id → its row
 const watches = new Map(); // execution's id → the watch of a run that had not ended
-const heard = new Set(); // graphs whose events we have from now on
+const liveGraphs = new Set(); // ids of the graphs whose subscriptions are live
 let sinceFetch = [];
 
 const fragment = new Fragment(runs, runs.dataset.rowsUrl + location.search, {
@@ -33,15 +33,15 @@ findRows();
 for (const id of graphIds) {
   live.watchGraph(id, {
     replay: "none",
-    limit: 1, // what is lost comes as rows
+    limit: 1, // missed events are replaced by fetching the rows
     onEvent: (event) => {
       sinceFetch.push(event);
       take(event);
     },
     onSnapshot: () => fragment.refresh(),
     onState: (name) => {
-      if (name !== "live" || heard.has(id)) return;
-      heard.add(id);
+      if (name !== "live" || liveGraphs.has(id)) return;
+      liveGraphs.add(id);
       fragment.refresh();
     },
   });
@@ -70,12 +70,12 @@ function take({ method, data }) {
   }
 }
 
-/** Only there does something new appear. */
+/** New runs appear only on the first page. */
 function isFirstPage() {
   return (runs.querySelector("[data-page]")?.dataset.page ?? "1") === "1";
 }
 
-/** From now on the row follows the run's own events, until it leaves the page. */
+/** Updates the row with the run's own events, until the row leaves the page. */
 function watchProgress(id) {
   if (watches.has(id)) return;
   const state = new RunState();

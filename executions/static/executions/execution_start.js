@@ -1,4 +1,4 @@
-/** The page that starts a run: another graph is another form, and choosing one is enough to get it. */
+/** The page that starts a run. Each graph has its own form; choosing a graph loads it. */
 
 const chooser = document.getElementById("chooser");
 

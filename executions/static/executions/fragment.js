@@ -1,7 +1,7 @@
 /**
- * A piece of the page that the server renders again. Asked for many times at once, it is fetched once more when the
- * fetch under way is done; where that fails, once more when the page is live again. The HTML is the server's own,
- * escaped by its templates; nothing else is ever parsed.
+ * A part of the page that the server renders again. Requests during a fetch cause one more fetch after it. After a
+ * failure the fetch is repeated when the page is live again. The HTML comes from the server's templates, which escape
+ * it; no other HTML is parsed.
  */
 
 import { whenLive } from "./live.js";
@@ -14,7 +14,7 @@ export class Fragment {
   #isFetching = false;
   #isWanted = false;
 
-  /** `onStart` is told before a fetch: what the answer shows is at least as new. `onReplaced` is told after it. */
+  /** `onStart` is called before a fetch, whose answer is at least as new. `onReplaced` is called after it. */
   constructor(element, url, { onStart = () => {}, onReplaced = () => {} } = {}) {
     this.element = element;
     this.url = url;
@@ -36,12 +36,12 @@ export class Fragment {
     this.#isFetching = false;
   }
 
-  /** Null where there is nothing to show now. */
+  /** The HTML, or null if there is nothing to show now. */
   async #fetch() {
     try {
       const response = await fetch(this.url, { headers: { Accept: "text/html" } });
       if (response.status >= 500) throw new Error(`The server answered ${response.status}.`);
-      if (!response.ok || response.redirected) return null; // it is gone, or the reader is signed out
+      if (!response.ok || response.redirected) return null; // it was deleted, or the user is signed out
       return await response.text();
     } catch {
       this.#isWanted = true;
@@ -51,7 +51,7 @@ export class Fragment {
     }
   }
 
-  /** What is the same stays, so that nobody clicks into the void. */
+  /** Replaces the content only if it has changed, so that a click does not hit a removed element. */
   #replace(html) {
     const parsed = new DOMParser().parseFromString(`<div>${html}</div>`, "text/html");
     const replacement = this.element.cloneNode(false);
@@ -65,7 +65,7 @@ export class Fragment {
     this.onReplaced();
   }
 
-  /** Whoever goes by keyboard stays where they were. */
+  /** Keeps the keyboard focus on the same control. */
   #focusLike({ tagName, href, value }) {
     for (const each of this.element.querySelectorAll(tagName)) {
       if (each.href === href && each.value === value) {

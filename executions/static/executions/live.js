@@ -1,4 +1,4 @@
-/** The page's one connection, whichever of its modules asks. */
+/** The one connection of the page, shared by its modules. */
 
 import { RunwireClient } from "../realtime/client.js";
 
@@ -10,13 +10,13 @@ export const live = new RunwireClient({
   },
 });
 
-/** Calls `listener` with the state as it is, and again with each change. */
+/** Calls `listener` with the present state, and again with each change. */
 export function onConnectionState(listener) {
   listeners.add(listener);
   listener(live.state);
 }
 
-/** Resolves when the page is live, be it now. */
+/** Resolves when the page is live; at once if it already is. */
 export function whenLive() {
   return new Promise((resolve) => {
     onConnectionState(function listener(state) {

@@ -1,4 +1,4 @@
-/** What every page has: the state of the connection, notifications, times in the reader's zone. */
+/** The modules of every page: the state of the connection, notifications, times in the reader's zone. */
 
 import "./connection_state.js";
 import "./notifications.js";

@@ -1,4 +1,4 @@
-/** The nodes of a run, each a card that opens to its inputs and outputs. */
+/** The cards of the nodes of a run. A card opens to show inputs and outputs. */
 
 import { showStatus } from "./status.js";
 import { showDuration } from "./times.js";
@@ -11,7 +11,7 @@ export class NodeCards {
   #template;
   #nodeUrl;
 
-  /** `nodeUrl` holds NODE where a node execution's id belongs. */
+  /** `nodeUrl` has the placeholder NODE for the id of a node execution. */
   constructor({ stages, template, nodeUrl }) {
     this.#stages = stages;
     this.#template = template;
@@ -23,7 +23,7 @@ export class NodeCards {
     return this.#cards.size;
   }
 
-  /** How many show a completed node; also those that only the database knows of. */
+  /** The number of cards with a completed node, including nodes without events. */
   get done() {
     return [...this.#cards.values()].filter((card) => card.dataset.status === "COMPLETED").length;
   }
@@ -36,7 +36,7 @@ export class NodeCards {
     return this.#cards.get(id)?.querySelector(".node-title").textContent ?? id;
   }
 
-  /** Shows a node as `data` has it, the data of its newest event; or as one that has not been run. */
+  /** Shows a node with `data`, the data of its newest event. Without data the node has not run. */
   show(id, data) {
     const card = this.#cards.get(id) ?? (data && this.#create(id, data));
     if (!card) return;
@@ -52,7 +52,7 @@ export class NodeCards {
     card.querySelector("details").addEventListener("toggle", () => this.#showData(card));
   }
 
-  /** One that the graph does not name: it comes last. */
+  /** Adds a card, in the last stage, for a node that is not in the graph. */
   #create(id, data) {
     const card = this.#template.content.querySelector(".node").cloneNode(true);
     card.dataset.node = id;
@@ -72,7 +72,7 @@ export class NodeCards {
     return card;
   }
 
-  /** Inputs and outputs are put in when somebody looks at them. */
+  /** Renders inputs and outputs only while the card is open. */
   #showData(card) {
     const data = this.#shown.get(card);
     if (!data || !card.querySelector("details").open) return;

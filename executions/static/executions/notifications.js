@@ -1,13 +1,13 @@
 /**
- * The bell: how many notifications are unread, and which; a toast for each new one. Where it stands in the stream is
- * kept for the tab, so that what comes while the person goes from page to page is told, too, and told once.
+ * The bell: the number of unread notifications, their list, and a toast for each new one. The position in the stream is
+ * stored for the tab, so that a notification during a page load is shown once.
  */
 
 import { Fragment } from "./fragment.js";
 import { live } from "./live.js";
 import { toast } from "./toasts.js";
 
-const MOST_TOASTS = 3; // of those that came while nobody looked
+const MAX_TOASTS = 3; // for notifications during a page load
 
 const bell = document.getElementById("notifications");
 const count = bell.querySelector(".bell-count");
@@ -19,7 +19,7 @@ let missed = [];
 
 const watch = live.watchNotifications({
   ...start,
-  limit: 1, // in place of what is lost comes a look at the panel
+  limit: 1, // missed notifications are replaced by fetching the panel
   onEvent: (event) => {
     if (event.method === "notification") {
       if (event.isReplay) missed.push(event.data.event);
@@ -31,8 +31,8 @@ const watch = live.watchNotifications({
   onSnapshot: () => panel.refresh(),
   onState: (state) => {
     if (state !== "live") return;
-    tellMissed();
-    if (!start) panel.refresh(); // something may have happened between the page and the subscription
+    showMissed();
+    if (!start) panel.refresh(); // there may be changes between the page load and the subscription
     keepPosition();
   },
 });
@@ -54,14 +54,14 @@ document.addEventListener("keydown", (event) => {
 });
 
 document.addEventListener("click", (event) => {
-  // What was clicked may be gone by now, replaced with the panel.
+  // The clicked element may have been removed with the old panel.
   if (event.target.isConnected && !bell.contains(event.target)) bell.open = false;
 });
 
 showCount();
 
-function tellMissed() {
-  if (missed.length > MOST_TOASTS) toast(`${missed.length} new notifications`);
+function showMissed() {
+  if (missed.length > MAX_TOASTS) toast(`${missed.length} new notifications`);
   else missed.forEach(toast);
   missed = [];
 }
@@ -86,6 +86,6 @@ function keepPosition() {
   try {
     sessionStorage.setItem(key, JSON.stringify(watch.position));
   } catch {
-    // Storage may be forbidden or full: then it begins anew on the next page.
+    // Storage may be forbidden or full. Then the next page starts without a position.
   }
 }

@@ -1,5 +1,5 @@
 /**
- * A run as its events tell it: the newest of the run, and of each node the newest execution. Pure.
+ * The state of a run from its events: the newest event of the run, and the newest execution of each node. Pure.
  *
  *     const state = new RunState();
  *     state.apply(event);
@@ -22,7 +22,7 @@ export class RunState {
     return count;
   }
 
-  /** Takes an event in; returns the ids of the nodes that look different now, or null where all of them may. */
+  /** Applies an event. Returns the ids of the changed nodes, or null if all nodes may have changed. */
   apply({ method, data }) {
     if (method === "graph_execution_event") return this.#applyRun(data);
     if (method === "node_execution_event") return this.#applyNode(data);
@@ -31,9 +31,9 @@ export class RunState {
   }
 
   #applyRun(run) {
-    const beginsAnew = this.run?.status === "TERMINATED" && run.status === "QUEUED";
+    const isNewAttempt = this.run?.status === "TERMINATED" && run.status === "QUEUED";
     this.run = run;
-    if (!beginsAnew) return [];
+    if (!isNewAttempt) return [];
     this.nodes.clear();
     return null;
   }

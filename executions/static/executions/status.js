@@ -1,4 +1,4 @@
-/** Badges and bars, which show a status by their words, their shape and their colour. */
+/** Badges and progress bars. They show a status by text, shape and colour. */
 
 import { label } from "./text.js";
 

@@ -1,10 +1,10 @@
-/** What people read of a run: executions/web/formatting.py says the same on the server. Pure. */
+/** Formats labels, durations and values. executions/web/formatting.py gives the same texts on the server. Pure. */
 
 export const ENDED = new Set(["COMPLETED", "FAILED", "TERMINATED"]);
 
 const MAX_SHOWN = 2_000;
 
-/** What stands on the badge of a status. */
+/** The text of a status badge. */
 export function label(status) {
   return status ? status[0] + status.slice(1).toLowerCase() : "Waiting";
 }
@@ -21,20 +21,20 @@ export function duration(milliseconds) {
 }
 
 /**
- * Inputs or outputs as `{name, text, hidden}`; `hidden` is how many characters are not in `text`. An output is a list,
- * and a single entry of it stands for itself.
+ * Inputs or outputs as `{name, text, hidden}`. `hidden` is the number of characters that are cut from `text`. With
+ * `areLists`, a list with one value is shown as that value.
  */
 export function values(data, { areLists = false } = {}) {
   return Object.entries(data ?? {}).map(([name, value]) => {
     const shown = areLists && Array.isArray(value) && value.length === 1 ? value[0] : value;
     const text = typeof shown === "string" ? shown : JSON.stringify(shown, null, 2);
-    const characters = text.length > MAX_SHOWN ? Array.from(text) : null; // whole ones, as Python counts them
+    const characters = text.length > MAX_SHOWN ? Array.from(text) : null; // code points, as Python counts them
     if (!characters || characters.length <= MAX_SHOWN) return { name, text, hidden: 0 };
     return { name, text: characters.slice(0, MAX_SHOWN).join(""), hidden: characters.length - MAX_SHOWN };
   });
 }
 
-/** When an event happened, as its data says; null where they do not. */
+/** The time of an event, from its data; null if they have none. */
 export function momentOf({ status, ...times }) {
   if (ENDED.has(status)) return times.ended_at ?? times.end_time ?? null;
   if (status === "RUNNING") return times.started_at ?? times.start_time ?? null;

@@ -1,8 +1,8 @@
-/** Times in the reader's own zone, and durations that go on while something runs. */
+/** Times in the reader's zone, and durations that are updated while a run is unfinished. */
 
 import { duration } from "./text.js";
 
-/** The server's clock, since a reader's may be wrong by minutes. */
+/** Milliseconds that the server's clock is ahead, because the reader's clock may be wrong by minutes. */
 const clockDifference = Date.parse(document.body.dataset.now) - Date.now() || 0;
 
 export function showTime(element, moment) {
@@ -20,7 +20,7 @@ export function newTime(moment) {
   return element;
 }
 
-/** To the millisecond, since much can happen in a second. */
+/** With milliseconds, because a second may have many events. */
 export function newExactTime(moment) {
   const element = newTime(moment);
   element.textContent = new Date(moment).toLocaleTimeString([], {
@@ -40,7 +40,7 @@ export function showDuration(element, start, end) {
   element.textContent = start ? duration(until - Date.parse(start)) : "";
 }
 
-/** Makes what the server has rendered inside `root` the reader's. */
+/** Converts the times that the server has rendered inside `root` to the reader's zone. */
 export function localise(root) {
   for (const element of root.querySelectorAll("time")) showTime(element, element.dateTime);
 }

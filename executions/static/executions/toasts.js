@@ -1,6 +1,6 @@
-/** Short news in a corner, which goes by itself, but not while somebody is at it. */
+/** Short messages in a corner. They disappear after some seconds, but not while the pointer or focus is on them. */
 
-const LIFE = 8_000;
+const LIFETIME = 8_000; // milliseconds
 const list = document.getElementById("toasts");
 
 export function toast(text) {
@@ -21,7 +21,7 @@ export function toast(text) {
   const stay = () => clearTimeout(timer);
   const start = () => {
     stay();
-    timer = setTimeout(leave, LIFE);
+    timer = setTimeout(leave, LIFETIME);
   };
   dismiss.addEventListener("click", leave);
   item.addEventListener("pointerenter", stay);

@@ -1,24 +1,24 @@
 /** One event of a stream. */
 export interface LiveEvent<Data = unknown> {
-  /** What happened: "graph_execution_event", "node_execution_event", "notification", … */
+  /** The kind of event: "graph_execution_event", "node_execution_event", "notification", … */
   readonly method: string;
   readonly data: Data;
   /** Its number in the stream: 1, 2, 3, … */
   readonly seq: number;
   /** The stream's key; null for notifications. */
   readonly channel: string | null;
-  /** Whether it had happened before the subscription was answered. */
+  /** Whether it happened before the server answered the subscription. */
   readonly isReplay: boolean;
 }
 
-/** The newest event of each entity, in the order of their numbers. */
+/** The newest event of each entity, in the order of the event numbers. */
 export interface Snapshot {
   readonly events: readonly LiveEvent[];
   /** Whether there are more entities than `limit`. */
   readonly isTruncated: boolean;
 }
 
-/** Where a watch stands in its stream: what a later one takes as `after` and `epoch`. */
+/** The position of a watch in its stream. A later watch takes it as `after` and `epoch`. */
 export interface Position {
   readonly after: number;
   readonly epoch: string;
@@ -27,64 +27,64 @@ export interface Position {
 export type WatchState = "connecting" | "catching_up" | "live" | "refused";
 
 export interface WatchOptions {
-  /** The last number that is known already; the watch goes on from there. */
+  /** The number of the last known event; the watch continues after it. */
   after?: number;
   /** The epoch that `after` belongs to. */
   epoch?: string;
   /**
-   * What to get first where there is no `after`. "all": every event from the first one on (the default for an
-   * execution); "latest": a snapshot (for a graph); "none": only what happens from now on (for notifications).
+   * What to get first without `after`. "all": every event from the first one on (the default for an execution);
+   * "latest": a snapshot (the default for a graph); "none": only new events (the default for notifications).
    */
   replay?: "all" | "latest" | "none";
-  /** The most entities of a snapshot; the newest are kept. 200 where it is not given. */
+  /** The most entities of a snapshot; the newest are kept. 200 by default. */
   limit?: number;
   /** Every event, in order, once, across any number of lost connections. */
   onEvent?(event: LiveEvent): void;
   /**
-   * Takes the place of everything that was known of the stream. It comes first where `replay` is "latest", and later
-   * whenever what was missed cannot be repeated whole any more. Events go on behind it.
+   * Replaces everything that is known of the stream. It comes first if `replay` is "latest", and later when missed
+   * events can no longer be replayed completely. Events follow it.
    */
   onSnapshot?(snapshot: Snapshot): void;
-  /** "live" means that everything that had happened when the server answered has been handed on. */
+  /** "live" means that all events up to the server's answer have been delivered. */
   onState?(state: WatchState): void;
-  /** There is no such execution or graph, or not for this user; also when it is deleted while it is watched. */
+  /** The execution or graph does not exist, is not visible to this user, or was deleted during the watch. */
   onRefused?(reason: string): void;
 }
 
 export interface Watch {
-  /** Null until the server has answered for the first time. */
+  /** Null before the first answer of the server. */
   readonly position: Position | null;
   stop(): void;
 }
 
 export type ConnectionState =
   | { readonly name: "connecting" }
-  /** Connected; what was missed is on its way. */
+  /** Connected; missed events are being delivered. */
   | { readonly name: "catching_up" }
-  /** Connected, and every watch has all that there is. */
+  /** Connected, and every watch is up to date. */
   | { readonly name: "live" }
-  /** Not connected; the next attempt is at `retryAt` (milliseconds since 1970), or sooner when the browser says so. */
+  /** Not connected; the next attempt is at `retryAt` (milliseconds since 1970), or earlier after a browser event. */
   | { readonly name: "waiting"; readonly retryAt: number }
-  /** The server does not accept the credentials. It does not try again by itself. */
+  /** The server refuses the credentials. The client does not try again by itself. */
   | { readonly name: "signed_out" }
   | { readonly name: "closed" };
 
-/** One WebSocket for everything that a page watches. It opens by itself and comes back by itself. */
+/** One WebSocket for all watches of a page. It connects and reconnects by itself. */
 export class RunwireClient {
   constructor(options?: {
-    /** ws:// or wss://; /ws on the page's own host where it is not given. */
+    /** ws:// or wss://; /ws on the page's own host by default. */
     url?: string;
-    /** Every change of the state, and only changes. */
+    /** Called with each change of the state. */
     onState?(state: ConnectionState): void;
   });
   readonly state: ConnectionState;
-  /** One execution's events and those of its nodes. Throws where this client watches it already. */
+  /** The events of one execution and its nodes. Throws if this client already watches it. */
   watchExecution(id: string, options?: WatchOptions): Watch;
   /** The events of all executions of one graph. */
   watchGraph(id: string, options?: WatchOptions): Watch;
-  /** The user's notifications, and what becomes of them. */
+  /** The notifications of the user, and their changes. */
   watchNotifications(options?: WatchOptions): Watch;
-  /** Opens it again after `close()`, or after signing in again. */
+  /** Connects again after `close()`, or after signing in again. */
   open(): void;
   close(): void;
 }

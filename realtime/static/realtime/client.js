@@ -7,7 +7,7 @@ const NOT_FOUND = new Set(["Graph execution not found", "Graph not found"]);
 const INTERNAL_ERROR = "Internal error";
 
 /**
- * Watches executions, graphs and notifications over one WebSocket. client.d.ts says what is promised.
+ * Watches executions, graphs and notifications over one WebSocket. client.d.ts documents the API and its guarantees.
  *
  *     const live = new RunwireClient({ onState: (state) => console.log(state.name) });
  *     const watch = live.watchExecution(id, { onEvent: (event) => console.log(event.seq, event.data.status) });
@@ -16,28 +16,28 @@ const INTERNAL_ERROR = "Internal error";
 export class RunwireClient {
   #connection;
   #onState;
-  #subscriptions = new Map(); // what is watched, as text → subscription
-  #asked = new Map(); // id of a request without an answer → subscription
-  #byChannel = new Map(); // what an event's frame says → subscription
+  #subscriptions = new Map(); // method and target as JSON → subscription
+  #pending = new Map(); // id of an unanswered request → subscription
+  #byChannel = new Map(); // channel of an event's frame → subscription
   #lastId = 0;
-  #told = "";
+  #lastState = "";
 
   constructor({ url = defaultUrl(), onState = () => {} } = {}) {
     this.#onState = onState;
     this.#connection = new Connection({
       url,
-      onState: (state) => this.#connectionBecame(state),
-      onFrame: (frame) => this.#received(frame),
+      onState: (state) => this.#onConnectionState(state),
+      onFrame: (frame) => this.#onFrame(frame),
     });
     this.#listenToBrowser();
-    // Later, so that whoever makes a client can still keep it and watch something before the first state is told.
+    // In a microtask, so that the caller can store the client and start watches before the first state.
     queueMicrotask(() => this.open());
   }
 
   get state() {
     const state = this.#connection.state;
     if (state.name !== "open") return state;
-    const isBehind = [...this.#subscriptions.values()].some((each) => each.isUnsettled);
+    const isBehind = [...this.#subscriptions.values()].some((each) => each.isCatchingUp);
     return { name: isBehind ? "catching_up" : "live" };
   }
 
@@ -67,14 +67,14 @@ export class RunwireClient {
     const subscription = new Subscription({
       method,
       target,
-      handlers: { ...handlers, onState: (state) => this.#subscriptionBecame(state, handlers) },
-      ask: (each) => this.#ask(each),
-      doubt: () => this.#connection.restart(),
+      handlers: { ...handlers, onState: (state) => this.#onSubscriptionState(state, handlers) },
+      ask: (each) => this.#subscribe(each),
+      restart: () => this.#connection.restart(),
     });
     this.#subscriptions.set(key, subscription);
     if (this.#connection.isOpen) {
-      this.#ask(subscription);
-      this.#tell();
+      this.#subscribe(subscription);
+      this.#notifyState();
     }
     return {
       get position() {
@@ -89,76 +89,77 @@ export class RunwireClient {
     this.#subscriptions.delete(key);
     for (const [channel, each] of this.#byChannel) if (each === subscription) this.#byChannel.delete(channel);
     subscription.stop();
-    // Notifications have no unsubscribe: their frames come to every socket, and are then nobody's.
+    // Notifications have no unsubscribe: the server sends them to every socket, and the client ignores them.
     if (this.#connection.isOpen && subscription.method !== NOTIFICATIONS) {
       this.#connection.send({ method: "unsubscribe", data: subscription.target });
     }
-    this.#tell();
+    this.#notifyState();
   }
 
-  #ask(subscription) {
+  #subscribe(subscription) {
     const id = String((this.#lastId += 1));
-    for (const [older, asked] of this.#asked) if (asked === subscription) this.#asked.delete(older);
-    this.#asked.set(id, subscription);
+    for (const [older, asked] of this.#pending) if (asked === subscription) this.#pending.delete(older);
+    this.#pending.set(id, subscription);
     this.#connection.send({ method: subscription.method, data: subscription.data, id });
   }
 
-  #received(frame) {
-    const asked = this.#asked.get(frame.id);
-    this.#asked.delete(frame.id);
-    if (frame.method === "error") this.#gotError(frame.error, asked);
-    else if (asked) this.#gotAnswer(frame, asked);
+  #onFrame(frame) {
+    const asked = this.#pending.get(frame.id);
+    this.#pending.delete(frame.id);
+    if (frame.method === "error") this.#onError(frame.error, asked);
+    else if (asked) this.#onAnswer(frame, asked);
     else if (frame.seq !== undefined) this.#byChannel.get(frame.channel)?.received(frame);
     else if (frame.id === undefined && frame.method.startsWith("subscribe_")) {
-      this.#byChannel.get(frame.channel)?.answered(frame); // the server had to begin again by itself
+      this.#byChannel.get(frame.channel)?.answered(frame); // the server restarted the stream without a request
     }
   }
 
-  #gotAnswer(frame, subscription) {
+  #onAnswer(frame, subscription) {
     this.#byChannel.set(frame.channel, subscription);
-    // The base protocol has no channel in the frames of notifications.
+    // In the base protocol the frames of notifications have no channel.
     if (subscription.method === NOTIFICATIONS) this.#byChannel.set(null, subscription);
     subscription.answered(frame);
   }
 
-  #gotError(reason, asked) {
-    if (asked && reason === INTERNAL_ERROR) this.#askLater(asked);
+  #onError(reason, asked) {
+    if (asked && reason === INTERNAL_ERROR) this.#retryLater(asked);
     else if (asked) asked.refused(reason);
-    else if (NOT_FOUND.has(reason)) this.#askForAll();
+    else if (NOT_FOUND.has(reason)) this.#subscribeAll();
   }
 
-  /** The server has a trouble of its own, which may pass. */
-  #askLater(subscription) {
-    const stillWanted = () => this.#connection.isOpen && [...this.#subscriptions.values()].includes(subscription);
-    setTimeout(() => stillWanted() && this.#ask(subscription), delayBeforeReconnect(0, (subscription.troubles += 1)));
+  /** The server has an internal error, which may be temporary. */
+  #retryLater(subscription) {
+    const isStillWatched = () => this.#connection.isOpen && [...this.#subscriptions.values()].includes(subscription);
+    const delay = delayBeforeReconnect(0, (subscription.serverErrors += 1));
+    setTimeout(() => isStillWatched() && this.#subscribe(subscription), delay);
   }
 
-  /** One of them is gone, and an error that nobody asked for does not say which: its own refusal will. */
-  #askForAll() {
-    for (const each of this.#subscriptions.values()) if (each.state !== "refused") this.#ask(each);
+  /** One stream is gone, and an error without a request id does not say which. The answers to new requests do. */
+  #subscribeAll() {
+    for (const each of this.#subscriptions.values()) if (each.state !== "refused") this.#subscribe(each);
   }
 
-  #connectionBecame(state) {
-    this.#asked.clear();
+  #onConnectionState(state) {
+    this.#pending.clear();
     this.#byChannel.clear();
     for (const each of [...this.#subscriptions.values()]) {
-      if (state.name === "open") this.#ask(each);
+      if (state.name === "open") this.#subscribe(each);
       else each.lostConnection();
     }
-    this.#tell();
+    this.#notifyState();
   }
 
-  #subscriptionBecame(state, handlers) {
-    this.#tell();
+  #onSubscriptionState(state, handlers) {
+    this.#notifyState();
     handlers.onState?.(state);
   }
 
-  /** Tells the state where it has changed. */
-  #tell() {
+  /** Calls `onState` if the state has changed. */
+  #notifyState() {
     const state = this.state;
     const text = JSON.stringify(state);
-    if (text === this.#told) return;
-    this.#told = text;
+    if (text === this.#lastState) return;
+    this.#lastState = text;
     this.#onState(state);
   }
 
@@ -166,9 +167,9 @@ export class RunwireClient {
     if (!globalThis.document) return;
     const wake = () => this.#connection.wake();
     addEventListener("online", wake);
-    addEventListener("offline", wake); // asks the server instead of believing it: a local one is still there
+    addEventListener("offline", wake); // only checks the connection: a server on this machine is still reachable
     document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && wake());
-    // A page with an open socket is not kept for the Back button.
+    // Browsers do not keep a page with an open socket in the back/forward cache.
     let isSuspended = false;
     addEventListener("pagehide", () => {
       isSuspended = this.state.name !== "closed";

@@ -1,14 +1,14 @@
 import { delayBeforeReconnect, isSignedOut } from "./reconnect.js";
 
-/** Times are milliseconds. The server answers a heartbeat at once, whatever else waits to be sent. */
+/** Times are milliseconds. The server answers a heartbeat at once, before other frames that wait to be sent. */
 const HEARTBEAT_INTERVAL = 30_000;
-const ANSWER_LIMIT = 10_000;
-const CONNECT_LIMIT = 10_000;
-/** A connection that lasted so long was a good one: after it, waiting begins anew. */
+const HEARTBEAT_TIMEOUT = 10_000;
+const CONNECT_TIMEOUT = 10_000;
+/** After a connection that lasted this long, the back-off starts again. */
 const STABLE_AFTER = 5_000;
 
 /**
- * One WebSocket that comes back. Its states, told through `onState`:
+ * One WebSocket that reconnects. Its states, which `onState` receives:
  *
  *     {name: "connecting"}
  *     {name: "open"}
@@ -16,8 +16,8 @@ const STABLE_AFTER = 5_000;
  *     {name: "signed_out"}           until `open()` is called again, with other credentials
  *     {name: "closed"}               until `open()` is called again
  *
- * An open socket that says nothing is asked; one that does not answer is given up, since a network that has gone away
- * does not say so.
+ * A silent open socket gets a heartbeat. If there is no answer, the connection is closed, because a lost network gives
+ * no other sign.
  */
 export class Connection {
   #url;
@@ -25,7 +25,7 @@ export class Connection {
   #onFrame;
   #socket = null;
   #timer = null;
-  #answerTimer = null;
+  #heartbeatTimer = null;
   #failures = 0;
   #openedAt = 0;
 
@@ -43,50 +43,50 @@ export class Connection {
   open() {
     if (this.#socket) return;
     clearTimeout(this.#timer);
-    this.#become({ name: "connecting" });
+    this.#setState({ name: "connecting" });
     const socket = new WebSocket(this.#url);
     this.#socket = socket;
-    this.#timer = setTimeout(() => this.#lost(), CONNECT_LIMIT);
-    socket.onopen = () => this.#opened();
-    socket.onmessage = (message) => this.#received(message);
-    socket.onclose = (close) => this.#lost(close.code);
+    this.#timer = setTimeout(() => this.#onLost(), CONNECT_TIMEOUT);
+    socket.onopen = () => this.#onOpen();
+    socket.onmessage = (message) => this.#onMessage(message);
+    socket.onclose = (close) => this.#onLost(close.code);
   }
 
   close() {
-    this.#forgetSocket();
-    this.#become({ name: "closed" });
+    this.#dropSocket();
+    this.#setState({ name: "closed" });
   }
 
   send(message) {
     this.#socket.send(JSON.stringify(message));
   }
 
-  /** Something has changed, such as the network or a tab that was asleep: come back now, or see whether it is still true. */
+  /** The network or the visibility of the page has changed: reconnect now, or check the open connection. */
   wake() {
     if (this.state.name === "waiting") this.open();
-    else if (this.isOpen) this.#beat();
+    else if (this.isOpen) this.#sendHeartbeat();
   }
 
-  /** Ends this connection and begins another, as if it had been lost. */
+  /** Closes this connection and reconnects, as if it had been lost. */
   restart() {
-    this.#lost();
+    this.#onLost();
   }
 
-  #opened() {
+  #onOpen() {
     this.#openedAt = Date.now();
     this.#scheduleHeartbeat();
-    this.#become({ name: "open" });
+    this.#setState({ name: "open" });
   }
 
-  #received(message) {
-    clearTimeout(this.#answerTimer);
-    this.#answerTimer = null;
+  #onMessage(message) {
+    clearTimeout(this.#heartbeatTimer);
+    this.#heartbeatTimer = null;
     this.#scheduleHeartbeat();
     let frame;
     try {
       frame = JSON.parse(message.data);
     } catch {
-      this.#lost(); // a frame was missed, and which one cannot be known
+      this.#onLost(); // a frame is lost, and it is unknown which one
       return;
     }
     this.#onFrame(frame);
@@ -94,34 +94,34 @@ export class Connection {
 
   #scheduleHeartbeat() {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#beat(), HEARTBEAT_INTERVAL);
+    this.#timer = setTimeout(() => this.#sendHeartbeat(), HEARTBEAT_INTERVAL);
   }
 
-  #beat() {
-    if (this.#answerTimer) return;
+  #sendHeartbeat() {
+    if (this.#heartbeatTimer) return;
     this.send({ method: "heartbeat", data: "ping", success: true });
-    this.#answerTimer = setTimeout(() => this.#lost(), ANSWER_LIMIT);
+    this.#heartbeatTimer = setTimeout(() => this.#onLost(), HEARTBEAT_TIMEOUT);
   }
 
-  #lost(code = 1006) {
-    const lasted = this.isOpen && Date.now() - this.#openedAt >= STABLE_AFTER;
-    this.#forgetSocket();
+  #onLost(code = 1006) {
+    const wasStable = this.isOpen && Date.now() - this.#openedAt >= STABLE_AFTER;
+    this.#dropSocket();
     if (isSignedOut(code)) {
-      this.#become({ name: "signed_out" });
+      this.#setState({ name: "signed_out" });
       return;
     }
-    if (lasted) this.#failures = 0;
+    if (wasStable) this.#failures = 0;
     const delay = delayBeforeReconnect(code, this.#failures);
     this.#failures += 1;
     this.#timer = setTimeout(() => this.open(), delay);
-    this.#become({ name: "waiting", retryAt: Date.now() + delay });
+    this.#setState({ name: "waiting", retryAt: Date.now() + delay });
   }
 
-  /** A socket that was given up may still speak for minutes: nobody listens any more. */
-  #forgetSocket() {
+  /** Removes the handlers too, because an abandoned socket may deliver messages for minutes. */
+  #dropSocket() {
     clearTimeout(this.#timer);
-    clearTimeout(this.#answerTimer);
-    this.#answerTimer = null;
+    clearTimeout(this.#heartbeatTimer);
+    this.#heartbeatTimer = null;
     const socket = this.#socket;
     if (!socket) return;
     this.#socket = null;
@@ -129,7 +129,7 @@ export class Connection {
     socket.close();
   }
 
-  #become(state) {
+  #setState(state) {
     this.state = state;
     this.#onState(state);
   }

@@ -1,43 +1,43 @@
 import { Cursor } from "./cursor.js";
 
-/** So many holes in a row, with nothing that could be applied between them, and the connection itself is doubted. */
-const MOST_HOLES = 3;
+/** After this many gaps in a row without an applied event, the connection is replaced. */
+const MAX_GAPS = 3;
 
 /**
- * One stream that is watched: asks for it, keeps its cursor, and hands on every event in order, once. It lives as long
- * as the watch, across any number of connections.
+ * The subscription of one watch to one stream. It keeps the cursor and delivers every event once, in order. It lasts as
+ * long as the watch, across any number of connections.
  */
 export class Subscription {
   #handlers;
   #ask;
-  #doubt;
+  #restart;
   #snapshot = null;
-  #holes = 0;
+  #gaps = 0;
 
   /**
-   * `ask(subscription)` sends the subscribe; `doubt()` ends a connection that cannot be right; `handlers` are those of
-   * client.d.ts.
+   * `ask(subscription)` sends the subscribe. `restart()` replaces a connection that keeps losing frames. `handlers` are
+   * those of client.d.ts.
    */
-  constructor({ method, target, handlers, ask, doubt }) {
+  constructor({ method, target, handlers, ask, restart }) {
     this.method = method;
     this.target = target;
     this.cursor = new Cursor(handlers);
     this.state = "connecting";
-    this.troubles = 0;
+    this.serverErrors = 0;
     this.#handlers = handlers;
     this.#ask = ask;
-    this.#doubt = doubt;
+    this.#restart = restart;
   }
 
   get data() {
     return { ...this.target, ...this.cursor.request };
   }
 
-  get isUnsettled() {
+  get isCatchingUp() {
     return this.state === "connecting" || this.state === "catching_up";
   }
 
-  /** Nothing more is handed on. */
+  /** Delivers nothing more. */
   stop() {
     this.#handlers = {};
     this.cursor.wait();
@@ -46,23 +46,23 @@ export class Subscription {
   lostConnection() {
     this.cursor.wait();
     this.#snapshot = null;
-    this.#holes = 0;
-    if (this.state !== "refused") this.#become("connecting");
+    this.#gaps = 0;
+    if (this.state !== "refused") this.#setState("connecting");
   }
 
-  /** The server's answer; without a request, too, when it had to begin again by itself. */
+  /** The server's answer to a subscribe. The server also sends it without a request, when it restarts the stream. */
   answered(frame) {
-    this.troubles = 0;
+    this.serverErrors = 0;
     const { truncated = false } = frame.data;
     const next = this.cursor.begin(frame.data);
     this.#snapshot = next === "events" ? null : { events: [], isTruncated: truncated };
     if (next === "complete") this.#takeSnapshot();
-    this.#number_and_announce();
+    this.#updateState();
   }
 
   refused(reason) {
     this.cursor.wait();
-    this.#become("refused");
+    this.#setState("refused");
     this.#call("onRefused", reason);
   }
 
@@ -76,7 +76,7 @@ export class Subscription {
     };
     switch (this.cursor.receive(frame.seq)) {
       case "apply":
-        this.#holes = 0;
+        this.#gaps = 0;
         this.#call("onEvent", event);
         break;
       case "collect":
@@ -86,41 +86,41 @@ export class Subscription {
         this.#snapshot.events.push(event);
         this.#takeSnapshot();
         break;
-      case "hole":
-        this.#askAgain();
+      case "gap":
+        this.#resubscribe();
         return;
       default:
         return;
     }
-    this.#number_and_announce();
+    this.#updateState();
   }
 
   #takeSnapshot() {
     const snapshot = this.#snapshot;
     this.#snapshot = null;
-    this.#holes = 0;
+    this.#gaps = 0;
     this.#call("onSnapshot", snapshot);
   }
 
-  #askAgain() {
+  #resubscribe() {
     this.#snapshot = null;
-    this.#holes += 1;
-    this.#become("catching_up");
-    if (this.#holes < MOST_HOLES) this.#ask(this);
-    else this.#doubt();
+    this.#gaps += 1;
+    this.#setState("catching_up");
+    if (this.#gaps < MAX_GAPS) this.#ask(this);
+    else this.#restart();
   }
 
-  #number_and_announce() {
-    this.#become(this.cursor.isCaughtUp ? "live" : "catching_up");
+  #updateState() {
+    this.#setState(this.cursor.isCaughtUp ? "live" : "catching_up");
   }
 
-  #become(state) {
+  #setState(state) {
     if (state === this.state) return;
     this.state = state;
     this.#call("onState", state);
   }
 
-  /** A handler that throws is reported, and stops neither the stream nor the others. */
+  /** Reports an error of a handler. It stops neither this stream nor others. */
   #call(name, value) {
     try {
       this.#handlers[name]?.(value);

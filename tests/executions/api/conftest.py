@@ -1,4 +1,4 @@
-"""What the tests of the HTTP API share: a person's client, a worker's, and requests in JSON."""
+"""Fixtures of the API tests: clients of a person and of a worker, which send and read JSON."""
 
 import json
 from typing import Any
@@ -9,13 +9,13 @@ from django.http import HttpResponse
 from django.test import Client
 
 from executions.api.worker_tokens import create_token
-from executions.models import WorkerToken
+from executions.models import Graph, WorkerToken
 
 Json = dict[str, Any]
 
 
 class ApiClient:
-    """Sends JSON below `/api`, with headers of its own."""
+    """Sends JSON requests below `/api`, with its own headers."""
 
     def __init__(self, client: Client | None = None, token: str | None = None) -> None:
         self.client = client or Client()
@@ -42,13 +42,13 @@ class ApiClient:
 
 
 def ok(response: HttpResponse, status: int = 200) -> Any:
-    """What it answered, once it is what was expected."""
+    """The JSON body of an answer with the expected status."""
     assert response.status_code == status, response.content
     return json.loads(response.content) if response.content else None
 
 
 def refused(response: HttpResponse, status: int) -> Json:
-    """The error that it answered: always the one shape."""
+    """The body of an error answer with the expected status. Checks that it has the one shape."""
     error: Json = ok(response, status)
     assert list(error) == ["code", "message", "path", "hint"]
     assert error["code"]
@@ -87,3 +87,10 @@ def secret(db: None) -> str:
 def worker(secret: str) -> ApiClient:
     """The worker “press”."""
     return ApiClient(token=secret)
+
+
+@pytest.fixture
+def run(worker: ApiClient, graph: Graph, user: User) -> str:
+    """The path of an execution that the worker has made for `user`."""
+    made = ok(worker.post("/worker/executions", {"user_id": str(user.pk), "graph_id": str(graph.pk)}), 201)
+    return f"/worker/executions/{made['id']}"

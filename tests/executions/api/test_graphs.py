@@ -14,11 +14,11 @@ from tests.executions.conftest import LINKS
 NODES = [
     {"id": "split", "block_id": "text.sentences"},
     {"id": "rank", "block_id": "insight.key_sentences"},
-]  # what this server really runs
+]  # with blocks that this server has
 WANTED = {"name": "Key sentences", "nodes": NODES, "links": LINKS}
 
 
-def test_a_graph_is_made_read_changed_and_deleted(person: ApiClient, user: User) -> None:
+def test_a_graph_is_created_read_changed_and_deleted(person: ApiClient, user: User) -> None:
     made = ok(person.post("/graphs", WANTED), 201)
     assert (made["version"], made["owner_id"]) == (1, str(user.pk))
     path = f"/graphs/{made['id']}"
@@ -45,24 +45,24 @@ def test_a_graph_is_made_read_changed_and_deleted(person: ApiClient, user: User)
     ],
     ids=["loose end", "cycle", "unknown block", "same id", "no block", "unknown field", "no name", "long", "NUL"],
 )
-def test_what_cannot_be_run_is_refused_by_its_path(person: ApiClient, change: dict[str, Any], path: str) -> None:
+def test_an_invalid_graph_names_the_path_of_the_error(person: ApiClient, change: dict[str, Any], path: str) -> None:
     assert refused(person.post("/graphs", {**WANTED, **change}), 422)["path"] == path
     assert not Graph.objects.exists()
 
 
-def test_all_faults_are_named(person: ApiClient) -> None:
+def test_all_errors_of_a_graph_are_named(person: ApiClient) -> None:
     nodes = [{**each, "block_id": f"no.{each['id']}"} for each in NODES]
     error = refused(person.post("/graphs", {**WANTED, "nodes": nodes}), 422)
     assert error["code"] == "unknown_block"
     assert 'nodes[1].block_id: there is no block "no.rank"' in error["message"]
 
 
-def test_a_graph_for_another_engine_may_have_blocks_of_its_own(person: ApiClient) -> None:
+def test_a_graph_for_another_engine_may_have_unknown_blocks(person: ApiClient) -> None:
     nodes = [{"id": "press", "block_id": "acme.press"}]
     ok(person.post("/graphs", {"name": "Press", "nodes": nodes, "check_blocks": False}), 201)
 
 
-def test_somebody_elses_graph_is_not_found(stranger: ApiClient, graph: Graph) -> None:
+def test_a_graph_of_another_user_is_not_found(stranger: ApiClient, graph: Graph) -> None:
     path = f"/graphs/{graph.pk}"
     nowhere = refused(stranger.get(f"/graphs/{uuid4()}"), 404)
     assert refused(stranger.get(path), 404) == nowhere
@@ -71,7 +71,7 @@ def test_somebody_elses_graph_is_not_found(stranger: ApiClient, graph: Graph) ->
     assert ok(stranger.get("/graphs"))["items"] == []
 
 
-def test_staff_that_may_only_see_a_graph_cannot_change_it(graph: Graph, other_user: User) -> None:
+def test_staff_with_only_view_permission_cannot_change_a_graph(graph: Graph, other_user: User) -> None:
     other_user.is_staff = True
     other_user.save()
     other_user.user_permissions.add(Permission.objects.get(codename="view_graph"))
@@ -81,12 +81,12 @@ def test_staff_that_may_only_see_a_graph_cannot_change_it(graph: Graph, other_us
     refused(staff.delete(f"/graphs/{graph.pk}"), 403)
 
 
-def test_a_graph_goes_with_its_executions(person: ApiClient, execution: GraphExecution) -> None:
+def test_deleting_a_graph_deletes_its_executions(person: ApiClient, execution: GraphExecution) -> None:
     ok(person.delete(f"/graphs/{execution.graph_id}"), 204)
     assert not GraphExecution.objects.exists()
 
 
-def test_a_list_costs_the_same_however_long(
+def test_a_longer_list_takes_no_more_queries(
     person: ApiClient, user: User, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     for index in range(9):

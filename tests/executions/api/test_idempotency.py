@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from executions.api.idempotency import OtherRequest, answer_once, fingerprint
+from executions.api.idempotency import KeyReused, answer_once, fingerprint
 from executions.api.worker_tokens import create_token
 from executions.models import Graph, GraphExecution, IdempotentAnswer, WorkerToken
 from tests.executions.api.conftest import ApiClient, ok, refused
@@ -31,7 +31,7 @@ def wanted(graph: Graph, user: User) -> dict[str, str]:
     return {"user_id": str(user.pk), "graph_id": str(graph.pk)}
 
 
-def test_a_repeat_gets_the_first_answer_and_does_nothing(secret: str, wanted: dict[str, str]) -> None:
+def test_a_repeat_gets_the_first_answer_and_changes_nothing(secret: str, wanted: dict[str, str]) -> None:
     worker = ApiClient(token=secret)
     first = worker.post("/worker/executions", wanted, Idempotency_Key="k1")
     again = worker.post("/worker/executions", wanted, Idempotency_Key="k1")
@@ -51,14 +51,14 @@ def test_the_same_key_with_another_request_is_refused(secret: str, wanted: dict[
         assert refused(worker.post("/worker/executions", wanted, Idempotency_Key=key), 422)["path"]
 
 
-def test_a_key_is_one_tokens_own(secret: str, wanted: dict[str, str]) -> None:
+def test_two_tokens_may_use_the_same_key(secret: str, wanted: dict[str, str]) -> None:
     other = ApiClient(token=create_token("other")[1])
     ok(ApiClient(token=secret).post("/worker/executions", wanted, Idempotency_Key="k1"), 201)
     ok(other.post("/worker/executions", wanted, Idempotency_Key="k1"), 201)
     assert GraphExecution.objects.count() == 2
 
 
-def test_what_was_refused_is_looked_at_anew(secret: str, wanted: dict[str, str]) -> None:
+def test_a_refused_request_can_be_repeated_with_its_key(secret: str, wanted: dict[str, str]) -> None:
     worker = ApiClient(token=secret)
     made = ok(worker.post("/worker/executions", wanted), 201)
     report = f"/worker/executions/{made['id']}/report"
@@ -68,56 +68,54 @@ def test_what_was_refused_is_looked_at_anew(secret: str, wanted: dict[str, str])
     ok(worker.post(report, {"status": "COMPLETED"}, Idempotency_Key="k1"))
 
 
-def test_of_two_at_once_one_does_the_work_and_the_other_gets_its_answer(
-    token: WorkerToken, in_thread: InThread
-) -> None:
-    is_at_work, may_go_on = threading.Event(), threading.Event()
+def test_of_two_concurrent_requests_one_works_and_both_get_its_answer(token: WorkerToken, in_thread: InThread) -> None:
+    is_working, may_continue = threading.Event(), threading.Event()
     done: list[str] = []
 
     def work(name: str) -> tuple[int, str]:
         done.append(name)
-        is_at_work.set()
-        may_go_on.wait(30)
+        is_working.set()
+        may_continue.wait(30)
         return 201, name
 
     first = in_thread(lambda: answer_once(token, "k", "same", lambda: work("first")))
-    assert is_at_work.wait(30)
+    assert is_working.wait(30)
     second = in_thread(lambda: answer_once(token, "k", "same", lambda: work("second")))
     wait_for_blocked_transaction()
-    may_go_on.set()
+    may_continue.set()
     assert first.result(30) == (201, "first", False)
     assert second.result(30) == (201, "first", True)
     assert done == ["first"]
 
 
-def test_if_the_first_fails_the_second_does_the_work(token: WorkerToken, in_thread: InThread) -> None:
-    is_at_work, may_go_on = threading.Event(), threading.Event()
+def test_if_the_first_request_fails_the_second_does_the_work(token: WorkerToken, in_thread: InThread) -> None:
+    is_working, may_continue = threading.Event(), threading.Event()
 
     def fail() -> tuple[int, str]:
-        is_at_work.set()
-        may_go_on.wait(30)
+        is_working.set()
+        may_continue.wait(30)
         raise ZeroDivisionError
 
     first = in_thread(lambda: answer_once(token, "k", "same", fail))
-    assert is_at_work.wait(30)
+    assert is_working.wait(30)
     second = in_thread(lambda: answer_once(token, "k", "same", lambda: (200, "second")))
     wait_for_blocked_transaction()
-    may_go_on.set()
+    may_continue.set()
     with pytest.raises(ZeroDivisionError):
         first.result(30)
     assert second.result(30) == (200, "second", False)
 
 
-def test_an_answer_is_kept_for_a_day(token: WorkerToken) -> None:
+def test_an_answer_expires_after_a_day(token: WorkerToken) -> None:
     answer_once(token, "old", "same", lambda: (200, "old"))
     answer_once(token, "k", "same", lambda: (200, "first"))
     IdempotentAnswer.objects.update(created_at=timezone.now() - timedelta(days=1, seconds=1))
     assert answer_once(token, "k", "another", lambda: (200, "second")) == (200, "second", False)
     assert [each.key for each in IdempotentAnswer.objects.all()] == ["k"]
-    with pytest.raises(OtherRequest):
+    with pytest.raises(KeyReused):
         answer_once(token, "k", "same", lambda: (200, "third"))
 
 
 def test_requests_differ_in_method_path_and_body() -> None:
-    marks = {fingerprint("POST", "/a", b""), fingerprint("PUT", "/a", b""), fingerprint("POST", "/b", b"")}
-    assert len(marks | {fingerprint("POST", "/a", b"x")}) == 4
+    hashes = {fingerprint("POST", "/a", b""), fingerprint("PUT", "/a", b""), fingerprint("POST", "/b", b"")}
+    assert len(hashes | {fingerprint("POST", "/a", b"x")}) == 4

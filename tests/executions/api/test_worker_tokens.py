@@ -1,4 +1,4 @@
-"""Workers' tokens."""
+"""Create, find and revoke the tokens of workers."""
 
 from datetime import timedelta
 
@@ -12,7 +12,7 @@ from realtime.auth.jwt import BadToken, read_token
 pytestmark = pytest.mark.django_db
 
 
-def test_a_token_is_found_by_what_was_shown_once_and_not_kept() -> None:
+def test_a_token_is_found_but_not_stored() -> None:
     token, secret = create_token("press")
     assert find_token(secret) == token
     assert secret not in str(WorkerToken.objects.values().get())
@@ -20,7 +20,7 @@ def test_a_token_is_found_by_what_was_shown_once_and_not_kept() -> None:
     assert find_token(token.digest) is None
 
 
-def test_a_token_that_has_expired_or_was_revoked_is_not_found() -> None:
+def test_an_expired_or_revoked_token_is_not_found() -> None:
     _, old = create_token("old", timezone.now() - timedelta(seconds=1))
     _, secret = create_token("press", timezone.now() + timedelta(hours=1))
     assert find_token(old) is None
@@ -30,16 +30,16 @@ def test_a_token_that_has_expired_or_was_revoked_is_not_found() -> None:
     assert not revoke_token("press")
 
 
-def test_its_use_is_noted_and_not_at_each_report() -> None:
+def test_the_last_use_is_recorded_at_most_once_a_minute() -> None:
     _, secret = create_token("press")
     find_token(secret)
-    noted = WorkerToken.objects.get().last_used_at
-    assert noted
+    last_used_at = WorkerToken.objects.get().last_used_at
+    assert last_used_at
     find_token(secret)
-    assert WorkerToken.objects.get().last_used_at == noted
+    assert WorkerToken.objects.get().last_used_at == last_used_at
 
 
-def test_a_name_is_one_tokens_until_it_is_revoked() -> None:
+def test_a_name_can_be_reused_after_revocation() -> None:
     create_token("press")
     with pytest.raises(NameInUse):
         create_token("press")
@@ -48,11 +48,11 @@ def test_a_name_is_one_tokens_until_it_is_revoked() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "  ", "x" * 101, "a\x00"])
-def test_a_name_that_cannot_be_kept_is_refused(name: str) -> None:
+def test_an_invalid_name_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=r"name"):
         create_token(name)
 
 
-def test_it_opens_no_socket() -> None:
+def test_a_worker_token_opens_no_socket() -> None:
     with pytest.raises(BadToken):
         read_token(create_token("press")[1])

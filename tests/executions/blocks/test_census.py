@@ -1,4 +1,4 @@
-"""The blocks of "Codebase census", and a run of them in real worker processes."""
+"""The blocks of "Codebase census"."""
 
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ def test_lines_are_counted_by_language(project: Path) -> None:
     ]
 
 
-def test_functions_are_found_by_length_with_where_they_are(project: Path) -> None:
+def test_the_longest_functions_are_listed_with_their_lines(project: Path) -> None:
     found = run("functions", files=files(), most=2)
 
     assert found["functions"] == [
@@ -93,7 +93,7 @@ def test_imports_are_counted_by_file_and_origin(project: Path) -> None:
     ]
 
 
-def test_the_report_says_it_all(project: Path) -> None:
+def test_the_report_has_all_parts(project: Path) -> None:
     text = report()
 
     assert "17 lines of code, 2 of comments and 7 blank ones in 4 source files" in text
@@ -103,7 +103,7 @@ def test_the_report_says_it_all(project: Path) -> None:
     assert text.endswith("## Left out\n\nNothing.\n")
 
 
-def test_hostile_names_are_only_text(project: Path) -> None:
+def test_hostile_names_are_escaped(project: Path) -> None:
     (project / "<img src=x onerror=alert(1)>").mkdir()
     (project / "<img src=x onerror=alert(1)>" / "[a](javascript:b)|`c`.py").write_text("def f():\n" + "    x\n" * 99)
     (project / "link.py").symlink_to("/etc/passwd")
@@ -119,14 +119,14 @@ def test_hostile_names_are_only_text(project: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["x" + "(" * 100_000, "(" * 150 + ")" * 150, "a\\\n", "-" * 100_000, "def f(): '\\d'\n"]
 )
-def test_a_source_that_python_chokes_on_is_passed_over(project: Path, text: str) -> None:
+def test_a_source_that_python_cannot_parse_is_skipped(project: Path, text: str) -> None:
     (project / "app" / "hostile.py").write_text(text)
 
     assert run("functions", files=files())["count"][0] >= 3
     assert run("imports", files=files())["imports"]
 
 
-def test_a_file_that_is_gone_meanwhile_is_told(project: Path) -> None:
+def test_a_deleted_file_is_reported(project: Path) -> None:
     found = files()
     (project / "app" / "page.js").unlink()
 
@@ -136,7 +136,7 @@ def test_a_file_that_is_gone_meanwhile_is_told(project: Path) -> None:
     assert [each["language"] for each in counted["languages"]] == ["Python"]
 
 
-def test_a_list_of_files_that_somebody_else_wrote_leads_nowhere(project: Path) -> None:
+def test_a_forged_list_of_files_reads_nothing_outside(project: Path) -> None:
     listed = [{"path": path, "language": "Python", "bytes": 1} for path in ("/etc/passwd.py", "../x.py", "app/../x.py")]
 
     assert run("lines", files=listed)["languages"] == []

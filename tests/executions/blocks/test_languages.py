@@ -1,4 +1,4 @@
-"""Which lines of a source are code, comment or blank."""
+"""Languages of files, and their lines of code, comments and blank lines."""
 
 import pytest
 from hypothesis import given
@@ -58,7 +58,7 @@ four
         ("a.py", "\n\n", Lines(blank=2)),
     ],
 )
-def test_lines_are_what_they_are(name: str, text: str, lines: Lines) -> None:
+def test_lines_are_counted_by_kind(name: str, text: str, lines: Lines) -> None:
     language = language_of(name)
     assert language
     assert language.count(text) == lines
@@ -71,7 +71,7 @@ def test_lines_are_what_they_are(name: str, text: str, lines: Lines) -> None:
         *[("README.md", None), ("a.txt", None), (".env", None), (".py", None), ("py", None), ("", None), ("a.", None)],
     ],
 )
-def test_a_language_is_known_by_the_name_of_the_file(name: str, language: str | None) -> None:
+def test_the_language_follows_from_the_name_of_the_file(name: str, language: str | None) -> None:
     found = language_of(name)
     assert (found and found.name) == language
 
@@ -87,8 +87,8 @@ def test_every_line_is_counted_once(text: str, name: str) -> None:
     "piece", ["/*", '"""', "'", '"', "`", "<!--", "{% comment", "{#", "\\", "\\`", "#", "/* *", "{% comment %}", "{% "]
 )
 @pytest.mark.parametrize("name", ["a.py", "a.js", "a.html", "a.sh", "a.toml"])
-def test_a_hostile_source_is_counted_in_time(name: str, piece: str) -> None:
-    """Were the time to grow with the square of the length, this would take hours."""
+def test_a_hostile_source_is_counted_in_linear_time(name: str, piece: str) -> None:
+    """In quadratic time this would take hours."""
     language = language_of(name)
     assert language
     assert sum(language.count(piece * 200_000 + "\\")) == 1

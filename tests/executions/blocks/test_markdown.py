@@ -1,4 +1,4 @@
-"""What a stranger wrote is shown as it is."""
+"""Untrusted text is escaped."""
 
 import pytest
 from hypothesis import given
@@ -11,19 +11,19 @@ SIGNS = "<>&|`*_[]()#+-=~!\\\"'1.\n\t ax"
 
 
 @pytest.mark.parametrize("text", ["1. one", "- one", "# one", "<b>", "a|b", "[a](b)", "~~a~~", "a  b", "\\*", "&amp;"])
-def test_signs_of_markdown_mean_nothing(text: str) -> None:
+def test_markdown_in_a_text_is_escaped(text: str) -> None:
     html = render(escaped(text))
     assert html.startswith("<p>")
     assert html.count("<") == 2
 
 
 @given(st.text(alphabet=SIGNS, min_size=1))
-def test_a_cell_is_one_cell_whatever_it_holds(text: str) -> None:
+def test_a_cell_stays_one_cell(text: str) -> None:
     html = render("\n".join(table(["a", "b"], [[text, 1_000]])))
     assert html.count("<td>") == 2
     assert html.count("<t") == html.count("<td>") + html.count("<th>") + 5  # table, thead, tbody and two rows
     assert "<td>1,000</td>" in html
 
 
-def test_what_is_long_is_cut() -> None:
+def test_a_long_text_is_cut() -> None:
     assert escaped("x" * 100, MAX_CELL) == "x" * MAX_CELL + " …"

@@ -1,4 +1,4 @@
-"""What is concluded from a table: statistics, correlations, the report."""
+"""The analysis of a table: statistics, correlations, the report."""
 
 from typing import Any
 
@@ -34,14 +34,14 @@ def report(text: str) -> str:
     return said
 
 
-def test_numbers_have_figures() -> None:
+def test_columns_of_numbers_have_statistics() -> None:
     (figures,) = run("statistics", **typed("n\n2\n4\nn/a\n4\n6\n"))["numbers"]
 
     assert figures.pop("deviation") == pytest.approx(1.632993)
     assert figures == {"name": "n", "mean": 4, "least": 2, "lower": 3.5, "median": 4, "upper": 4.5, "greatest": 6}
 
 
-def test_one_number_has_figures_too() -> None:
+def test_a_single_number_has_statistics() -> None:
     (figures,) = run("statistics", **typed("n\n7\n"))["numbers"]
 
     assert set(figures.values()) == {"n", 7.0, 0.0}
@@ -56,7 +56,7 @@ def test_other_values_have_frequencies() -> None:
     ]
 
 
-def test_columns_that_rise_and_fall_together_are_found_strongest_first() -> None:
+def test_correlations_are_listed_strongest_first() -> None:
     found = run("correlations", **typed("a,b,c,w\n1,2,9,x\n2,4,7,y\n3,6,8,z\n4,,1,\n"))["correlations"]
 
     assert found[0] == {"one": "a", "other": "b", "coefficient": 1.0, "rows": 3}
@@ -67,24 +67,24 @@ def test_columns_that_rise_and_fall_together_are_found_strongest_first() -> None
 @pytest.mark.parametrize(
     "text",
     [
-        "a,b\n1,1\n2,1\n3,1\n",  # never changes
-        "a,b\n1,1\n2,2\n",  # too few
-        "a,b\n1e-200,1e-200\n2e-200,2e-200\n3e-200,1e-200\n",  # squares that vanish
+        "a,b\n1,1\n2,1\n3,1\n",  # constant
+        "a,b\n1,1\n2,2\n",  # too few rows
+        "a,b\n1e-200,1e-200\n2e-200,2e-200\n3e-200,1e-200\n",  # squares underflow
     ],
 )
-def test_where_there_is_no_correlation_none_is_told(text: str) -> None:
+def test_columns_without_a_correlation_are_not_listed(text: str) -> None:
     assert run("correlations", **typed(text))["correlations"] == []
 
 
 @pytest.mark.parametrize("large", ["1e60", "-1e60"])
-def test_figures_of_very_large_numbers_are_finite(large: str) -> None:
+def test_statistics_of_very_large_numbers_are_finite(large: str) -> None:
     data = typed(f"a,b\n{large},1\n1,{large}\n0,0\n{large},3\n")
 
     assert run("statistics", **data)["numbers"]
     assert run("correlations", **data)["correlations"]
 
 
-def test_many_columns_are_correlated_in_part_and_in_time() -> None:
+def test_only_the_first_of_many_columns_are_correlated() -> None:
     width = 100
     row = ",".join("7" for _ in range(width)) + "\n"
     text = ",".join(f"c{number}" for number in range(width)) + "\n" + row * ((MAX_CSV_BYTES - 600) // len(row))
@@ -92,7 +92,7 @@ def test_many_columns_are_correlated_in_part_and_in_time() -> None:
     assert run("correlations", **typed(text))["left_out"] == ["correlations of 70 more columns"]
 
 
-def test_the_report_of_the_example_says_it_all() -> None:
+def test_the_report_of_the_example_has_all_parts() -> None:
     text = report(EXAMPLE)
 
     assert "8 rows of 10 columns, divided by commas, with a header." in text
@@ -103,7 +103,7 @@ def test_the_report_of_the_example_says_it_all() -> None:
     assert text.endswith("## Left out\n\nNothing.\n")
 
 
-def test_what_was_left_out_is_said() -> None:
+def test_the_report_names_omissions() -> None:
     text = report(f"a;b\n1;2\n3\n{'x' * 600};5\n")
 
     assert "divided by semicolons" in text
@@ -111,7 +111,7 @@ def test_what_was_left_out_is_said() -> None:
     assert "- the ends of 1 very long fields" in text
 
 
-def test_hostile_cells_are_only_text() -> None:
+def test_hostile_cells_are_escaped() -> None:
     html = render(report('<b>a</b>,"x|y\n# z"\n<img src=x onerror=alert(1)>,[a](javascript:b)\n=1+1,"`c` | d"\n'))
 
     assert "&lt;b&gt;a&lt;/b&gt;" in html

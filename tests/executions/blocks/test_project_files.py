@@ -1,4 +1,4 @@
-"""Nothing outside the project is read, whatever a path says; and not all that is inside."""
+"""Only source files of the project are found and read, for any path."""
 
 import os
 import threading
@@ -62,13 +62,13 @@ def test_the_source_files_of_a_folder_are_found_in_order(project: Path) -> None:
         ],
     ],
 )
-def test_a_path_that_leads_elsewhere_leads_nowhere(project: Path, outside: Path, path: str) -> None:
+def test_a_path_out_of_the_project_is_refused(project: Path, outside: Path, path: str) -> None:
     for read in (find_files, lambda each: read_file(f"{each}/secret.py")):
         with pytest.raises(BlockError):
             read(path)
 
 
-def test_links_are_followed_nowhere(project: Path, outside: Path) -> None:
+def test_links_are_never_followed(project: Path, outside: Path) -> None:
     (project / "folder").symlink_to(outside)
     (project / "app" / "secret.py").symlink_to(outside / "secret.py")
     (project / "app" / "inside.py").symlink_to(project / "app" / "a.py")
@@ -87,7 +87,7 @@ def test_links_are_followed_nowhere(project: Path, outside: Path) -> None:
             read()
 
 
-def test_a_project_that_is_itself_behind_a_link_is_read(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_project_folder_itself_may_be_a_link(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (project.parent / "link").symlink_to(project)
     monkeypatch.setattr(project_files, "PROJECT", project.parent / "link")
 
@@ -95,7 +95,7 @@ def test_a_project_that_is_itself_behind_a_link_is_read(project: Path, monkeypat
 
 
 def swapping(inside: Path, link: Path, is_over: threading.Event) -> None:
-    """Now what was there, now a link in its place, as fast as it goes."""
+    """Replaces the original by a link and back, as fast as possible."""
     aside = inside.with_name("aside")
     while not is_over.is_set():
         inside.rename(aside)
@@ -105,9 +105,7 @@ def swapping(inside: Path, link: Path, is_over: threading.Event) -> None:
 
 
 @pytest.mark.parametrize("is_folder", [True, False])
-def test_a_link_that_is_put_there_at_the_last_moment_is_not_followed(
-    project: Path, outside: Path, is_folder: bool
-) -> None:
+def test_a_link_that_appears_during_the_access_is_not_followed(project: Path, outside: Path, is_folder: bool) -> None:
     inside, target = (project / "app", outside) if is_folder else (project / "app" / "a.py", outside / "secret.py")
     (outside / "a.py").write_text("SECRET = 1\n")
     link = project / "link"
@@ -130,7 +128,7 @@ def test_a_link_that_is_put_there_at_the_last_moment_is_not_followed(
     assert texts == {"a = 1\n"}
 
 
-def test_what_is_hidden_or_of_others_is_not_looked_into(project: Path) -> None:
+def test_hidden_and_third_party_folders_are_skipped(project: Path) -> None:
     for name in (".git", "node_modules", "__pycache__", "env"):
         (project / name).mkdir()
         (project / name / "x.py").write_text("x = 1\n")
@@ -144,7 +142,7 @@ def test_what_is_hidden_or_of_others_is_not_looked_into(project: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a\nb.py", "a\x1b[31m.py", "\u202eyp.py", os.fsdecode(b"\xff.py")])
-def test_a_name_that_cannot_be_shown_is_counted_and_left_out(project: Path, name: str) -> None:
+def test_an_unprintable_name_is_counted_and_skipped(project: Path, name: str) -> None:
     (project / name).write_text("x = 1\n")
 
     found = find_files(".")
@@ -153,7 +151,7 @@ def test_a_name_that_cannot_be_shown_is_counted_and_left_out(project: Path, name
     assert found.left_out["names that cannot be shown"] == 1
 
 
-def test_what_is_no_plain_file_is_neither_read_nor_waited_for(project: Path) -> None:
+def test_pipes_and_devices_are_skipped_without_blocking(project: Path) -> None:
     os.mkfifo(project / "pipe.py")
 
     assert find_files(".").left_out["what is not a plain file"] == 1
@@ -171,7 +169,7 @@ def test_what_is_no_plain_file_is_neither_read_nor_waited_for(project: Path) -> 
         ("MAX_DEPTH", 1, 2, "folders beyond the limits"),
     ],
 )
-def test_what_is_beyond_a_limit_is_counted(
+def test_files_beyond_a_limit_are_counted(
     project: Path, monkeypatch: pytest.MonkeyPatch, limit: str, most: int, files: int, left_out: str
 ) -> None:
     monkeypatch.setattr(project_files, limit, most)
@@ -192,7 +190,7 @@ def test_what_is_beyond_a_limit_is_counted(
         (lambda file: file.rename(file.with_suffix(".txt")), "not a file of this project"),
     ],
 )
-def test_a_file_that_has_changed_since_it_was_found_is_told(
+def test_a_file_that_changed_since_it_was_found_is_an_error(
     project: Path, make: Callable[[Path], object], message: str
 ) -> None:
     make(project / "app" / "a.py")
@@ -209,10 +207,10 @@ def test_only_source_files_are_read(project: Path) -> None:
             read_file(path)
 
 
-def test_folders_with_source_can_be_chosen(project: Path, outside: Path) -> None:
+def test_folders_with_source_files_are_listed(project: Path, outside: Path) -> None:
     (project / "docs").mkdir()
     (project / "link").symlink_to(outside)
 
     assert folders() == [".", "app", "app/inner"]
     assert folders(depth=1) == [".", "app"]
-    assert folders(most=2) == [".", "app"]
+    assert folders(limit=2) == [".", "app"]

@@ -1,4 +1,4 @@
-"""What a run of a graph asks a person for."""
+"""The inputs that a run of a graph takes."""
 
 import pytest
 
@@ -12,7 +12,7 @@ def _blocks() -> None:
     registry.load(["tests.executions.sample_blocks"])
 
 
-def test_the_inputs_that_a_run_takes_are_the_fields_of_its_first_nodes() -> None:
+def test_the_inputs_of_a_run_are_the_fields_of_its_first_nodes() -> None:
     definition = graph(
         {"a": ("test.one", {"note": "n"}), "b": "test.each", "unknown": "no.such.block"}, "a.value → b.values"
     )

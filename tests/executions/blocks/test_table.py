@@ -1,4 +1,4 @@
-"""How CSV is read: the dialect, the header, bad rows, and of which type a column is."""
+"""Reading CSV: the dialect, the header, bad rows, and the types of columns."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ def columns(text: str) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-def test_the_dialect_is_found(delimiter: str, end: str) -> None:
+def test_the_delimiter_is_detected(delimiter: str, end: str) -> None:
     lines = [
         ("name", "said"),
         ("Ada", '"a, b; c"'),
@@ -39,26 +39,26 @@ def test_the_dialect_is_found(delimiter: str, end: str) -> None:
     assert columns_of(found["table"][0])["said"][:2] == ["a, b; c", 'he said "so"\nand went']
 
 
-def test_one_column_is_a_table_too() -> None:
+def test_one_column_is_a_table() -> None:
     assert columns("number\n1\n\n2\n") == {"number": ["1", "2"]}
 
 
-def test_a_mark_of_byte_order_and_spaces_do_not_count() -> None:
+def test_a_byte_order_mark_and_spaces_are_ignored() -> None:
     assert columns('\ufeff a , b\n 1 , "2"\n') == {"a": ["1"], "b": ["2"]}
 
 
-def test_where_the_first_row_has_numbers_there_is_no_header() -> None:
+def test_a_first_row_with_numbers_is_not_a_header() -> None:
     found = run("table", csv="1,a\n2,b\n")
 
     assert (found["has_header"], found["row_count"]) == ([False], [2])
     assert columns_of(found["table"][0]) == {"column 1": ["1", "2"], "column 2": ["a", "b"]}
 
 
-def test_no_two_columns_have_the_same_name() -> None:
+def test_column_names_are_unique() -> None:
     assert list(columns("a,a,,a (2),a\n1,2,3,4,5\n")) == ["a", "a (2)", "column 3", "a (2) (2)", "a (3)"]
 
 
-def test_bad_rows_are_counted_with_their_lines_and_left_out() -> None:
+def test_bad_rows_are_counted_and_skipped() -> None:
     found = run("table", csv='a,b\n1,2\n3\n4,5,6\n"7\n",8\n9,"never closed\n10,11\n')
 
     assert found["row_count"] == [3]
@@ -66,7 +66,7 @@ def test_bad_rows_are_counted_with_their_lines_and_left_out() -> None:
     assert found["bad_examples"] == ["line 3: 1 fields, not 2", "line 4: 3 fields, not 2"]
 
 
-def test_huge_fields_are_cut_and_counted() -> None:
+def test_long_fields_are_cut_and_counted() -> None:
     found = run("table", csv=f"a,b\n{'x' * 200_000},2\n")
 
     assert found["cut_fields"] == [1]
@@ -85,14 +85,14 @@ def test_huge_fields_are_cut_and_counted() -> None:
         ("x" * (MAX_CSV_BYTES + 1), "csv: it is 256 KB long; 256 KB are the most."),
     ],
 )
-def test_what_is_no_table_is_told(text: str, message: str) -> None:
+def test_a_text_that_is_not_a_table_is_refused(text: str, message: str) -> None:
     with pytest.raises(BlockError) as caught:
         run("table", csv=text)
     assert str(caught.value) == message
 
 
 @pytest.mark.parametrize("piece", ['"', '",', ",", '""\n', "a,b\n", "\r", ' "', "\\", "a\tb|c;d,e\n", "1\n"])
-def test_hostile_tables_end_in_time(piece: str) -> None:
+def test_hostile_tables_are_read_in_time(piece: str) -> None:
     text = f"a,b\n{piece * ((MAX_CSV_BYTES - 10) // len(piece))}"
     try:
         found = run("table", csv=text)
@@ -104,7 +104,7 @@ def test_hostile_tables_end_in_time(piece: str) -> None:
 @given(st.text(alphabet="ab1\",;\n\r\t| \\'", min_size=1))
 @example('a,b\n1,"x\ry"')
 @example('a,b\n1,"x\r\ny"\n"\r",2')
-def test_what_was_written_again_is_read_as_it_was(text: str) -> None:
+def test_the_normalised_table_reads_back_unchanged(text: str) -> None:
     try:
         found = run("table", csv=text)
     except BlockError:
@@ -133,11 +133,11 @@ def test_what_was_written_again_is_read_as_it_was(text: str) -> None:
         (["<script>"], "text"),
     ],
 )
-def test_a_column_has_the_narrowest_type_that_all_its_values_have(values: list[str], type: str) -> None:
+def test_a_column_has_the_narrowest_type_of_all_its_values(values: list[str], type: str) -> None:
     assert type_of(values) == type
 
 
-def test_what_is_missing_is_counted_apart() -> None:
+def test_missing_values_are_counted_separately() -> None:
     found = run("types", table=run("table", csv="a,b\n1,n/a\nNULL,\n3,-\n1,NaN\n")["table"][0])
 
     assert found["columns"] == [
@@ -146,14 +146,14 @@ def test_what_is_missing_is_counted_apart() -> None:
     ]
 
 
-def test_the_example_shows_every_kind_of_column() -> None:
+def test_the_example_has_every_type_of_column() -> None:
     found = run("types", table=run("table", csv=EXAMPLE)["table"][0])
 
     assert {each["type"] for each in found["columns"]} == {"text", "date", "decimal", "integer", "yes or no"}
     assert any(each["missing"] for each in found["columns"])
 
 
-def test_a_table_that_another_block_wrote_is_refused() -> None:
+def test_a_table_of_another_block_is_refused() -> None:
     for text in ("", "a,a\n1,2\n", "a,b\n1\n"):
         with pytest.raises(BlockError, match="not one that the block “Table” wrote"):
             run("types", table=text)

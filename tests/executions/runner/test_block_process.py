@@ -1,4 +1,4 @@
-"""One worker process: what comes back over the pipe, whatever a block does. `test_workers.py` is about the pool."""
+"""One block process and its answers over the pipe. `test_process_pool.py` tests the pool."""
 
 from collections.abc import Iterator
 
@@ -10,43 +10,43 @@ BLOCKS = ("tests.executions.sample_blocks",)
 
 
 @pytest.fixture
-def worker() -> Iterator[BlockProcess]:
-    worker = BlockProcess(BLOCKS, start_timeout=30)
-    yield worker
-    worker.kill()
+def process() -> Iterator[BlockProcess]:
+    process = BlockProcess(BLOCKS, start_timeout=30)
+    yield process
+    process.kill()
 
 
-def test_a_block_answers_with_its_outputs_and_what_they_cost(worker: BlockProcess) -> None:
-    outcome = worker.run("test.echo", {"value": 7}, timeout=30)
+def test_an_outcome_has_the_outputs_and_the_time(process: BlockProcess) -> None:
+    outcome = process.run("test.echo", {"value": 7}, timeout=30)
     assert outcome.error is None
     assert outcome.outputs == {"value": [7]}
     assert outcome.seconds > 0
 
 
-def test_one_worker_does_one_block_after_the_other(worker: BlockProcess) -> None:
-    assert [worker.run("test.echo", {"value": n}, timeout=30).outputs for n in range(3)] == [
+def test_a_process_runs_many_blocks_in_sequence(process: BlockProcess) -> None:
+    assert [process.run("test.echo", {"value": n}, timeout=30).outputs for n in range(3)] == [
         {"value": [n]} for n in range(3)
     ]
 
 
-def test_a_block_that_does_not_exist_is_an_error_and_not_the_end(worker: BlockProcess) -> None:
-    outcome = worker.run("test.nothing", {}, timeout=30)
+def test_an_unknown_block_is_an_error_and_the_process_lives(process: BlockProcess) -> None:
+    outcome = process.run("test.nothing", {}, timeout=30)
     assert outcome.outputs is None
     assert "test.nothing" in (outcome.error or "")
-    assert worker.is_alive
+    assert process.is_alive
 
 
-def test_a_killed_worker_says_so() -> None:
-    worker = BlockProcess(BLOCKS, start_timeout=30)
-    worker.kill()
-    outcome = worker.run("test.echo", {"value": 1}, timeout=30)
+def test_a_killed_process_returns_an_error() -> None:
+    process = BlockProcess(BLOCKS, start_timeout=30)
+    process.kill()
+    outcome = process.run("test.echo", {"value": 1}, timeout=30)
     assert outcome.error
-    assert not worker.is_alive
+    assert not process.is_alive
 
 
-def test_blocks_that_cannot_be_loaded_make_a_worker_that_says_why() -> None:
-    worker = BlockProcess(("tests.executions.there_is_no_such_module",), start_timeout=30)
-    outcome = worker.run("test.echo", {"value": 1}, timeout=30)
+def test_a_process_that_cannot_load_its_blocks_returns_the_reason() -> None:
+    process = BlockProcess(("tests.executions.there_is_no_such_module",), start_timeout=30)
+    outcome = process.run("test.echo", {"value": 1}, timeout=30)
     assert outcome.error
-    assert not worker.is_alive
-    worker.kill()
+    assert not process.is_alive
+    process.kill()

@@ -1,116 +1,29 @@
-"""One run: what is recorded, in which order, when all goes well, and when not. With real worker processes."""
+"""One run with real block processes: its records and their order. `test_run_failures.py` is about failures."""
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import OperationalError
-from pytest_django import Settings
 
-from executions.blocks import registry
 from executions.blocks.table import EXAMPLE
-from executions.leases import claim_next
-from executions.models import Graph, GraphExecution, NodeExecution
-from executions.runner import run as run_module
 from executions.runner.process_pool import ProcessPool
-from executions.runner.run import Run
 from executions.samples import CODEBASE_CENSUS, CSV_PROFILE, Sample, make_sample, make_text_insight
 from executions.services import report_execution, requeue_execution, start_execution, terminate_execution
-from executions.signals import graph_execution_changed, node_execution_changed
 from executions.statuses import ExecutionStatus
-from tests.executions.gates import new_gate, until_killed
+from tests.executions.gates import until_killed
+from tests.executions.runner.runs import claim, node_of, running, start
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("quick")]
 
-BLOCKS = ("tests.executions.sample_blocks",)
-CONTROL = "\x01"  # takes six bytes in JSON
 TEXT = "The whale sank the ship. Sailors told stories about the whale. The harbour was quiet for a long time."
 
 
-@pytest.fixture(scope="module")
-def workers() -> Iterator[ProcessPool]:
-    registry.load(BLOCKS)
-    workers = ProcessPool(2, block_modules=BLOCKS, start_timeout=60)
-    yield workers
-    workers.close()
-
-
-@pytest.fixture(autouse=True)
-def _quick(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings.EXECUTIONS = {"POLL_INTERVAL": 0.02}
-    monkeypatch.setattr(run_module, "_PAUSES", (0.0, 0.0))
-
-
-@pytest.fixture
-def events() -> Iterator[list[tuple[str, str]]]:
-    """(node id, or "run", and status) of every change, in order."""
-    seen: list[tuple[str, str]] = []
-
-    def on_run(event: Any = None, events: Any = (), **kwargs: Any) -> None:
-        seen.extend(("run", each.status) for each in (events or [event]))
-
-    def on_node(event: Any = None, events: Any = (), **kwargs: Any) -> None:
-        seen.extend((each.node_id, each.status) for each in (events or [event]))
-
-    graph_execution_changed.connect(on_run)
-    node_execution_changed.connect(on_node)
-    yield seen
-    graph_execution_changed.disconnect(on_run)
-    node_execution_changed.disconnect(on_node)
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Path:
-    return new_gate(tmp_path / "gate")
-
-
-def start(user: User, nodes: dict[str, Any], *links: str, **inputs: Any) -> GraphExecution:
-    """`start(user, {"a": "test.echo", "b": ("test.wait", {"gate": "…"})}, "a.value → b.value")`"""
-    pairs = [[end.strip().split(".") for end in each.split("→")] for each in links]
-    blocks = {id: block if isinstance(block, tuple) else (block, {}) for id, block in nodes.items()}
-    graph = Graph.objects.create(
-        owner=user,
-        name="g",
-        nodes=[{"id": id, "block_id": block, "input_default": default} for id, (block, default) in blocks.items()],
-        links=[
-            {"source_id": source[0], "source_name": source[1], "sink_id": sink[0], "sink_name": sink[1]}
-            for source, sink in pairs
-        ],
-    )
-    return start_execution(graph, user=user, inputs=inputs, runner="embedded")
-
-
-def claimed(workers: ProcessPool) -> Run:
-    execution = claim_next()
-    assert execution
-    return Run(execution, workers)
-
-
-def node_of(execution: GraphExecution, node_id: str) -> NodeExecution:
-    return execution.node_executions.get(node_id=node_id)
-
-
-@contextmanager
-def going(run: Run) -> Iterator[None]:
-    """The run goes on in a thread of its own, which has ended when the block has."""
-    thread = threading.Thread(target=run.go)
-    thread.start()
-    try:
-        yield
-    finally:
-        thread.join(60)
-        assert not thread.is_alive()
-
-
-def test_text_insight_from_queued_to_completed(user: User, workers: ProcessPool, events: list[tuple[str, str]]) -> None:
+def test_text_insight_from_queued_to_completed(user: User, pool: ProcessPool, events: list[tuple[str, str]]) -> None:
     graph, _ = make_text_insight(user)
     execution = start_execution(graph, user=user, inputs={"text": TEXT}, runner="embedded")
 
-    claimed(workers).go()
+    claim(pool).go()
 
     execution.refresh_from_db()
     assert execution.status == ExecutionStatus.COMPLETED
@@ -122,15 +35,15 @@ def test_text_insight_from_queued_to_completed(user: User, workers: ProcessPool,
     for node in nodes:
         assert [status for id, status in events if id == node] == ["QUEUED", "RUNNING", "COMPLETED"]
     assert len(events) == 3 + 3 * len(nodes)
-    place = {event: place for place, event in enumerate(events)}
+    position = {event: index for index, event in enumerate(events)}
     for source, sink in [("prose", "words"), ("sentences", "key"), ("words", "key"), ("readability", "report")]:
-        assert place[source, "COMPLETED"] < place[sink, "QUEUED"]
-    assert place["words", "QUEUED"] < place["sentences", "COMPLETED"]
-    assert place["sentences", "QUEUED"] < place["words", "COMPLETED"]
+        assert position[source, "COMPLETED"] < position[sink, "QUEUED"]
+    assert position["words", "QUEUED"] < position["sentences", "COMPLETED"]
+    assert position["sentences", "QUEUED"] < position["words", "COMPLETED"]
 
 
 @pytest.mark.parametrize(
-    ("sample", "inputs", "said"),
+    ("sample", "inputs", "text"),
     [
         (CODEBASE_CENSUS, {"folder": "executions/blocks"}, "lines of code"),
         (CODEBASE_CENSUS, {}, "of the whole project."),
@@ -138,47 +51,22 @@ def test_text_insight_from_queued_to_completed(user: User, workers: ProcessPool,
     ],
 )
 def test_the_other_samples_from_queued_to_completed(
-    user: User, workers: ProcessPool, sample: Sample, inputs: dict[str, Any], said: str
+    user: User, pool: ProcessPool, sample: Sample, inputs: dict[str, Any], text: str
 ) -> None:
     graph, _ = make_sample(sample, user)
     execution = start_execution(graph, user=user, inputs=inputs, runner="embedded")
 
-    claimed(workers).go()
+    claim(pool).go()
 
     execution.refresh_from_db()
     assert (execution.status, execution.outputs["report"][0].startswith(f"# {sample.name}\n")) == ("COMPLETED", True)
-    assert said in execution.outputs["report"][0]
+    assert text in execution.outputs["report"][0]
 
 
-@pytest.mark.parametrize(
-    ("sample", "inputs", "error"),
-    [
-        (CODEBASE_CENSUS, {"folder": "/etc"}, "A path goes down from the project's folder"),
-        (CODEBASE_CENSUS, {"folder": "../.."}, "A path goes down from the project's folder"),
-        (CODEBASE_CENSUS, {"folder": 3}, "folder: input should be a valid string"),
-        (CSV_PROFILE, {"csv": "a,b\n"}, "There is a header and no row."),
-        (CSV_PROFILE, {"csv": "a,b\n" + f"{CONTROL * 100},1\n" * 850}, "What it returned cannot be recorded."),
-    ],
-)
-def test_bad_input_fails_the_first_node_with_a_clear_error(
-    user: User, workers: ProcessPool, sample: Sample, inputs: dict[str, Any], error: str
-) -> None:
-    graph, _ = make_sample(sample, user)
-    execution = start_execution(graph, user=user, inputs=inputs, runner="embedded")
-
-    claimed(workers).go()
-
-    execution.refresh_from_db()
-    first = NodeExecution.objects.get(graph_execution=execution, node_id=graph.nodes[0]["id"])
-    assert (execution.status, first.status) == ("FAILED", "FAILED")
-    assert error in first.output_data["error"][0]
-    assert error in execution.stats["error"]
-
-
-def test_every_node_keeps_what_went_in_what_came_out_and_when(user: User, workers: ProcessPool) -> None:
+def test_every_node_keeps_its_input_outputs_and_times(user: User, pool: ProcessPool) -> None:
     execution = start(user, {"a": "test.echo", "b": "test.each"}, "a.value → b.values", value={"deep": [1]})
 
-    claimed(workers).go()
+    claim(pool).go()
 
     a, b = node_of(execution, "a"), node_of(execution, "b")
     assert (a.block_id, a.input_data, a.output_data) == (
@@ -192,10 +80,10 @@ def test_every_node_keeps_what_went_in_what_came_out_and_when(user: User, worker
     assert times == sorted(times)  # type: ignore[type-var]
 
 
-def test_stats_say_what_a_run_took(user: User, workers: ProcessPool) -> None:
+def test_stats_hold_the_cost_of_a_run(user: User, pool: ProcessPool) -> None:
     execution = start(user, {"a": "test.echo", "b": "test.echo"}, value=1)
 
-    claimed(workers).go()
+    claim(pool).go()
 
     execution.refresh_from_db()
     stats = execution.stats
@@ -206,197 +94,52 @@ def test_stats_say_what_a_run_took(user: User, workers: ProcessPool) -> None:
     assert stats["duration"] > 0
 
 
-def test_a_failed_node_fails_the_run_and_says_why_and_what_did_not_run(
-    user: User, workers: ProcessPool, events: list[tuple[str, str]]
-) -> None:
-    execution = start(
-        user,
-        {"good": "test.echo", "bad": "test.refuse", "next": "test.one", "last": "test.one", "after good": "test.echo"},
-        "bad.value → next.value",
-        "next.value → last.value",
-        "good.value → after good.value",
-        value="v",
-    )
-
-    claimed(workers).go()
-
-    execution.refresh_from_db()
-    assert execution.status == ExecutionStatus.FAILED
-    assert execution.stats
-    assert execution.stats["error"] == "bad: There is nothing to do here."
-    assert (execution.stats["node_exec_count"], execution.stats["node_error_count"]) == (3, 1)
-    assert execution.outputs == {"value": ["v"]}
-    bad, after = node_of(execution, "bad"), node_of(execution, "after good")
-    assert (bad.status, bad.output_data) == ("FAILED", {"error": ["There is nothing to do here."]})
-    assert after.status == "COMPLETED"
-    for behind in ("next", "last"):
-        node = node_of(execution, behind)
-        assert (node.status, node.output_data) == ("TERMINATED", {"error": ["Not run, since “bad” failed."]})
-        assert node.start_time is None
-        assert node.end_time
-    assert events[-1] == ("run", "FAILED")
-
-
-def test_an_empty_text_fails_its_node(user: User, workers: ProcessPool) -> None:
-    graph, _ = make_text_insight(user)
-    execution = start_execution(graph, user=user, inputs={"text": " "}, runner="embedded")
-
-    claimed(workers).go()
-
-    execution.refresh_from_db()
-    assert execution.status == ExecutionStatus.FAILED
-    assert node_of(execution, "prose").output_data == {"error": ["The text is empty."]}
-    assert execution.stats
-    assert execution.stats["error"] == "Prose: The text is empty."
-    assert execution.node_executions.filter(status="TERMINATED").count() == 5
-
-
-@pytest.mark.parametrize(
-    ("block", "inputs", "error"),
-    [
-        ("test.raise", {"value": None}, "ZeroDivisionError: oh <b>"),
-        ("test.die", {"value": None}, "Its process ended with code 3 before the block was done."),
-        ("test.one", {"value": 3}, "value: input should be a valid string"),
-        ("test.one", {}, "value: it is missing"),
-        ("no.such.block", {}, 'There is no block "no.such.block".'),
-        ("test.return", {"value": "not a number"}, "What it returned cannot be recorded. "),
-        ("test.return", {"value": "NUL"}, "What it returned cannot be recorded. "),
-        ("test.return", {"value": "more than an event"}, "What it returned cannot be recorded. "),
-    ],
-)
-def test_what_goes_wrong_in_a_node_is_its_error(
-    user: User, workers: ProcessPool, block: str, inputs: dict[str, Any], error: str
-) -> None:
-    execution = start(user, {"a": block}, **inputs)
-
-    claimed(workers).go()
-
-    execution.refresh_from_db()
-    node = node_of(execution, "a")
-    assert (execution.status, node.status) == ("FAILED", "FAILED")
-    (said,) = node.output_data["error"]
-    assert said.startswith(error)
-    assert execution.stats
-    assert execution.stats["error"] == f"a: {said}"
-
-
-def test_a_node_has_a_time_limit(user: User, workers: ProcessPool, settings: Settings) -> None:
-    settings.EXECUTIONS = {"NODE_TIMEOUT": 0.2}
-    execution = start(user, {"a": "test.spin"})
-
-    claimed(workers).go()
-
-    assert node_of(execution, "a").output_data == {"error": ["It took longer than 0.2 s and was stopped."]}
-
-
-def test_an_input_that_no_node_takes_fails_the_run(user: User, workers: ProcessPool) -> None:
-    execution = start(user, {"a": "test.echo"}, value=1, colour="red")
-
-    claimed(workers).go()
-
-    execution.refresh_from_db()
-    assert execution.status == ExecutionStatus.FAILED
-    assert execution.stats
-    assert execution.stats["error"] == "No node of the graph takes the input 'colour'."
-    assert not execution.node_executions.exists()
-
-
-def test_a_definition_that_cannot_be_run_fails_the_run(user: User, workers: ProcessPool) -> None:
-    execution = start(user, {"a": "test.echo"})
-    execution.definition = {"nodes": [{"id": "a"}], "links": None, "colour": "red"}
-    execution.save()
-
-    claimed(workers).go()
-
-    execution.refresh_from_db()
-    assert execution.stats
-    assert execution.stats["error"] == (
-        "The graph cannot be run. nodes[0].block_id: it is missing; links: input should be a valid list; "
-        "colour: there is no such field"
-    )
-
-
-def test_a_mask_that_is_none_fails_its_node(user: User, workers: ProcessPool) -> None:
-    execution = start(user, {"a": "test.echo"})
-    execution.nodes_input_masks = {"a": "a mask"}
-    execution.save()
-
-    claimed(workers).go()
-
-    assert node_of(execution, "a").output_data == {"error": ["What `nodes_input_masks` says of it is not an object."]}
-
-
-def test_outputs_that_are_more_than_an_event_fail_the_run(user: User, workers: ProcessPool) -> None:
-    execution = start(user, {"a": "test.echo", "b": "test.echo"}, value="x" * 400_000)
-    report = "The outputs of the run cannot be recorded. "
-
-    claimed(workers).go()
-
-    execution.refresh_from_db()
-    assert execution.status == ExecutionStatus.FAILED
-    assert execution.stats
-    assert execution.stats["error"].startswith(report)
-
-
-def test_a_graph_without_nodes_is_completed_at_once(user: User, workers: ProcessPool) -> None:
+def test_a_graph_without_nodes_is_completed_at_once(user: User, pool: ProcessPool) -> None:
     execution = start(user, {})
 
-    claimed(workers).go()
+    claim(pool).go()
 
     execution.refresh_from_db()
     assert (execution.status, execution.outputs) == ("COMPLETED", {})
 
 
-def test_ids_may_be_hostile(user: User, workers: ProcessPool) -> None:
-    ids = ["<script>alert(1)</script>", "{0.__class__}", "../../etc/passwd", "'; DROP TABLE x; --", "🙂", "%s%n", "run"]
-    execution = start(user, dict.fromkeys(ids, "test.raise"))
-
-    claimed(workers).go()
-
-    assert set(execution.node_executions.values_list("node_id", flat=True)) == set(ids)
-    assert set(execution.node_executions.values_list("status", flat=True)) == {"FAILED"}
-    execution.refresh_from_db()
-    assert execution.stats
-    assert execution.stats["error"].endswith("And 4 more.")
-
-
-def test_a_mask_changes_what_one_node_gets(user: User, workers: ProcessPool) -> None:
+def test_a_mask_changes_the_input_of_one_node(user: User, pool: ProcessPool) -> None:
     execution = start(user, {"a": ("test.one", {"value": "default"}), "b": ("test.one", {"value": "default"})})
     execution.nodes_input_masks = {"b": {"value": "masked"}}
     execution.save()
 
-    claimed(workers).go()
+    claim(pool).go()
 
     assert node_of(execution, "a").input_data == {"value": "default"}
     assert node_of(execution, "b").input_data == {"value": "masked"}
 
 
-@pytest.mark.parametrize("is_told", [True, False], ids=["in this process", "in another process"])
+@pytest.mark.parametrize("is_notified", [True, False], ids=["in this process", "in another process"])
 def test_a_terminated_run_gets_no_more_records(
-    user: User, workers: ProcessPool, events: list[tuple[str, str]], gate: Path, is_told: bool
+    user: User, pool: ProcessPool, events: list[tuple[str, str]], gate: Path, is_notified: bool
 ) -> None:
     execution = start(user, {"a": ("test.wait", {"gate": str(gate)}), "b": "test.echo"}, "a.value → b.value")
-    run = claimed(workers)
+    run = claim(pool)
 
-    with going(run), until_killed(gate):
+    with running(run), until_killed(gate):
         terminate_execution(execution)
-        if is_told:
+        if is_notified:
             run.check()
 
     assert events[-2:] == [("a", "TERMINATED"), ("run", "TERMINATED")]
     assert not execution.node_executions.filter(node_id="b").exists()
 
 
-def test_a_run_that_was_claimed_anew_is_left_to_its_new_owner(user: User, workers: ProcessPool, gate: Path) -> None:
+def test_a_run_that_another_owner_claimed_is_left_to_it(user: User, pool: ProcessPool, gate: Path) -> None:
     execution = start(user, {"a": ("test.wait", {"gate": str(gate)})})
-    old = claimed(workers)
+    old = claim(pool)
 
-    with going(old), until_killed(gate):
+    with running(old), until_killed(gate):
         terminate_execution(execution)
         requeue_execution(execution)
-        new = claimed(workers)
+        new = claim(pool)
         old.check()
-    with going(new):
+    with running(new):
         gate.write_bytes(b"open")
 
     execution.refresh_from_db()
@@ -405,15 +148,15 @@ def test_a_run_that_was_claimed_anew_is_left_to_its_new_owner(user: User, worker
     assert list(statuses) == [(1, "TERMINATED"), (2, "COMPLETED")]
 
 
-def test_a_stopped_run_goes_back_to_the_queue_and_begins_anew(user: User, workers: ProcessPool, gate: Path) -> None:
+def test_a_stopped_run_returns_to_the_queue_and_starts_again(user: User, pool: ProcessPool, gate: Path) -> None:
     execution = start(user, {"a": "test.echo", "b": ("test.wait", {"gate": str(gate)})}, "a.value → b.value", value="v")
-    run = claimed(workers)
-    with going(run), until_killed(gate):
+    run = claim(pool)
+    with running(run), until_killed(gate):
         run.stop()
     execution.refresh_from_db()
     assert (execution.status, execution.runner) == ("QUEUED", "embedded")
 
-    with going(claimed(workers)):
+    with running(claim(pool)):
         gate.write_bytes(b"open")
 
     execution.refresh_from_db()
@@ -421,70 +164,17 @@ def test_a_stopped_run_goes_back_to_the_queue_and_begins_anew(user: User, worker
     assert execution.node_executions.filter(node_id="a", status="COMPLETED").count() == 2
 
 
-def test_after_a_review_a_run_goes_on_where_it_was(user: User, workers: ProcessPool, gate: Path) -> None:
+def test_a_run_continues_after_a_review_without_repeating_nodes(user: User, pool: ProcessPool, gate: Path) -> None:
     execution = start(user, {"a": "test.echo", "b": ("test.wait", {"gate": str(gate)})}, "a.value → b.value", value="v")
-    run = claimed(workers)
-    with going(run), until_killed(gate):
+    run = claim(pool)
+    with running(run), until_killed(gate):
         report_execution(execution, status=ExecutionStatus.REVIEW)
         run.check()
     requeue_execution(execution)
 
-    with going(claimed(workers)):
+    with running(claim(pool)):
         gate.write_bytes(b"open")
 
     execution.refresh_from_db()
     assert (execution.status, execution.outputs) == ("COMPLETED", {"value": ["v"]})
     assert execution.node_executions.filter(node_id="a").count() == 1
-
-
-def test_a_database_that_fails_for_a_moment_costs_nothing(
-    user: User, workers: ProcessPool, monkeypatch: pytest.MonkeyPatch, events: list[tuple[str, str]]
-) -> None:
-    failures = [OperationalError("the connection is lost"), OperationalError("and once more")]
-    real = run_module.report_node
-
-    def report_node(*args: Any, **kwargs: Any) -> NodeExecution:
-        node = real(*args, **kwargs)
-        if kwargs["status"] == "COMPLETED" and failures:
-            raise failures.pop()  # after the write, before the commit
-        return node
-
-    monkeypatch.setattr(run_module, "report_node", report_node)
-    execution = start(user, {"a": "test.echo"}, value=1)
-
-    claimed(workers).go()
-
-    execution.refresh_from_db()
-    assert not failures
-    assert execution.status == ExecutionStatus.COMPLETED
-    assert node_of(execution, "a").output_data == {"value": [1]}
-
-
-def test_a_fault_of_the_runner_is_a_failed_run(
-    user: User, workers: ProcessPool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def no_outputs(self: Any) -> None:
-        raise RuntimeError("a fault")
-
-    monkeypatch.setattr(run_module.Schedule, "outputs", no_outputs)
-    execution = start(user, {"a": "test.echo"}, value=1)
-
-    claimed(workers).go()
-
-    execution.refresh_from_db()
-    assert execution.status == ExecutionStatus.FAILED
-    assert execution.stats
-    assert execution.stats["error"] == "The embedded runner failed; its log says why."
-    assert "a fault" in caplog.text
-
-
-def test_a_node_that_somebody_else_ended_does_not_break_the_run(user: User, workers: ProcessPool, gate: Path) -> None:
-    execution = start(user, {"a": ("test.wait", {"gate": str(gate)}), "b": "test.echo"}, "a.value → b.value", value="v")
-    with going(claimed(workers)), gate.open("wb"):
-        NodeExecution.objects.filter(graph_execution=execution).update(status="FAILED")
-
-    execution.refresh_from_db()
-    assert execution.status == ExecutionStatus.FAILED
-    assert node_of(execution, "a").status == "FAILED"
-    assert execution.stats
-    assert "COMPLETED may not follow FAILED" in execution.stats["error"]

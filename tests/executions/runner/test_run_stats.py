@@ -1,10 +1,10 @@
-"""What a run cost, added up."""
+"""The sums of a run's costs and errors."""
 
 from executions.runner.block_process import Outcome
 from executions.runner.run_stats import MAX_ERRORS, RunStats
 
 
-def test_a_run_without_nodes_cost_nothing_but_its_time() -> None:
+def test_a_run_without_nodes_has_only_a_duration() -> None:
     stats = RunStats().summary()
     assert (stats.node_exec_count, stats.node_exec_time, stats.node_error_count, stats.error) == (0, 0.0, 0, None)
     assert stats.duration >= 0
@@ -19,7 +19,7 @@ def test_the_nodes_are_counted_and_their_times_added() -> None:
     assert stats.duration_cpu_only >= 0.75
 
 
-def test_errors_are_told_with_the_names_of_their_nodes() -> None:
+def test_errors_name_their_nodes() -> None:
     run = RunStats()
     run.add_error("Words", "No words.")
     run.add_error("Report", "No report.")
@@ -28,7 +28,7 @@ def test_errors_are_told_with_the_names_of_their_nodes() -> None:
     assert stats.error == "Words: No words. Report: No report."
 
 
-def test_of_many_errors_the_first_are_told_and_the_rest_counted() -> None:
+def test_the_first_errors_are_quoted_and_the_others_counted() -> None:
     run = RunStats()
     for number in range(MAX_ERRORS + 2):
         run.add_error(f"n{number}", "No.")

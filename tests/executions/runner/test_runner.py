@@ -1,4 +1,4 @@
-"""The embedded runner as a whole: it finds what is queued, runs it once, and leaves nothing behind."""
+"""The embedded runner as a whole: it runs each queued execution once and leaves nothing behind."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ from executions.runner.runner import EmbeddedRunner
 from executions.services import report_execution, start_execution, terminate_execution
 from executions.signals import graph_execution_changed
 from executions.statuses import ENDED
-from tests.executions.gates import new_gate, until_killed
+from tests.executions.gates import until_killed
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -29,7 +29,7 @@ StartRunner = Callable[..., EmbeddedRunner]
 
 
 class Watch:
-    """Waits for what is committed, instead of asking for it again and again."""
+    """Waits for committed status changes without polling."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[str, str]] = []  # execution id, status
@@ -45,11 +45,11 @@ class Watch:
             self._changed.notify_all()
 
     def wait_for(self, status: str, *executions: GraphExecution) -> None:
-        def is_so() -> bool:
+        def have_all() -> bool:
             return all((str(execution.pk), status) in self.seen for execution in executions)
 
         with self._changed:
-            assert self._changed.wait_for(is_so, timeout=60), f"{status} expected, after {self.seen}"
+            assert self._changed.wait_for(have_all, timeout=60), f"{status} expected, after {self.seen}"
 
     def count(self, status: str, execution: GraphExecution) -> int:
         return self.seen.count((str(execution.pk), status))
@@ -65,7 +65,7 @@ def watch() -> Iterator[Watch]:
 
 @pytest.fixture
 def start_runner(settings: Settings) -> Iterator[StartRunner]:
-    """Starts runners that stop when the test is over."""
+    """Starts runners that stop at the end of the test."""
     with ExitStack() as life:
 
         def start(**limits: Any) -> EmbeddedRunner:
@@ -84,13 +84,8 @@ def start_runner(settings: Settings) -> Iterator[StartRunner]:
 
 
 @pytest.fixture
-def gate(tmp_path: Path) -> Path:
-    return new_gate(tmp_path / "gate")
-
-
-@pytest.fixture
 def echo(user: User) -> Callable[..., GraphExecution]:
-    """Starts an execution of a graph with one node that gives back `value`."""
+    """Starts an execution of a graph with one node that returns its `value`."""
     graph = Graph.objects.create(owner=user, name="echo", nodes=[{"id": "a", "block_id": "test.echo"}])
     return lambda **more: start_execution(graph, user=user, **{"inputs": {"value": 1}, "runner": "embedded", **more})
 
@@ -108,7 +103,7 @@ def status_of(execution: GraphExecution) -> str:
     return execution.status
 
 
-def test_what_was_queued_before_the_start_is_run(start_runner: StartRunner, watch: Watch, echo: Any) -> None:
+def test_an_execution_queued_before_the_start_is_run(start_runner: StartRunner, watch: Watch, echo: Any) -> None:
     execution = echo()
 
     start_runner()
@@ -118,8 +113,10 @@ def test_what_was_queued_before_the_start_is_run(start_runner: StartRunner, watc
     assert execution.outputs == {"value": [1]}
 
 
-def test_what_this_process_queues_is_run_at_its_commit(start_runner: StartRunner, watch: Watch, echo: Any) -> None:
-    start_runner(POLL_INTERVAL=FOR_EVER)  # so that only the commit can tell it
+def test_an_execution_queued_by_this_process_is_run_at_its_commit(
+    start_runner: StartRunner, watch: Watch, echo: Any
+) -> None:
+    start_runner(POLL_INTERVAL=FOR_EVER)  # so only the commit can wake it
     first = echo()
     watch.wait_for("COMPLETED", first)
 
@@ -129,18 +126,18 @@ def test_what_this_process_queues_is_run_at_its_commit(start_runner: StartRunner
     watch.wait_for("COMPLETED", second)
 
 
-def test_what_another_process_queues_is_found(start_runner: StartRunner, watch: Watch, echo: Any) -> None:
+def test_an_execution_queued_by_another_process_is_found(start_runner: StartRunner, watch: Watch, echo: Any) -> None:
     execution = echo()
     terminate_execution(execution)
     start_runner()
     rows = models.QuerySet(GraphExecution).filter(pk=execution.pk)
 
-    rows.update(status="QUEUED")  # Django's own update, so that nothing in this process hears of it
+    rows.update(status="QUEUED")  # Django's own update: it sends no signal in this process
 
     watch.wait_for("COMPLETED", execution)
 
 
-def test_more_runs_than_there_is_room_for_wait(
+def test_runs_beyond_the_limit_wait(
     start_runner: StartRunner, watch: Watch, echo: Any, waiting: Any, gate: Path
 ) -> None:
     start_runner(RUNS=1, POLL_INTERVAL=FOR_EVER)
@@ -168,7 +165,7 @@ def test_two_runners_on_one_database_run_each_execution_once(
         assert execution.node_executions.count() == 1
 
 
-def test_other_engines_runs_are_left_alone(start_runner: StartRunner, watch: Watch, echo: Any) -> None:
+def test_runs_of_other_engines_are_ignored(start_runner: StartRunner, watch: Watch, echo: Any) -> None:
     theirs = echo(runner="celery")
     ours = echo()
 
@@ -178,7 +175,7 @@ def test_other_engines_runs_are_left_alone(start_runner: StartRunner, watch: Wat
     assert status_of(theirs) == "QUEUED"
 
 
-def test_a_terminated_run_is_stopped_and_makes_room(
+def test_a_terminated_run_is_stopped_and_the_next_one_starts(
     start_runner: StartRunner, watch: Watch, echo: Any, waiting: Any, gate: Path
 ) -> None:
     start_runner(RUNS=1, POLL_INTERVAL=FOR_EVER)
@@ -193,7 +190,7 @@ def test_a_terminated_run_is_stopped_and_makes_room(
     assert stuck.node_executions.get().status == "TERMINATED"
 
 
-def test_a_stopped_runner_gives_its_runs_back_for_the_next(
+def test_a_stopped_runner_returns_its_runs_to_the_queue(
     start_runner: StartRunner, watch: Watch, waiting: Any, gate: Path
 ) -> None:
     runner = start_runner()
@@ -208,7 +205,7 @@ def test_a_stopped_runner_gives_its_runs_back_for_the_next(
     watch.wait_for("COMPLETED", execution)
 
 
-def test_a_stopped_runner_claims_nothing_more(start_runner: StartRunner, echo: Any) -> None:
+def test_a_stopped_runner_claims_no_more_runs(start_runner: StartRunner, echo: Any) -> None:
     start_runner().stop()
 
     assert status_of(echo()) == "QUEUED"
@@ -219,7 +216,7 @@ def test_a_runner_that_was_never_started_can_be_stopped(settings: Settings) -> N
     EmbeddedRunner().stop()
 
 
-def test_a_run_whose_process_is_gone_fails_when_its_lease_expires(
+def test_a_run_of_a_dead_process_fails_when_its_lease_expires(
     start_runner: StartRunner, watch: Watch, echo: Any
 ) -> None:
     execution, theirs = echo(), echo(runner="celery")
@@ -236,7 +233,7 @@ def test_a_run_whose_process_is_gone_fails_when_its_lease_expires(
     assert status_of(theirs) == "RUNNING"
 
 
-def test_leases_of_other_processes_are_looked_after_again_and_again(
+def test_expired_leases_of_other_processes_are_checked_repeatedly(
     start_runner: StartRunner, watch: Watch, echo: Any
 ) -> None:
     execution = echo()
@@ -251,7 +248,7 @@ def test_leases_of_other_processes_are_looked_after_again_and_again(
     watch.wait_for("FAILED", execution)
 
 
-def test_a_long_run_keeps_its_lease(start_runner: StartRunner, watch: Watch, waiting: Any, gate: Path) -> None:
+def test_the_lease_of_a_long_run_is_renewed(start_runner: StartRunner, watch: Watch, waiting: Any, gate: Path) -> None:
     start_runner(HEARTBEAT=0.01, POLL_INTERVAL=0.01, LEASE=30)
     execution = waiting()
     with gate.open("wb") as opened:
@@ -265,7 +262,7 @@ def test_a_long_run_keeps_its_lease(start_runner: StartRunner, watch: Watch, wai
     watch.wait_for("COMPLETED", execution)
 
 
-def test_nothing_is_left_behind(start_runner: StartRunner, watch: Watch, echo: Any) -> None:
+def test_a_stopped_runner_leaves_no_thread_behind(start_runner: StartRunner, watch: Watch, echo: Any) -> None:
     runner = start_runner()
     watch.wait_for("COMPLETED", echo())
 

@@ -1,4 +1,4 @@
-"""Which node comes when, and what it gets."""
+"""The order of the nodes in a run, and the input of each node."""
 
 from typing import Any
 
@@ -33,20 +33,20 @@ def ids(nodes: list[Node]) -> list[str]:
 
 
 def input_of(definition: GraphDefinition, node_id: str, outputs: dict[str, Any], **inputs: Any) -> dict[str, Any]:
-    """What a node gets once all others before it have given these outputs."""
-    topology = Schedule(definition)
-    while ready := topology.ready():
+    """The input of a node after the nodes before it have completed with these outputs."""
+    schedule = Schedule(definition)
+    while ready := schedule.ready():
         for node in ready:
             if node.id == node_id:
                 block = registry.find_block(node.block_id)
                 assert block
-                return topology.input_of(node, block, inputs)
-            topology.completed(node, outputs.get(node.id, {}))
+                return schedule.input_of(node, block, inputs)
+            schedule.completed(node, outputs.get(node.id, {}))
     raise AssertionError("never ready")
 
 
-def test_a_node_is_ready_once_all_that_lead_to_it_are_completed() -> None:
-    topology = Schedule(
+def test_a_node_is_ready_when_all_nodes_before_it_have_completed() -> None:
+    schedule = Schedule(
         graph(
             {"d": "test.each", "a": "test.echo", "b": "test.echo", "c": "test.echo"},
             "a.value → b.value",
@@ -56,20 +56,20 @@ def test_a_node_is_ready_once_all_that_lead_to_it_are_completed() -> None:
         )
     )
 
-    (a,) = topology.ready()
+    (a,) = schedule.ready()
     assert a.id == "a"
-    assert topology.ready() == []
-    topology.completed(a, {"value": [1]})
-    b, c = topology.ready()
+    assert schedule.ready() == []
+    schedule.completed(a, {"value": [1]})
+    b, c = schedule.ready()
     assert [b.id, c.id] == ["b", "c"]
-    topology.completed(c, {"value": [3]})
-    assert topology.ready() == []
-    topology.completed(b, {"value": [2]})
-    assert ids(topology.ready()) == ["d"]
+    schedule.completed(c, {"value": [3]})
+    assert schedule.ready() == []
+    schedule.completed(b, {"value": [2]})
+    assert ids(schedule.ready()) == ["d"]
 
 
-def test_what_is_behind_a_failed_node_is_told_once_and_never_ready() -> None:
-    topology = Schedule(
+def test_nodes_after_a_failed_node_are_listed_once_and_never_ready() -> None:
+    schedule = Schedule(
         graph(
             dict.fromkeys("abxyz", "test.echo") | {"end": "test.each"},
             "a.value → x.value",
@@ -80,14 +80,14 @@ def test_what_is_behind_a_failed_node_is_told_once_and_never_ready() -> None:
             "z.value → end.values",
         )
     )
-    a, b = topology.ready()
+    a, b = schedule.ready()
 
-    assert ids(topology.failed(a)) == ["x", "y", "end"]
-    topology.completed(b, {"value": [1]})
-    (z,) = topology.ready()
+    assert ids(schedule.failed(a)) == ["x", "y", "end"]
+    schedule.completed(b, {"value": [1]})
+    (z,) = schedule.ready()
     assert z.id == "z"
-    assert topology.failed(z) == []
-    assert topology.ready() == []
+    assert schedule.failed(z) == []
+    assert schedule.ready() == []
 
 
 def test_a_list_field_gets_all_values_in_the_order_of_the_links() -> None:
@@ -100,7 +100,7 @@ def test_a_list_field_gets_all_values_in_the_order_of_the_links() -> None:
     assert data == {"values": [3, 1, 2]}
 
 
-def test_any_other_field_gets_its_one_value() -> None:
+def test_any_other_field_takes_exactly_one_value() -> None:
     definition = graph({"a": "test.each", "end": "test.one"}, "a.value → end.value")
 
     assert input_of(definition, "end", {"a": {"value": ["x"]}}) == {"value": "x"}
@@ -110,7 +110,7 @@ def test_any_other_field_gets_its_one_value() -> None:
         input_of(definition, "end", {"a": {"something else": ["x"]}})
 
 
-def test_what_links_do_not_carry_keeps_its_default() -> None:
+def test_a_field_without_a_value_from_a_link_keeps_its_default() -> None:
     definition = graph(
         {"a": "test.each", "end": ("test.one", {"note": "n", "value": "v"})}, "a.note → end.note", "a.value → end.value"
     )
@@ -119,35 +119,35 @@ def test_what_links_do_not_carry_keeps_its_default() -> None:
     assert input_of(definition, "end", {"a": {"note": ["m"]}}) == {"note": "m", "value": "v"}
 
 
-def test_a_link_to_a_field_that_the_block_has_not_is_for_the_block_to_refuse() -> None:
+def test_a_link_to_an_unknown_field_is_left_for_the_block_to_refuse() -> None:
     definition = graph({"a": "test.each", "end": "test.one"}, "a.value → end.values")
 
     assert input_of(definition, "end", {"a": {"value": ["x"]}}) == {"values": ["x"]}
 
 
-def test_the_inputs_of_a_run_go_to_the_first_nodes_over_their_defaults() -> None:
+def test_the_inputs_of_a_run_replace_the_defaults_of_the_first_nodes() -> None:
     definition = graph({"a": ("test.one", {"value": "default", "note": "n"}), "b": "test.one"}, "a.value → b.value")
 
     assert input_of(definition, "a", {}, value="given", other=1) == {"value": "given", "note": "n"}
     assert input_of(definition, "b", {"a": {"value": ["x"]}}, value="given", note="given") == {"value": "x"}
 
 
-def test_a_mask_goes_over_the_defaults_of_its_node() -> None:
+def test_a_mask_replaces_the_defaults_of_its_node() -> None:
     definition = graph({"a": ("test.one", {"value": "default", "note": "n"})})
-    topology = Schedule(definition)
-    (node,) = topology.ready()
+    schedule = Schedule(definition)
+    (node,) = schedule.ready()
     block = registry.find_block("test.one")
     assert block
 
-    assert topology.input_of(node, block, {}, {"note": "masked"}) == {"value": "default", "note": "masked"}
+    assert schedule.input_of(node, block, {}, {"note": "masked"}) == {"value": "default", "note": "masked"}
 
 
 def test_the_outputs_of_a_run_are_those_of_its_last_nodes() -> None:
-    topology = Schedule(graph(dict.fromkeys("abc", "test.each"), "a.value → b.values"))
-    a, c = topology.ready()
-    topology.completed(c, {"value": [3], "note": ["c"]})
-    topology.completed(a, {"value": [1]})
-    (b,) = topology.ready()
-    topology.completed(b, {"value": [2]})
+    schedule = Schedule(graph(dict.fromkeys("abc", "test.each"), "a.value → b.values"))
+    a, c = schedule.ready()
+    schedule.completed(c, {"value": [3], "note": ["c"]})
+    schedule.completed(a, {"value": [1]})
+    (b,) = schedule.ready()
+    schedule.completed(b, {"value": [2]})
 
-    assert topology.outputs() == {"value": [2, 3], "note": ["c"]}
+    assert schedule.outputs() == {"value": [2, 3], "note": ["c"]}

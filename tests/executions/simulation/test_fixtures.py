@@ -1,4 +1,4 @@
-"""What simulations make is found again, and only that is taken away."""
+"""Objects of simulations are reused, and only these are deleted."""
 
 import pytest
 from django.contrib.auth.models import User
@@ -10,7 +10,7 @@ from executions.simulation.fixtures import RUNNER, clean_up, make_accounts, make
 pytestmark = pytest.mark.django_db
 
 
-def test_accounts_and_graphs_are_made_once_and_nobody_can_log_in() -> None:
+def test_accounts_and_graphs_are_reused_and_accounts_cannot_log_in() -> None:
     accounts = make_accounts(2)
 
     assert make_accounts(2) == accounts
@@ -20,14 +20,14 @@ def test_accounts_and_graphs_are_made_once_and_nobody_can_log_in() -> None:
     assert (graph.name, graph.owner, len(graph.nodes)) == ("Simulated layers of 5", accounts[0], 5)
 
 
-def test_an_account_of_somebody_else_is_not_used() -> None:
+def test_an_account_of_another_origin_is_not_used() -> None:
     User.objects.create_user("simulated-2", password="mine")
 
     with pytest.raises(ValueError, match="There is an account simulated-2 that no simulation has made"):
         make_accounts(3)
 
 
-def test_what_was_made_is_taken_away(user: User) -> None:
+def test_objects_of_simulations_are_deleted(user: User) -> None:
     (account,) = make_accounts(1)
     for owner in (account, user):
         start_execution(make_graph(owner, "chain", 2), user=owner, runner=RUNNER)
@@ -39,7 +39,7 @@ def test_what_was_made_is_taken_away(user: User) -> None:
     assert clean_up() == {"executions": 0, "graphs": 0, "accounts": 0}
 
 
-def test_nothing_else_is_taken_away(user: User, graph: Graph, execution: GraphExecution) -> None:
+def test_other_objects_are_not_deleted(user: User, graph: Graph, execution: GraphExecution) -> None:
     (account,) = make_accounts(1)
     simulated = make_graph(user, "chain", 2)
     used = make_graph(account, "chain", 2)

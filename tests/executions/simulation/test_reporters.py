@@ -1,4 +1,4 @@
-"""Both ways of the simulator's reports, with one suite."""
+"""Both reporters of the simulator, with the same tests."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -11,7 +11,7 @@ from executions.api.worker_tokens import create_token
 from executions.models import Graph, GraphExecution, NodeExecution
 from executions.services import terminate_execution
 from executions.simulation.fixtures import clean_up, make_graph
-from executions.simulation.reporters import Gone, HttpReporter, Reporter, ServiceReporter
+from executions.simulation.reporters import HttpReporter, Reporter, RunGone, ServiceReporter
 from executions.simulation.worker_client import RequestRefused, WorkerClient
 from tests.conftest import StartWebServer
 
@@ -33,7 +33,7 @@ def reporter(request: pytest.FixtureRequest) -> Iterator[Reporter]:
             yield reporter
 
 
-def test_reports_arrive_and_those_of_a_run_that_is_gone_are_told(reporter: Reporter, simulated: Graph) -> None:
+def test_reports_are_recorded_and_a_run_that_is_gone_is_an_error(reporter: Reporter, simulated: Graph) -> None:
     done, failed, stopped, deleted = (reporter.start(simulated, {"task": "x"}) for _ in range(4))
     for run in (done, failed, stopped, deleted):
         reporter.report(run, status="RUNNING")
@@ -55,11 +55,11 @@ def test_reports_arrive_and_those_of_a_run_that_is_gone_are_told(reporter: Repor
 
     runs[3].delete()
     for run in (failed, stopped, deleted):
-        with pytest.raises(Gone):
+        with pytest.raises(RunGone):
             reporter.report_node(run, node_id="step-1", block_id="b", status="RUNNING")
-    with pytest.raises(Gone):
+    with pytest.raises(RunGone):
         reporter.report(failed, status="RUNNING")
-    with pytest.raises(Gone):
+    with pytest.raises(RunGone):
         reporter.report(deleted, status="TERMINATED")
     terminate_execution(runs[2])
 
@@ -68,7 +68,7 @@ def test_reports_arrive_and_those_of_a_run_that_is_gone_are_told(reporter: Repor
     assert GraphExecution.objects.get() == other
 
 
-def test_a_graph_that_is_not_there_is_no_run_that_is_gone(reporter: Reporter, simulated: Graph) -> None:
+def test_a_missing_graph_is_not_reported_as_a_run_that_is_gone(reporter: Reporter, simulated: Graph) -> None:
     simulated.pk = uuid4()
     with pytest.raises((Graph.DoesNotExist, RequestRefused)):
         reporter.start(simulated, {})

@@ -1,4 +1,4 @@
-"""Simulated runs, reported by threads into a real database."""
+"""Simulated runs, which threads report into a real database."""
 
 import random
 import threading
@@ -29,7 +29,7 @@ Simulate = Callable[..., Simulator]
 
 @pytest.fixture
 def simulate(simulated: Graph) -> Iterator[Simulate]:
-    """Starts a simulation whose nodes take no time, unless the test says otherwise."""
+    """Starts a simulation. By default its nodes take no time."""
     started = []
 
     def simulate(**plan: object) -> Simulator:
@@ -44,18 +44,18 @@ def simulate(simulated: Graph) -> Iterator[Simulate]:
         simulator.close()
 
 
-def until(simulator: Simulator, is_so: Callable[[], bool]) -> None:
-    while not is_so():
+def until(simulator: Simulator, condition: Callable[[], bool]) -> None:
+    while not condition():
         assert not simulator.wait(0.01)
 
 
-def test_runs_are_made_from_their_beginning_to_their_end(simulate: Simulate, simulated: Graph, user: User) -> None:
+def test_runs_are_reported_from_start_to_end(simulate: Simulate, simulated: Graph, user: User) -> None:
     simulator = simulate(runs=3, payload=50)
 
     assert simulator.wait(60)
 
     progress = simulator.progress
-    assert (progress.started, progress.completed, progress.failed, progress.left) == (3, 3, 0, 0)
+    assert (progress.started, progress.completed, progress.failed, progress.abandoned) == (3, 3, 0, 0)
     assert progress.reports == 3 * (1 + 2 * 4 + 1)
     for run in GraphExecution.objects.all():
         assert (run.graph, run.user, run.status, run.runner) == (simulated, user, "COMPLETED", RUNNER)
@@ -63,7 +63,7 @@ def test_runs_are_made_from_their_beginning_to_their_end(simulate: Simulate, sim
     assert Counter(NodeExecution.objects.values_list("status", flat=True)) == {"COMPLETED": 12}
 
 
-def test_a_failing_run_says_why(simulate: Simulate) -> None:
+def test_a_failed_run_has_its_error(simulate: Simulate) -> None:
     simulator = simulate(runs=2, failures=1)
 
     assert simulator.wait(60)
@@ -75,13 +75,13 @@ def test_a_failing_run_says_why(simulate: Simulate) -> None:
         assert (run.status, run.stats["error"]) == ("FAILED", f"{failed.node_id}: {FAILURE}")
 
 
-def test_no_more_runs_are_under_way_than_were_asked_for(simulate: Simulate) -> None:
-    under_way, most = set(), [0]
+def test_at_most_the_given_number_of_runs_is_open(simulate: Simulate) -> None:
+    open_runs, counts = set(), [0]
 
     def on_changed(event: object = None, events: object = (), **kwargs: object) -> None:
         for each in events or [event]:  # type: ignore[attr-defined]
-            (under_way.add if each.status in ("QUEUED", "RUNNING") else under_way.discard)(each.id)
-        most.append(len(under_way))
+            (open_runs.add if each.status in ("QUEUED", "RUNNING") else open_runs.discard)(each.id)
+        counts.append(len(open_runs))
 
     graph_execution_changed.connect(on_changed)
     try:
@@ -90,25 +90,25 @@ def test_no_more_runs_are_under_way_than_were_asked_for(simulate: Simulate) -> N
         graph_execution_changed.disconnect(on_changed)
 
     assert GraphExecution.objects.filter(status="COMPLETED").count() == 8
-    assert max(most) == 2
+    assert max(counts) == 2
 
 
-def test_when_it_is_stopped_its_unfinished_runs_are_terminated(simulate: Simulate, execution: GraphExecution) -> None:
+def test_closing_terminates_the_unfinished_runs(simulate: Simulate, execution: GraphExecution) -> None:
     simulator = simulate(node_seconds=1_000, at_once=3)
     until(simulator, lambda: simulator.progress.started == 3)
 
     simulator.close()
 
-    assert (simulator.progress.left, simulator.wait(0)) == (3, True)
+    assert (simulator.progress.abandoned, simulator.wait(0)) == (3, True)
     assert set(GraphExecution.objects.filter(runner=RUNNER).values_list("status", flat=True)) == {"TERMINATED"}
     execution.refresh_from_db()
     assert execution.status == "QUEUED"
 
 
-def test_runs_that_somebody_else_ends_or_deletes_are_left(simulate: Simulate, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_that_others_end_or_delete_are_abandoned(simulate: Simulate, monkeypatch: pytest.MonkeyPatch) -> None:
     both_work, is_over = threading.Barrier(3), threading.Event()
 
-    def payload(size: int, chance: random.Random) -> str:
+    def payload(size: int, rng: random.Random) -> str:
         both_work.wait(30)
         assert is_over.wait(30)
         return ""
@@ -123,17 +123,17 @@ def test_runs_that_somebody_else_ends_or_deletes_are_left(simulate: Simulate, mo
 
     assert simulator.wait(60)
 
-    assert simulator.progress.left == simulator.progress.ended == 2
+    assert simulator.progress.abandoned == simulator.progress.ended == 2
 
 
-def test_no_run_begins_after_the_seconds_are_over(simulate: Simulate) -> None:
+def test_no_run_starts_after_the_given_seconds(simulate: Simulate) -> None:
     assert simulate(rate=0.001, seconds=1).wait(60)
     assert simulate(seconds=0).wait(60)
 
     assert GraphExecution.objects.count() == 1
 
 
-def test_what_a_report_raises_ends_it_and_is_told(simulated: Graph) -> None:
+def test_an_error_of_a_report_stops_the_simulation_and_is_raised_by_close(simulated: Graph) -> None:
     simulator = Simulator(Plan(), [simulated])
     Graph.objects.all().delete()
 

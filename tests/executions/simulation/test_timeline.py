@@ -1,4 +1,4 @@
-"""What a simulated run does, and when."""
+"""The graph and the timeline of a simulated run."""
 
 import random
 from itertools import groupby
@@ -21,7 +21,7 @@ SHAPES = get_args(Shape)
         ("layers", {("1", "4"), ("2", "4"), ("3", "4")}),
     ],
 )
-def test_a_graph_has_the_shape_that_was_asked_for(shape: Shape, links: set[tuple[str, str]]) -> None:
+def test_a_graph_has_the_given_shape(shape: Shape, links: set[tuple[str, str]]) -> None:
     definition = graph_of(shape, 4)
 
     found = {(link.source_id.removeprefix("step-"), link.sink_id.removeprefix("step-")) for link in definition.links}
@@ -30,7 +30,7 @@ def test_a_graph_has_the_shape_that_was_asked_for(shape: Shape, links: set[tuple
 
 
 @given(st.sampled_from(SHAPES), st.integers(1, 30), st.integers(), st.sampled_from([0.0, 1.0]), st.sampled_from([0, 2]))
-def test_a_node_begins_when_those_before_it_are_done(
+def test_a_node_starts_when_the_nodes_before_it_have_ended(
     shape: Shape, nodes: int, seed: int, failures: float, node_seconds: float
 ) -> None:
     definition = graph_of(shape, nodes)
@@ -61,5 +61,5 @@ def test_the_same_seed_gives_the_same_run() -> None:
     assert [len(list(same)) for _, same in groupby(runs)] == [2, 1]
 
 
-def test_a_payload_has_the_bytes_that_were_asked_for() -> None:
+def test_a_payload_has_the_given_size() -> None:
     assert [len(payload(size, random.Random(1)).encode()) for size in (0, 1, 100_000)] == [0, 1, 100_000]

@@ -1,4 +1,4 @@
-"""The client of the worker API: against a real server, and against ones that misbehave."""
+"""The client of the worker API, against a real server and against servers that misbehave."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -11,12 +11,12 @@ from django.contrib.auth.models import User
 from executions.api.worker_tokens import create_token, revoke_token
 from executions.models import Graph, GraphExecution
 from executions.simulation import worker_client
-from executions.simulation.worker_client import RequestRefused, Unusable, WorkerClient
+from executions.simulation.worker_client import RequestRefused, ServerUnusable, WorkerClient
 from tests.conftest import StartWebServer
 from tests.servers.process import free_port
 
 
-def test_a_server_gets_reports_and_its_refusals_are_told(web_server: StartWebServer, user: User, graph: Graph) -> None:
+def test_reports_are_recorded_and_refusals_are_raised(web_server: StartWebServer, user: User, graph: Graph) -> None:
     server = web_server()
     _, token = create_token("press")
     with closing(WorkerClient(f"{server.url}/", token)) as client:
@@ -32,9 +32,12 @@ def test_a_server_gets_reports_and_its_refusals_are_told(web_server: StartWebSer
         assert (caught.value.status, caught.value.code) == (422, "idempotency_key_used")
 
         revoke_token("press")
-        with pytest.raises(Unusable, match=r"refuses the token.*`manage.py tokens create NAME`"):
+        with pytest.raises(ServerUnusable, match=r"refuses the token.*`manage.py tokens create NAME`"):
             client.post("executions", wanted)
-    with closing(WorkerClient(f"{server.url}/elsewhere", token)) as lost, pytest.raises(Unusable, match="without /api"):
+    with (
+        closing(WorkerClient(f"{server.url}/elsewhere", token)) as lost,
+        pytest.raises(ServerUnusable, match="without /api"),
+    ):
         lost.check()
 
 
@@ -43,12 +46,12 @@ GOOD: Answer = (200, {}, b'{"items": []}')
 
 
 class Misbehaving(ThreadingHTTPServer):
-    """Gives the answers one after the other, the last one again and again; for None it hangs up."""
+    """Gives its answers in order, and repeats the last one. For None it closes the connection."""
 
     def __init__(self, answers: list[Answer]) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answers = answers
-        self.asked: list[tuple[str, str, str | None]] = []
+        self.requests: list[tuple[str, str, str | None]] = []
         self.url = f"http://127.0.0.1:{self.server_port}"
 
 
@@ -58,7 +61,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.server.asked.append((self.command, self.path, self.headers["Idempotency-Key"]))
+        self.server.requests.append((self.command, self.path, self.headers["Idempotency-Key"]))
         answers = self.server.answers
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
         if answer is None:
@@ -82,7 +85,7 @@ Talk = Callable[..., tuple[Misbehaving, WorkerClient]]
 
 @pytest.fixture
 def talk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Talk]:
-    """A server that gives these answers, and its client."""
+    """Starts a server with the given answers, and a client for it."""
     monkeypatch.setattr(worker_client, "_PAUSES", (0.0, 0.01))
     with _several() as start:
         yield start
@@ -92,11 +95,11 @@ def talk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Talk]:
 def _several() -> Iterator[Talk]:
     started: list[tuple[Misbehaving, WorkerClient, threading.Thread]] = []
 
-    def start(*answers: Answer, below: str = "") -> tuple[Misbehaving, WorkerClient]:
+    def start(*answers: Answer, prefix: str = "") -> tuple[Misbehaving, WorkerClient]:
         server = Misbehaving(list(answers))
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        client = WorkerClient(server.url + below, "rwk_token")
+        client = WorkerClient(server.url + prefix, "rwk_token")
         started.append((server, client, thread))
         return server, client
 
@@ -109,25 +112,25 @@ def _several() -> Iterator[Talk]:
 
 
 @pytest.mark.parametrize("answer", [None, (503, {}, b""), (502, {}, b"<html>"), (429, {}, b"")])
-def test_what_got_no_answer_is_sent_again_with_its_key(talk: Talk, answer: Answer) -> None:
+def test_a_request_without_an_answer_is_sent_again_with_its_key(talk: Talk, answer: Answer) -> None:
     server, client = talk(answer, answer, GOOD)
 
     assert client.post("executions", {}, key="one") == {"items": []}
 
-    assert server.asked == [("POST", "/api/worker/executions", "one")] * 3
+    assert server.requests == [("POST", "/api/worker/executions", "one")] * 3
 
 
-def test_a_connection_is_kept_and_one_that_the_server_has_closed_is_made_again(talk: Talk) -> None:
+def test_a_connection_is_reused_and_reopened_when_the_server_has_closed_it(talk: Talk) -> None:
     server, client = talk(GOOD, GOOD, None, GOOD)
     for _ in range(3):
         client.post("reports", {})
-    assert len(server.asked) == 4
+    assert len(server.requests) == 4
 
 
-def test_a_server_below_a_path_is_asked_there(talk: Talk) -> None:
-    server, client = talk(GOOD, below="/runs/")
+def test_a_url_may_have_a_path(talk: Talk) -> None:
+    server, client = talk(GOOD, prefix="/runs/")
     client.check()
-    assert server.asked == [("GET", "/runs/api/worker/executions?limit=1", None)]
+    assert server.requests == [("GET", "/runs/api/worker/executions?limit=1", None)]
 
 
 @pytest.mark.parametrize(
@@ -142,17 +145,17 @@ def test_a_server_below_a_path_is_asked_there(talk: Talk) -> None:
         ((401, {}, b'{"code": "unauthorized", "message": "No."}'), "refuses the token: it is unknown, expired"),
     ],
 )
-def test_a_server_that_is_of_no_use_is_told_with_the_cure(talk: Talk, answer: Answer, message: str) -> None:
+def test_an_unusable_server_is_an_error_with_its_remedy(talk: Talk, answer: Answer, message: str) -> None:
     _, client = talk(answer)
-    with pytest.raises(Unusable, match=message):
+    with pytest.raises(ServerUnusable, match=message):
         client.check()
-    with pytest.raises(Unusable, match=message):
+    with pytest.raises(ServerUnusable, match=message):
         client.post("executions", {})
 
 
-def test_a_check_does_not_wait_for_a_server_that_is_away() -> None:
+def test_a_check_does_not_retry() -> None:
     client = WorkerClient(f"http://127.0.0.1:{free_port()}", "rwk_token")
-    with pytest.raises(Unusable, match="Connection refused"):
+    with pytest.raises(ServerUnusable, match="Connection refused"):
         client.check()
 
 
@@ -160,12 +163,12 @@ def test_a_check_does_not_wait_for_a_server_that_is_away() -> None:
     "url",
     ["", "runs.example.com", "ftp://runs.example.com", "http://", "http://[::1", "http://a:b", "http://bücher.example"],
 )
-def test_what_is_no_address_is_told(url: str) -> None:
+def test_an_invalid_url_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="is no address of a server"):
         WorkerClient(url, "rwk_token")
 
 
 @pytest.mark.parametrize("token", ["rwk_ü", "two words", "rwk_\n"])
-def test_what_is_no_token_is_told(token: str) -> None:
+def test_an_invalid_token_is_refused(token: str) -> None:
     with pytest.raises(ValueError, match="Was it copied whole"):
         WorkerClient("http://127.0.0.1:8000", token)

@@ -1,4 +1,4 @@
-"""What an execution's page shows, from the rows."""
+"""The data of an execution's page."""
 
 from typing import Any
 
@@ -31,12 +31,12 @@ def stages(execution: GraphExecution) -> list[list[str]]:
     return [[node.id for node in stage] for stage in run_page(execution).stages]
 
 
-def test_a_stage_holds_what_can_run_side_by_side(execution: GraphExecution) -> None:
+def test_a_stage_holds_nodes_that_can_run_in_parallel(execution: GraphExecution) -> None:
     assert stages(execution) == [["start"], ["left", "right"], ["end"]]
     assert node_count(execution) == 4
 
 
-def test_progress_counts_the_nodes_that_are_completed(execution: GraphExecution) -> None:
+def test_progress_counts_the_completed_nodes(execution: GraphExecution) -> None:
     report_node(execution, node_id="start", status="RUNNING")
     report_node(execution, node_id="start", status="COMPLETED", output_data={"out": ["x"]})
     report_node(execution, node_id="left", status="RUNNING")
@@ -45,13 +45,13 @@ def test_progress_counts_the_nodes_that_are_completed(execution: GraphExecution)
     assert [node.status for node in page.nodes] == ["COMPLETED", "RUNNING", "", ""]
 
 
-def test_a_node_that_the_definition_does_not_name_is_shown_at_the_end(execution: GraphExecution) -> None:
+def test_a_node_outside_the_definition_is_shown_in_the_last_stage(execution: GraphExecution) -> None:
     report_node(execution, node_id="extra", status="RUNNING")
     assert stages(execution)[-1] == ["extra"]
 
 
 @pytest.mark.parametrize("definition", [{}, {"nodes": "none"}, {"nodes": [{"id": 1}]}])
-def test_a_definition_of_another_engine_still_makes_a_page(execution: GraphExecution, definition: Any) -> None:
+def test_a_definition_of_another_engine_is_no_error(execution: GraphExecution, definition: Any) -> None:
     GraphExecution.objects.filter(pk=execution.pk).update(definition=definition)
     execution.refresh_from_db()
     report_node(execution, node_id="theirs", status="RUNNING")
@@ -65,19 +65,19 @@ def test_only_the_present_attempt_is_shown(execution: GraphExecution) -> None:
     assert [node.status for node in run_page(again).nodes] == ["", "", "", ""]
 
 
-def test_the_happenings_are_told_the_newest_first(execution: GraphExecution) -> None:
+def test_events_are_listed_newest_first(execution: GraphExecution) -> None:
     report_execution(execution, status="RUNNING")
     report_node(execution, node_id="start", status="RUNNING")
     done = finish_execution(execution, status="FAILED", error="No.")
     page = run_page(done)
     assert page.has_ended
     assert page.error == "No."
-    told = [(happening.what, happening.status) for happening in page.happenings]
-    assert told[0] == ("Run", "FAILED")
-    assert ("start", "TERMINATED") in told
+    listed = [(happening.what, happening.status) for happening in page.happenings]
+    assert listed[0] == ("Run", "FAILED")
+    assert ("start", "TERMINATED") in listed
 
 
-def test_a_report_is_html_without_the_html_of_the_run(execution: GraphExecution) -> None:
+def test_a_report_is_rendered_without_the_html_of_the_run(execution: GraphExecution) -> None:
     done = finish_execution(execution, outputs={"report": ["# Title\n\n<script>alert(1)</script>"], "count": [3]})
     page = run_page(done)
     assert "<h" in page.report

@@ -27,7 +27,7 @@ def fields(kind: Any, *, is_required: bool = True) -> dict[str, forms.Field]:
         (None, [], None, None),
     ],
 )
-def test_each_kind_of_input_is_asked_for_in_its_own_way(kind: Any, names: list[str], sent: Any, value: Any) -> None:
+def test_each_kind_of_input_has_its_own_form_fields(kind: Any, names: list[str], sent: Any, value: Any) -> None:
     asked = fields(kind)
 
     assert list(asked) == names
@@ -36,7 +36,7 @@ def test_each_kind_of_input_is_asked_for_in_its_own_way(kind: Any, names: list[s
         assert asked["it"].clean(sent) == value
 
 
-def test_a_tick_may_always_be_left_out() -> None:
+def test_a_checkbox_is_never_required() -> None:
     assert fields(bool)["it"].clean(None) is False
 
 
@@ -50,12 +50,12 @@ def test_a_tick_may_always_be_left_out() -> None:
         (b"", "This file is empty."),
     ],
 )
-def test_a_file_that_is_no_text_is_told(content: bytes, message: str) -> None:
+def test_a_file_without_text_is_refused(content: bytes, message: str) -> None:
     with pytest.raises(forms.ValidationError) as caught:
         fields(LongText(5))["it-file"].clean(SimpleUploadedFile("x.csv", content))
     assert caught.value.messages == [message]
 
 
-def test_a_file_is_read_as_text() -> None:
+def test_a_file_is_decoded_as_text() -> None:
     assert fields(LongText(9))["it-file"].clean(SimpleUploadedFile("x.csv", b"\xef\xbb\xbfa\r\nb")) == "a\nb"
     assert fields(LongText(9))["it-file"].clean(None) == ""

@@ -1,4 +1,4 @@
-"""What people read: the same as in tests/js/text.test.mjs, since server and browser must agree."""
+"""Formats of durations, labels and values. tests/js/text.test.mjs has the same cases: server and browser must agree."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -8,7 +8,7 @@ from executions.web.formatting import Value, duration, label, lasted, values
 
 
 @pytest.mark.parametrize(
-    ("milliseconds", "said"),
+    ("milliseconds", "text"),
     [
         (-1, "0 ms"),
         (0, "0 ms"),
@@ -25,21 +25,21 @@ from executions.web.formatting import Value, duration, label, lasted, values
         (360_000_000, "100 h 00 min"),
     ],
 )
-def test_a_duration_is_said_as_people_say_it(milliseconds: int, said: str) -> None:
-    assert duration(timedelta(milliseconds=milliseconds)) == said
+def test_a_duration_has_readable_units(milliseconds: int, text: str) -> None:
+    assert duration(timedelta(milliseconds=milliseconds)) == text
 
 
-def test_what_has_not_ended_has_no_duration_yet() -> None:
+def test_an_open_interval_has_no_duration() -> None:
     now = datetime.now(UTC)
     assert lasted(None, None) == lasted(now, None) == ""
     assert lasted(now, now + timedelta(seconds=2)) == "2.0 s"
 
 
-def test_a_badge_says_the_status_in_words() -> None:
+def test_a_label_is_the_status_in_words() -> None:
     assert [label(each) for each in ("RUNNING", "REVIEW", "")] == ["Running", "Review", "Waiting"]
 
 
-def test_values_are_texts_or_json() -> None:
+def test_values_are_shown_as_text_or_json() -> None:
     assert values({"text": "a\nb", "list": [1, "ä"], "nothing": None}) == [
         Value("text", "a\nb", 0),
         Value("list", '[\n  1,\n  "ä"\n]', 0),
@@ -47,11 +47,11 @@ def test_values_are_texts_or_json() -> None:
     ]
 
 
-def test_an_outputs_only_value_stands_for_itself() -> None:
+def test_a_list_with_one_value_is_shown_as_that_value() -> None:
     shown = values({"one": ["a"], "two": [1, 2], "none": []}, are_lists=True)
     assert [value.text for value in shown] == ["a", "[\n  1,\n  2\n]", "[]"]
 
 
-def test_a_long_value_is_cut_and_says_how_much_is_hidden() -> None:
+def test_a_long_value_is_cut_with_the_number_of_hidden_characters() -> None:
     (value,) = values({"text": "😀" * 2_500})
     assert (value.text, value.hidden) == ("😀" * 2_000, 500)

@@ -1,4 +1,4 @@
-"""What a person may say to start a run, and what is said back."""
+"""What a person may say to start a run, and what is values back."""
 
 from typing import Any
 from uuid import uuid4
@@ -14,24 +14,8 @@ from executions.samples import CODEBASE_CENSUS, SAMPLES, default_text, make_samp
 from executions.web.forms import StartForm
 
 
-@pytest.fixture
-def user(db: None) -> User:
-    """Without a password, whose hashing costs a third of a second."""
-    return User.objects.create_user("user")
-
-
-@pytest.fixture
-def other_user(db: None) -> User:
-    return User.objects.create_user("other_user")
-
-
-@pytest.fixture
-def sample(user: User) -> Graph:
-    return make_text_insight(user)[0]
-
-
 def filled_in(user: User, graph: Any, text: str = "", file: bytes | None = None) -> StartForm:
-    """As a browser sends it."""
+    """The form with posted data."""
     files = {} if file is None else {"input-text-file": SimpleUploadedFile("text.txt", file)}
     form = StartForm({"graph": str(graph), "input-text": text}, files, user=user)
     form.is_valid()
@@ -48,13 +32,13 @@ def test_a_text_may_be_as_long_as_a_block_takes(user: User, sample: Graph) -> No
     assert filled_in(user, sample.pk, file=longest.encode()).inputs == {"text": longest}
 
 
-def test_the_ends_of_lines_that_browsers_send_do_not_count(user: User, sample: Graph) -> None:
+def test_crlf_line_ends_do_not_count_towards_the_size(user: User, sample: Graph) -> None:
     form = filled_in(user, sample.pk, "\r\n" * (MAX_TEXT_BYTES - 1) + "x")
     assert form.inputs == {"text": "\n" * (MAX_TEXT_BYTES - 1) + "x"}
 
 
 @pytest.mark.parametrize(
-    ("said", "message"),
+    ("values", "message"),
     [
         ({"text": ""}, "Paste a text, or choose a file."),
         ({"text": " \n "}, "Paste a text, or choose a file."),
@@ -72,16 +56,16 @@ def test_the_ends_of_lines_that_browsers_send_do_not_count(user: User, sample: G
         ({"text": "Pasted.", "file": b""}, "This file is empty."),
     ],
 )
-def test_bad_input_is_told(user: User, sample: Graph, said: dict[str, Any], message: str) -> None:
-    assert message in errors_of(filled_in(user, **{"graph": sample.pk, **said}))
+def test_invalid_input_is_refused(user: User, sample: Graph, values: dict[str, Any], message: str) -> None:
+    assert message in errors_of(filled_in(user, **{"graph": sample.pk, **values}))
 
 
-def test_nobody_elses_graph_can_be_run(user: User, other_user: User) -> None:
+def test_a_graph_of_another_user_cannot_be_run(user: User, other_user: User) -> None:
     graph, _ = make_text_insight(other_user)
     assert "Choose one of your graphs." in errors_of(filled_in(user, graph.pk, "One."))
 
 
-def test_staff_that_sees_all_graphs_sees_whose_they_are(user: User, sample: Graph, other_user: User) -> None:
+def test_staff_sees_the_owners_of_graphs(user: User, sample: Graph, other_user: User) -> None:
     make_text_insight(other_user)
     user.is_staff = True
     user.save()
@@ -91,21 +75,19 @@ def test_staff_that_sees_all_graphs_sees_whose_they_are(user: User, sample: Grap
     assert ">Text insight (of other_user)</option>" in html
 
 
-def test_a_graph_that_needs_more_than_a_text_says_so(user: User) -> None:
+def test_an_input_that_no_form_field_can_hold_is_an_error(user: User) -> None:
     graph = Graph.objects.create(owner=user, name="More", nodes=[{"id": "r", "block_id": "insight.report"}], links=[])
     message = errors_of(filled_in(user, graph.pk, "One."))
     assert "This graph also needs frequencies, key_sentences, which" in message
 
 
-def test_a_graph_that_takes_no_text_gets_none(user: User) -> None:
+def test_a_graph_without_a_text_input_has_no_text_field(user: User) -> None:
     nodes = [{"id": "n", "block_id": "another.engine"}]
     graph = Graph.objects.create(owner=user, name="Foreign", nodes=nodes, links=[])
     assert filled_in(user, graph.pk, "One.").inputs == {}
 
 
-def test_what_is_offered_first_is_the_first_sample_and_the_list_is_in_the_order_of_names(
-    user: User, other_user: User
-) -> None:
+def test_the_first_sample_is_chosen_and_the_list_is_sorted_by_name(user: User, other_user: User) -> None:
     for owner in (other_user, user):
         for sample in SAMPLES:
             make_sample(sample, owner)
@@ -118,7 +100,7 @@ def test_what_is_offered_first_is_the_first_sample_and_the_list_is_in_the_order_
         form.chosen and form.chosen.pk,
     )
     assert [each.name for each in form.graphs] == sorted(["A graph of my own", *(sample.name for sample in SAMPLES)])
-    assert StartForm(user=user, wanted=str(own.pk)).chosen == own
+    assert StartForm(user=user, graph_id=str(own.pk)).chosen == own
 
     boss = User.objects.create_superuser("boss")
     chosen = StartForm(user=boss).chosen
@@ -128,11 +110,11 @@ def test_what_is_offered_first_is_the_first_sample_and_the_list_is_in_the_order_
     assert StartForm(user=boss).chosen == own
 
 
-def test_a_form_asks_for_what_the_chosen_graph_takes(user: User) -> None:
+def test_a_form_has_the_inputs_of_the_chosen_graph(user: User) -> None:
     graphs = {sample.name: make_sample(sample, user)[0] for sample in SAMPLES}
 
     def asked(name: str) -> dict[str, Any]:
-        form = StartForm(user=user, wanted=str(graphs[name].pk))
+        form = StartForm(user=user, graph_id=str(graphs[name].pk))
         return {question.name: question.value() for question in form.questions}
 
     assert asked("Text insight") == {"input-text": default_text(), "input-text-file": None}
@@ -141,19 +123,19 @@ def test_a_form_asks_for_what_the_chosen_graph_takes(user: User) -> None:
 
 
 @pytest.mark.parametrize("name", ["Codebase census", "CSV profile"])
-def test_what_a_form_starts_with_can_be_sent_as_it_is(user: User, name: str) -> None:
+def test_the_initial_values_of_a_form_are_valid(user: User, name: str) -> None:
     graph = next(make_sample(sample, user)[0] for sample in SAMPLES if sample.name == name)
-    blank = StartForm(user=user, wanted=str(graph.pk))
+    blank = StartForm(user=user, graph_id=str(graph.pk))
 
-    said = {"graph": str(graph.pk)} | {each.name: each.value() for each in blank.questions if each.value()}
-    sent = StartForm(said, {}, user=user)
+    values = {"graph": str(graph.pk)} | {each.name: each.value() for each in blank.questions if each.value()}
+    sent = StartForm(values, {}, user=user)
 
     assert sent.is_valid()
     assert sent.inputs in ({"folder": "."}, {"csv": EXAMPLE})
 
 
 @pytest.mark.parametrize("path", ["..", "/etc", "executions/../..", ".git", "<img src=x>", ""])
-def test_only_a_folder_that_is_offered_can_be_chosen(user: User, path: str) -> None:
+def test_only_an_offered_folder_can_be_chosen(user: User, path: str) -> None:
     graph, _ = make_sample(CODEBASE_CENSUS, user)
 
     form = StartForm({"graph": str(graph.pk), "input-folder": path}, {}, user=user)
@@ -162,12 +144,14 @@ def test_only_a_folder_that_is_offered_can_be_chosen(user: User, path: str) -> N
     assert "folder" not in (form.inputs if form.is_valid() else {})
 
 
-def test_numbers_and_ticks_are_asked_for_too_and_may_be_left_to_the_block(user: User) -> None:
+def test_numbers_and_checkboxes_may_be_left_to_the_default(user: User) -> None:
     nodes = [{"id": "n", "block_id": "text.words"}]
     graph = Graph.objects.create(owner=user, name="Words", nodes=nodes, links=[])
 
-    def inputs(**said: str) -> dict[str, Any]:
-        form = StartForm({"graph": str(graph.pk), **{f"input-{name}": each for name, each in said.items()}}, user=user)
+    def inputs(**values: str) -> dict[str, Any]:
+        form = StartForm(
+            {"graph": str(graph.pk), **{f"input-{name}": each for name, each in values.items()}}, user=user
+        )
         assert form.is_valid(), form.errors
         return form.inputs
 

@@ -1,4 +1,4 @@
-"""Markdown that a run has written, as safe HTML."""
+"""Markdown of a run becomes safe HTML."""
 
 import re
 
@@ -16,7 +16,7 @@ def test_markdown_becomes_html() -> None:
     assert "<pre><code>&lt;b&gt;" in html
 
 
-def test_headings_go_below_those_of_the_page() -> None:
+def test_headings_are_below_those_of_the_page() -> None:
     assert [*re.findall(r"<(h\d)>", render("# 1\n## 2\n### 3\n#### 4\n##### 5\n###### 6"))] == [
         "h3",
         "h4",
@@ -27,7 +27,7 @@ def test_headings_go_below_those_of_the_page() -> None:
     ]
 
 
-def test_a_table_carries_no_style() -> None:
+def test_a_table_has_no_style_attributes() -> None:
     html = render("| a | b |\n|:--|--:|\n| 1 | 2 |\n")
     assert "<td>2</td>" in html
     assert "style" not in html
@@ -47,7 +47,7 @@ def test_a_table_carries_no_style() -> None:
         "&lt;img src=x onerror=alert(1)&gt; &#60;script&#62;",
     ],
 )
-def test_no_html_of_the_text_is_let_through(text: str) -> None:
+def test_html_in_the_text_is_escaped(text: str) -> None:
     tags = re.findall(r"<[^>]*>", render(text))
     assert {re.match(r"</?(\w+)", tag)[1] for tag in tags} <= {"p", "a", "pre", "code"}  # type: ignore[index]
     assert not any(re.search(r"\s(on\w+|style)=(?=[^\"]*(\"[^\"]*\"[^\"]*)*$)", tag) for tag in tags)
@@ -71,18 +71,18 @@ def test_no_html_of_the_text_is_let_through(text: str) -> None:
         "#run",
     ],
 )
-def test_a_link_leads_to_the_web_or_nowhere(url: str) -> None:
+def test_a_link_with_another_scheme_is_not_a_link(url: str) -> None:
     assert "href" not in render(f"[a]({url}) <{url}>\n\n[b][c]\n\n[c]: {url}\n")
 
 
 @pytest.mark.parametrize(
     "url", ["https://x.example/?a=1&b=2", "http://x.example", "HTTPS://X.EXAMPLE", "mailto:a@x.example"]
 )
-def test_a_link_to_the_web_tells_it_nothing(url: str) -> None:
+def test_a_link_sends_no_referrer(url: str) -> None:
     assert 'rel="noopener noreferrer nofollow"' in render(f"[a]({url})")
 
 
-def test_an_image_is_a_link_since_it_would_call_somebodys_server() -> None:
+def test_an_image_becomes_a_link() -> None:
     html = render("![spy](https://x.example/spy.png)")
     assert "<img" not in html
     assert 'href="https://x.example/spy.png"' in html
@@ -91,5 +91,5 @@ def test_an_image_is_a_link_since_it_would_call_somebodys_server() -> None:
 @pytest.mark.parametrize(
     "text", ["> " * 10_000, "[" * 10_000, "*a " * 10_000, "- " * 5_000 + "x", "`" * 10_001, "\x00", "\ud800"]
 )
-def test_no_text_is_too_nasty_to_be_rendered(text: str) -> None:
+def test_hostile_text_is_rendered(text: str) -> None:
     render(text)

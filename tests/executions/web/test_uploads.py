@@ -1,4 +1,4 @@
-"""However long an upload is, little of it is kept, and its length is known."""
+"""Of a long upload only the first part is kept, and its full size is known."""
 
 import tracemalloc
 from collections.abc import Iterator
@@ -17,13 +17,13 @@ END = b"\r\n--x--\r\n"
 
 
 class Endless(RawIOBase):
-    """A body that is made while it is read."""
+    """A request body that is generated while it is read."""
 
     def __init__(self, name: bytes, size: int) -> None:
-        self._parts = self._made(name, size)
+        self._parts = self._generate(name, size)
         self._rest = b""
 
-    def _made(self, name: bytes, size: int) -> Iterator[bytes]:
+    def _generate(self, name: bytes, size: int) -> Iterator[bytes]:
         yield HEAD % name
         for _ in range(size // 65536):
             yield b"a" * 65536
@@ -45,14 +45,14 @@ def parse(body: Any, length: int) -> Any:
     return files
 
 
-def test_a_file_that_fits_is_whole() -> None:
+def test_a_file_below_the_limit_is_complete() -> None:
     files = parse(BytesIO(HEAD % b"file" + b"a,b" + END), 200)
 
     file: UploadedFile[Any] = files["file"]
     assert (file.read(), file.size, file.name) == (b"a,b", 3, "<b>.csv")
 
 
-def test_of_a_file_that_is_too_long_little_is_kept_and_its_length_is_known() -> None:
+def test_a_long_file_is_cut_and_its_size_is_known() -> None:
     size = 64 * 1024 * 1024
     tracemalloc.start()
     try:
@@ -66,7 +66,7 @@ def test_of_a_file_that_is_too_long_little_is_kept_and_its_length_is_known() -> 
     assert peak < 8 * MAX_UPLOAD_BYTES
 
 
-def test_the_bound_holds_for_all_files_of_a_request_together() -> None:
+def test_the_limit_is_for_all_files_of_a_request_together() -> None:
     part = b"a" * (MAX_UPLOAD_BYTES * 3 // 4)
     files = parse(BytesIO(HEAD % b"one" + part + b"\r\n" + HEAD % b"two" + part + END), 2 * MAX_UPLOAD_BYTES)
 
@@ -76,5 +76,5 @@ def test_the_bound_holds_for_all_files_of_a_request_together() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"\0\xff"])
-def test_what_a_file_holds_is_not_looked_at(content: bytes) -> None:
+def test_the_content_of_a_file_does_not_matter(content: bytes) -> None:
     assert parse(BytesIO(HEAD % b"file" + content + END), 200)["file"].read() == content

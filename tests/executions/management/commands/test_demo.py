@@ -24,7 +24,7 @@ def demo() -> str:
     return output.getvalue()
 
 
-def test_a_person_and_an_admin_can_log_in_and_have_a_graph_to_run() -> None:
+def test_a_user_and_an_admin_with_sample_graphs_are_created() -> None:
     said = demo()
 
     ada, admin = authenticate(username="ada", password="ada"), authenticate(username="admin", password="admin")
@@ -42,7 +42,7 @@ def test_a_person_and_an_admin_can_log_in_and_have_a_graph_to_run() -> None:
     )
 
 
-def test_a_second_time_changes_nothing() -> None:
+def test_a_second_call_changes_nothing() -> None:
     demo()
     before = list(User.objects.values()), list(Graph.objects.values())
 
@@ -52,7 +52,7 @@ def test_a_second_time_changes_nothing() -> None:
     assert said.startswith("The demo accounts and their graphs are there already.\n")
 
 
-def test_an_account_that_is_there_keeps_its_password() -> None:
+def test_an_existing_account_keeps_its_password() -> None:
     User.objects.create_user("ada", password="something else")
 
     demo()

@@ -1,4 +1,4 @@
-"""`manage.py fail_expired`, and the lease that a worker may have."""
+"""`manage.py fail_expired`, and the leases of workers."""
 
 import os
 import signal
@@ -29,7 +29,7 @@ def worker(db: None) -> ApiClient:
 
 @pytest.fixture
 def held(worker: ApiClient, graph: Graph, user: User) -> GraphExecution:
-    """An execution whose worker has promised to report each minute."""
+    """An execution with a lease of one minute."""
     wanted = {"user_id": str(user.pk), "graph_id": str(graph.pk), "lease_seconds": 60}
     made = ok(worker.post("/worker/executions", wanted), 201)
     assert made["lease_seconds"] == 60
@@ -48,7 +48,7 @@ def run() -> str:
 
 
 @pytest.mark.parametrize("status", ["QUEUED", "RUNNING"])
-def test_what_a_silent_worker_left_becomes_failed_and_says_why(
+def test_an_execution_of_a_silent_worker_becomes_failed_with_the_reason(
     worker: ApiClient, held: GraphExecution, status: str
 ) -> None:
     path = f"/worker/executions/{held.pk}"
@@ -63,7 +63,7 @@ def test_what_a_silent_worker_left_becomes_failed_and_says_why(
     assert refused(worker.post(f"{path}/report", {"status": "COMPLETED"}), 409)["code"] == "illegal_transition"
 
 
-def test_each_report_and_each_heartbeat_starts_the_time_again(worker: ApiClient, held: GraphExecution) -> None:
+def test_each_report_and_heartbeat_renews_the_lease(worker: ApiClient, held: GraphExecution) -> None:
     path = f"/worker/executions/{held.pk}"
     batch = {"reports": [{"type": "node", "execution_id": str(held.pk), "node_id": "a", "status": "RUNNING"}]}
     for report in (
@@ -83,7 +83,9 @@ def test_without_a_lease_a_worker_may_be_silent(worker: ApiClient, graph: Graph,
     assert GraphExecution.objects.get(pk=made["id"]).lease_expires_at is None
 
 
-def test_another_workers_report_ends_it_too(held: GraphExecution, graph: Graph, user: User, settings: Settings) -> None:
+def test_a_report_of_another_worker_fails_it_too(
+    held: GraphExecution, graph: Graph, user: User, settings: Settings
+) -> None:
     settings.EXECUTIONS = {"LEASE_SWEEP_INTERVAL": 0.0}
     let_pass(held)
     other = ApiClient(token=create_token("other")[1])
@@ -93,7 +95,7 @@ def test_another_workers_report_ends_it_too(held: GraphExecution, graph: Graph, 
 
 
 @pytest.mark.parametrize("every", ["0", "-1", "nan", "3601"])
-def test_an_interval_that_means_nothing_is_refused(every: str) -> None:
+def test_an_invalid_interval_is_refused(every: str) -> None:
     with pytest.raises(CommandError, match="--every"):
         call_command("fail_expired", "--every", every)
 

@@ -21,7 +21,7 @@ def run(*words: object) -> str:
 
 
 @pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.json")), ids=lambda file: file.name)
-def test_the_graph_of_an_example_is_made_once_and_listed(user: User, other_user: User, file: Path) -> None:
+def test_an_example_graph_is_created_once_and_listed(user: User, other_user: User, file: Path) -> None:
     id = run("create", "user", file).strip()
 
     assert run("create", "user", file).strip() == id
@@ -53,7 +53,7 @@ def test_the_graph_of_an_example_is_made_once_and_listed(user: User, other_user:
         ),
     ],
 )
-def test_a_file_that_is_no_graph_is_told(user: User, tmp_path: Path, content: Any, message: str) -> None:
+def test_an_invalid_file_is_refused(user: User, tmp_path: Path, content: Any, message: str) -> None:
     file = tmp_path / "graph.json"
     file.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
 
@@ -63,7 +63,7 @@ def test_a_file_that_is_no_graph_is_told(user: User, tmp_path: Path, content: An
     assert not Graph.objects.exists()
 
 
-def test_an_unknown_account_or_file_is_told(user: User, tmp_path: Path) -> None:
+def test_an_unknown_account_or_file_is_refused(user: User, tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="There is no account nobody"):
         run("create", "nobody", EXAMPLES / "word_counts.json")
     with pytest.raises(CommandError, match="cannot be read: No such file"):

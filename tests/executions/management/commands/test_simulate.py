@@ -31,16 +31,16 @@ def simulate(*words: str) -> str:
     return output.getvalue()
 
 
-def test_so_many_runs_are_made_for_so_many_accounts() -> None:
-    said = simulate(*QUICK, "--runs=4", "--users=2", "--graph=chain", "--nodes=3", "--failures=0", "--payload=10")
+def test_the_given_number_of_runs_and_accounts_is_made() -> None:
+    output = simulate(*QUICK, "--runs=4", "--users=2", "--graph=chain", "--nodes=3", "--failures=0", "--payload=10")
 
-    assert "4 started, 4 completed, 0 failed, 0 left; 32 reports" in said
+    assert "4 started, 4 completed, 0 failed, 0 left; 32 reports" in output
     assert set(User.objects.values_list("username", flat=True)) == {"simulated-1", "simulated-2"}
     assert [graph.executions.count() for graph in Graph.objects.all()] == [2, 2]
     assert {graph.name for graph in Graph.objects.all()} == {"Simulated chain of 3"}
 
 
-def test_a_persons_own_list_can_be_filled(user: User) -> None:
+def test_runs_can_be_made_for_an_existing_account(user: User) -> None:
     simulate(*QUICK, "--runs=1", "--user=user", "--nodes=1")
 
     assert GraphExecution.objects.get().user == user
@@ -60,7 +60,7 @@ def test_a_persons_own_list_can_be_filled(user: User) -> None:
         (["--graph=ring"], "argument --graph"),
     ],
 )
-def test_bad_words_are_told_and_nothing_is_made(words: list[str], message: str) -> None:
+def test_invalid_options_are_refused_and_nothing_is_made(words: list[str], message: str) -> None:
     with pytest.raises(CommandError) as caught:
         simulate(*words)
 
@@ -68,14 +68,14 @@ def test_bad_words_are_told_and_nothing_is_made(words: list[str], message: str) 
     assert not Graph.objects.exists()
 
 
-def test_an_account_of_somebody_else_is_not_used() -> None:
+def test_an_account_of_another_origin_is_not_used() -> None:
     User.objects.create_user("simulated-1", password="mine")
 
     with pytest.raises(CommandError, match="There is an account simulated-1 that no simulation has made"):
         simulate("--runs=1")
 
 
-def test_a_graph_that_is_gone_is_told(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_deleted_graph_is_an_error(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
     def make_graph(*args: Any) -> Graph:
         graph = fixtures.make_graph(*args)
         Graph.objects.all().delete()
@@ -87,9 +87,9 @@ def test_a_graph_that_is_gone_is_told(user: User, monkeypatch: pytest.MonkeyPatc
         simulate("--runs=1")
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_it_ends_cleanly_when_it_is_interrupted(user: User, graph: Graph, how: signal.Signals) -> None:
-    """And leaves what it has not made."""
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_it_cleanly(user: User, graph: Graph, signal_number: signal.Signals) -> None:
+    """Executions of others are not changed."""
     other = GraphExecution.objects.create(graph=graph, user=user, status="RUNNING")
     words = [sys.executable, "manage.py", "simulate", "--rate=0", "--at-once=3", "--node-seconds=1000", "--threads=2"]
     environment = {**os.environ, "DATABASE_URL": address_of_test_database(), "PYTHONUNBUFFERED": "1"}
@@ -98,7 +98,7 @@ def test_it_ends_cleanly_when_it_is_interrupted(user: User, graph: Graph, how: s
         try:
             lines = iter(process.stdout.readline, "")
             assert any("3 started" in line for line in lines)
-            process.send_signal(how)
+            process.send_signal(signal_number)
             rest = "".join(lines)
             assert process.wait(30) == 0
         finally:
@@ -120,9 +120,9 @@ def test_runs_can_go_through_the_http_api(web_server: StartWebServer, monkeypatc
     monkeypatch.setenv("RUNWIRE_TOKEN", create_token("press")[1])
     plan = ("--runs=4", "--graph=chain", "--nodes=3", "--failures=0", "--payload=10")
 
-    said = simulate(*QUICK, *plan, "--through=http", f"--url={server.url}")
+    output = simulate(*QUICK, *plan, "--through=http", f"--url={server.url}")
 
-    assert "4 started, 4 completed, 0 failed, 0 left; 32 reports" in said
+    assert "4 started, 4 completed, 0 failed, 0 left; 32 reports" in output
     runs = GraphExecution.objects.all()
     assert {(run.status, run.runner, run.user.username) for run in runs} == {
         ("COMPLETED", "worker:press", "simulated-1")
@@ -132,7 +132,7 @@ def test_runs_can_go_through_the_http_api(web_server: StartWebServer, monkeypatc
     assert simulate("--cleanup") == "Taken away: 4 executions, 1 graphs, 1 accounts.\n"
 
 
-def test_a_server_that_goes_away_is_told(web_server: StartWebServer) -> None:
+def test_a_server_that_goes_away_is_an_error(web_server: StartWebServer) -> None:
     server = web_server()
     _, token = create_token("press")
     environment = {**os.environ, "DATABASE_URL": address_of_test_database(), "PYTHONUNBUFFERED": "1"}
@@ -161,7 +161,7 @@ def test_a_server_that_goes_away_is_told(web_server: StartWebServer) -> None:
     assert "Traceback" not in rest
 
 
-def test_a_server_with_another_database_is_told(
+def test_a_server_with_another_database_is_an_error(
     web_server: StartWebServer, monkeypatch: pytest.MonkeyPatch, user: User
 ) -> None:
     server = web_server()
@@ -188,7 +188,7 @@ def test_a_server_with_another_database_is_told(
         (["--token=x"], "--token goes with --through http"),
     ],
 )
-def test_without_a_server_that_takes_reports_nothing_is_made(
+def test_nothing_is_made_without_a_usable_server(
     words: list[str], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("RUNWIRE_TOKEN", raising=False)

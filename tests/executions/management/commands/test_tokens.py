@@ -16,7 +16,7 @@ def run(*words: str) -> str:
     return out.getvalue().strip()
 
 
-def test_a_token_is_made_listed_and_revoked() -> None:
+def test_a_token_is_created_listed_and_revoked() -> None:
     secret = run("create", "press", "--days", "30")
     assert find_token(secret)
     listed = run("list")
@@ -35,7 +35,7 @@ def test_a_token_is_made_listed_and_revoked() -> None:
         (("create", "taken"), "already"),
     ],
 )
-def test_what_cannot_be_done_is_said(words: tuple[str, ...], message: str) -> None:
+def test_an_impossible_action_is_refused(words: tuple[str, ...], message: str) -> None:
     run("create", "taken")
     with pytest.raises(CommandError, match=message):
         run(*words)
