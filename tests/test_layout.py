@@ -105,7 +105,7 @@ def test_a_source_file_has_a_test_file_of_its_path_and_stem(app: str) -> None:
 
 @pytest.mark.parametrize("app", APPS)
 def test_a_test_file_is_named_after_a_source_file_in_the_same_place(app: str) -> None:
-    """And may add an aspect: `test_server_hooks.py` is about `server.py`. A test of a package has the package's name."""
+    """`test_server_hooks.py` is an aspect of `server.py`. A test of a whole package has the name of the package."""
     stems = {(source.parent, source.stem) for source in sources()}
     stems |= {(source.parent, source.parent.name) for source in sources()}
     strangers = [
