@@ -121,9 +121,6 @@ class LiveConsumer(WriterConsumer):
         try:
             async with asyncio.timeout(CLEAN_UP_TIMEOUT):
                 await asyncio.gather(*map(hub.unsubscribe, list(self.subscriptions.values())))
-        except Exception as error:
-            count("errors")
-            logger.warning("The clean-up of a socket failed: %r", error)
         finally:
             self.subscriptions.clear()
             await registry.release(hub)

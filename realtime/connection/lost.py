@@ -1,9 +1,8 @@
 """Which exceptions of a server's `send` say that the connection is gone, and how a failed socket is closed."""
 
+import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
-
-from autobahn.exception import Disconnected
 
 from realtime.wire.close_codes import INTERNAL_ERROR
 
@@ -20,7 +19,9 @@ def is_connection_lost(error: Exception) -> bool:
     - realtime/server and hypercorn raise nothing.
     """
     is_after_close = isinstance(error, RuntimeError) and "after sending 'websocket.close'" in str(error)
-    return is_after_close or isinstance(error, OSError | Disconnected)
+    autobahn = sys.modules.get("autobahn.exception")  # imported only where Daphne serves
+    is_disconnected = autobahn is not None and isinstance(error, autobahn.Disconnected)
+    return is_after_close or is_disconnected or isinstance(error, OSError)
 
 
 async def close_failed(send: Send, error: Exception) -> None:

@@ -51,7 +51,7 @@ class WriterConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         finally:
             self.writer.stop()
             # disconnect() would not do: it does not run after an exception, nor when the server stops.
-            await run_to_end(self.clean_up)
+            await run_to_end(self._clean_up)
         if self._failure:
             await close_failed(send, self._failure)
 
@@ -60,6 +60,13 @@ class WriterConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     async def clean_up(self) -> None:
         """Called once, after the last message."""
+
+    async def _clean_up(self) -> None:
+        try:
+            await self.clean_up()
+        except Exception:
+            count("errors")
+            logger.exception("The clean-up of a socket failed; its groups or its tasks may remain")
 
     def _fail(self, error: Exception) -> None:
         """Ends the consumer, at any point where it waits."""

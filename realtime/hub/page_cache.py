@@ -72,9 +72,8 @@ class PageCache:
     async def _share(self, stream_id: int, after: int, channel: str | None) -> CachedPage | None:
         reads = self._reads[stream_id]
         read = asyncio.ensure_future(self._read(stream_id, after, channel))
-        read.add_done_callback(
-            lambda done: done.cancelled() or done.exception()
-        )  # marks the exception as seen: all waiters may be gone
+        # Marks the exception as seen: all waiters may be gone.
+        read.add_done_callback(lambda done: done.cancelled() or done.exception())
         reads[after] = read
         try:
             page = await asyncio.shield(read)

@@ -2,9 +2,9 @@ from django.db import migrations
 
 from realtime.migrations._functions import function_of_postgresql
 
-# On PostgreSQL one call numbers some streams, in one journey and one transaction. In PL/pgSQL each statement of a volatile
-# function has a snapshot of its own (READ COMMITTED), so what is looked at after the lock was waited for is all that
-# was committed before it was got. realtime/numbering.py says the rest.
+# On PostgreSQL one call numbers the events of several streams, in one round trip and one transaction. Under READ
+# COMMITTED, each statement of a volatile PL/pgSQL function has its own snapshot. So the read after the lock sees all that
+# was committed before the lock was taken. realtime/log/numbering.py has the rest.
 CREATE = """
 CREATE FUNCTION realtime_number(wanted text[], ended text, most integer, max_inline integer)
 RETURNS TABLE (key text, epoch text, seq bigint, method text, data text)

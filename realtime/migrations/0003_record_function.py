@@ -2,10 +2,11 @@ from django.db import migrations
 
 from realtime.migrations._functions import function_of_postgresql
 
-# On PostgreSQL an event whose transaction commits next is inserted with its number, in the same journey, where the head
-# of its stream is free and nothing before it waits for a number. realtime/numbering.py says the rest, and why this
-# cannot deadlock. Only under READ COMMITTED: elsewhere a head that somebody has just raised would make the writer fail.
-# One row for each place, in their order; without epoch and number where the event has to wait for a pass.
+# On PostgreSQL an event whose transaction commits next is inserted with its number, in the same round trip. The head of
+# its stream must be unlocked, and no earlier event of the stream may wait for a number. realtime/log/numbering.py has the
+# rest, and says why this cannot deadlock. It works under READ COMMITTED only: at a higher isolation level, a head that
+# another transaction has just raised would make the writer fail. The function returns one row for each stream, in their
+# order; the row has no epoch and no number if the event waits for a numbering pass.
 CREATE = """
 CREATE FUNCTION realtime_record(
     places text[], entities text[], event_method text, event_data text, event_size integer, at timestamptz, silence text

@@ -122,9 +122,8 @@ class AnnouncerThread:
     def _append(self, announcement: _Announcement) -> None:
         server = _redis_server(announcement.layer, announcement.group)
         queue = self._queues.setdefault(server, deque())
-        if len(queue) >= limits.ANNOUNCER_QUEUE / len(
-            self._queues
-        ):  # a server that hangs must not fill the whole queue
+        # Each server has its share of the queue, so that one that hangs does not fill all of it.
+        if len(queue) >= limits.ANNOUNCER_QUEUE / len(self._queues):
             count("announcements_dropped")
             self._on_done(announcement)
             return
@@ -158,9 +157,7 @@ _has_warned = False
 def _redis_server(layer: Any, group: str) -> Any:
     """An object that identifies the Redis server of the group, where several share the groups; None otherwise."""
     try:
-        loop_layer = (
-            layer._get_layer()
-        )  # private parts of channels_redis' pub/sub layer; it has no public ones for this
+        loop_layer = layer._get_layer()  # channels_redis has only private parts for this
         return loop_layer._get_shard(loop_layer._get_group_channel_name(group))
     except AttributeError as error:
         global _has_warned

@@ -37,7 +37,7 @@ class CloseReason(NamedTuple):
 
 
 CLOSE_REASONS: Final[dict[int, CloseReason]] = {
-    1000: CloseReason("the end of a socket that nobody complains of", Reconnect.WITH_BACK_OFF),
+    1000: CloseReason("the socket has ended without an error", Reconnect.WITH_BACK_OFF),
     1001: CloseReason("the other side goes away", Reconnect.WITH_BACK_OFF),
     1002: CloseReason("against the WebSocket protocol", Reconnect.WITH_BACK_OFF),
     1006: CloseReason("the connection was lost, or the handshake was refused", Reconnect.WITH_BACK_OFF),

@@ -188,9 +188,8 @@ async def test_lost_database_connections_close_no_socket_and_fail_no_subscribe(
     await watch(client, execution, after=1)
     for number in range(3):
         others = await asyncio.gather(*(live_client(user) for _ in range(8)))
-        await asyncio.gather(
-            *(watch(each, execution, after=1) for each in others)
-        )  # as many as the limit of connections
+        # As many as the limit of connections.
+        await asyncio.gather(*(watch(each, execution, after=1) for each in others))
         await in_db(lose_all_connections)()
         again = await live_client(user)
         await watch(again, execution, after=1)

@@ -172,9 +172,8 @@ async def site(own_postgres: Postgres, servers: Servers) -> AsyncIterator[Site]:
 
 
 async def test_after_a_postgres_restart_the_first_page_works_and_no_socket_closes(site: Site) -> None:
-    await asyncio.gather(
-        *(asyncio.to_thread(status_of_page, site.door.address, site.cookie) for _ in range(POOL))
-    )  # the pool is full of connections that the restart will end
+    # The pool is full of connections that the restart will end.
+    await asyncio.gather(*(asyncio.to_thread(status_of_page, site.door.address, site.cookie) for _ in range(POOL)))
     site.postgres.terminate()
     await site.client.ping()
     site.postgres.start()

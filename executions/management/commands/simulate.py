@@ -110,9 +110,8 @@ class Command(BaseCommand):
         return [found[name] for name in names]
 
     def _watch(self, simulator: Simulator) -> None:
-        before = signal.signal(
-            signal.SIGTERM, signal.default_int_handler
-        )  # so that a service manager's SIGTERM acts like Ctrl-C
+        # SIGTERM of a service manager acts like Ctrl-C.
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         started_at = time.monotonic()
         try:
             simulator.start()
