@@ -1,11 +1,13 @@
 """The ASGI extension between the server and the application of one process. Neither imports the other.
 
-The server gives each socket's scope the dict `scope["extensions"][EXTENSION]` with two keys:
+The server gives each socket's scope the dict `scope["extensions"][EXTENSION]` with three keys:
 
 - `LAST_FRAMES`: a dict that the application fills. Its keys are close codes, its values text frames. If the server
   itself closes the socket, it sends the frame of that code first. So the server needs to know no protocol of an
   application.
 - `DIRECT_SENDER`: a `DirectSender`, which is cheaper than ASGI's `send`.
+- `SEND`: the `send` that the server calls the application with. An application that gets another one is inside a
+  middleware that wants to see each frame, and must not use the direct sender.
 
 The server also sets two globals of this module: `is_shutting_down` and `count_sockets`.
 Under another server the scope has no such dict, and the globals keep their defaults.
@@ -18,6 +20,7 @@ from typing import Any, Final, Protocol
 EXTENSION: Final = "realtime.server"
 LAST_FRAMES: Final = "last_frames"
 DIRECT_SENDER: Final = "direct_sender"
+SEND: Final = "send"
 
 logger = logging.getLogger("realtime.server")
 
@@ -43,10 +46,11 @@ class DirectSender(Protocol):
         """Sends the texts that were kept back."""
 
 
-def get_direct_sender(scope: dict[str, Any]) -> DirectSender | None:
-    """The direct sender of a socket. None under another server."""
+def get_direct_sender(scope: dict[str, Any], send: object) -> DirectSender | None:
+    """The direct sender of a socket. None under another server, and where `send`, with which the application was
+    called, is not the server's own."""
     extension = (scope.get("extensions") or {}).get(EXTENSION)
-    return extension[DIRECT_SENDER] if extension is not None else None
+    return extension[DIRECT_SENDER] if extension is not None and extension[SEND] is send else None
 
 
 def register_last_frames(scope: dict[str, Any], frames: Mapping[int, str]) -> bool:

@@ -37,7 +37,8 @@ class WriterConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self.scope, self.base_send, self.channel_layer = scope, send, None
         self._task: Any = asyncio.current_task()
         self._failure: Exception | None = None
-        self.writer, self.writing = Writer(send, asgi_extension.get_direct_sender(scope), on_failure=self._fail), None
+        self.writer = Writer(send, asgi_extension.get_direct_sender(scope, send), on_failure=self._fail)
+        self.writing = None
         self.set_up()
         try:
             # The base class would make a task for each message, to listen to the layer at the same time.

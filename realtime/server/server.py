@@ -151,21 +151,23 @@ class LiveServer(PeriodicChecksServer):
         if not isinstance(protocol, LiveProtocol):
             return super().create_application(protocol, scope)
         scope.setdefault("asgi", {"version": "3.0"})
+        send = partial(self.handle_reply, protocol)
         scope["extensions"] = {
             asgi_extension.EXTENSION: {
                 asgi_extension.LAST_FRAMES: protocol.last_frames,
                 asgi_extension.DIRECT_SENDER: protocol.direct_writer,
+                asgi_extension.SEND: send,
             }
         }
         queue = protocol.make_inbound_queue()
         refusal = self._admit(protocol, scope["client"])
-        application = self._refuse(protocol, queue, refusal) if refusal else self._run(protocol, scope, queue)
+        if refusal:
+            application = self._refuse(protocol, queue, refusal)
+        else:
+            application = self.application(scope=scope, receive=queue.get, send=send)
         self.connections[protocol]["application_instance"] = asyncio.ensure_future(application)
         self.watch_application(protocol)
         return queue
-
-    def _run(self, protocol: LiveProtocol, scope: dict[str, Any], queue: InboundQueue) -> Any:
-        return self.application(scope=scope, receive=queue.get, send=partial(self.handle_reply, protocol))
 
     async def _refuse(self, protocol: LiveProtocol, queue: InboundQueue, reason: str) -> None:
         await queue.get()  # websocket.connect: from now on the handshake can be answered

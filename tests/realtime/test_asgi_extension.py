@@ -17,15 +17,18 @@ def test_last_frames_are_registered_in_the_extension() -> None:
 
 
 def test_only_our_server_has_a_direct_sender() -> None:
-    direct_sender = object()
-    assert (
-        asgi_extension.get_direct_sender(
-            {"extensions": {asgi_extension.EXTENSION: {asgi_extension.DIRECT_SENDER: direct_sender}}}
-        )
-        is direct_sender
-    )
-    assert asgi_extension.get_direct_sender({"extensions": {"websocket.http.response": {}}}) is None
-    assert asgi_extension.get_direct_sender({"extensions": None}) is None
+    direct_sender, send = object(), object()
+    extension = {asgi_extension.DIRECT_SENDER: direct_sender, asgi_extension.SEND: send}
+    scope = {"extensions": {asgi_extension.EXTENSION: extension}}
+    assert asgi_extension.get_direct_sender(scope, send) is direct_sender
+    assert asgi_extension.get_direct_sender({"extensions": {"websocket.http.response": {}}}, send) is None
+    assert asgi_extension.get_direct_sender({"extensions": None}, send) is None
+
+
+def test_a_middleware_that_wraps_send_sees_each_frame() -> None:
+    extension = {asgi_extension.DIRECT_SENDER: object(), asgi_extension.SEND: object()}
+    scope = {"extensions": {asgi_extension.EXTENSION: extension}}
+    assert asgi_extension.get_direct_sender(scope, object()) is None
 
 
 @pytest.mark.parametrize("scope", [{}, {"extensions": None}, {"extensions": {"websocket.http.response": {}}}])

@@ -1,5 +1,8 @@
-"""The project's ASGI application inside a middleware that raises ValueError for each frame with "fail" in it, for every
-way to send a frame."""
+"""The project's ASGI application with a defect: a ValueError for each frame with "fail" in it.
+
+middleware      wraps `send`, as a middleware does
+direct_sender   wraps the server's direct sender; `send` is the server's own
+"""
 
 from typing import Any
 
@@ -21,15 +24,19 @@ class FailingSender:
 
 def fail(text: str | None) -> None:
     if text and '"fail"' in text:
-        raise ValueError("This middleware is broken.")
+        raise ValueError("This sender is broken.")
 
 
-async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
+async def middleware(scope: dict[str, Any], receive: Any, send: Any) -> None:
     async def failing_send(message: dict[str, Any]) -> None:
         fail(message.get("text"))
         await send(message)
 
+    await inner(scope, receive, failing_send)
+
+
+async def direct_sender(scope: dict[str, Any], receive: Any, send: Any) -> None:
     extension = (scope.get("extensions") or {}).get(EXTENSION)
     if extension:
         extension[DIRECT_SENDER] = FailingSender(extension[DIRECT_SENDER])
-    await inner(scope, receive, failing_send)
+    await inner(scope, receive, send)

@@ -13,21 +13,35 @@ from tests.realtime.clients import Client
 from tests.stories.doors import LiveServer, ServerDoor, Servers
 
 
-class FailingServer(LiveServer):
-    """Serves the application inside the failing middleware."""
+def failing_server(program: str, application: str) -> LiveServer:
+    """Serves one of the applications of failing_send.py."""
 
-    SERVERS: ClassVar[Mapping[str, Sequence[str]]] = {
-        name: [word.replace("config.asgi", "tests.stories.failing_send") for word in words]
-        for name, words in LiveServer.SERVERS.items()
-    }
+    class FailingServer(LiveServer):
+        SERVERS: ClassVar[Mapping[str, Sequence[str]]] = {
+            name: [
+                word.replace("config.asgi:application", f"tests.stories.failing_send:{application}") for word in words
+            ]
+            for name, words in LiveServer.SERVERS.items()
+        }
+
+    return FailingServer(program)
 
 
-@pytest.fixture(params=["runwire", "daphne", "uvicorn"])
-def server(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[FailingServer]:
+@pytest.fixture(
+    params=[
+        ("runwire", "middleware"),
+        ("runwire", "direct_sender"),
+        ("daphne", "middleware"),
+        ("uvicorn", "middleware"),
+    ],
+    ids="-".join,
+)
+def server(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[LiveServer]:
     Servers.need_a_client()
-    if find_spec(request.param) is None and request.param == "uvicorn":
+    program, application = request.param
+    if find_spec(program) is None and program == "uvicorn":
         pytest.skip("uvicorn is not installed")
-    with FailingServer(request.param) as server:
+    with failing_server(program, application) as server:
         yield server
 
 
@@ -44,7 +58,7 @@ async def by_answer(client: Client, user: User) -> None:
 
 
 async def test_a_socket_with_a_failing_send_is_closed_and_removed(
-    server: FailingServer, user: User, other_user: User
+    server: LiveServer, user: User, other_user: User
 ) -> None:
     door = ServerDoor(server)
     ways: list[Callable[[Client, User], Awaitable[None]]] = [by_event, by_heartbeat, by_answer]
@@ -58,5 +72,5 @@ async def test_a_socket_with_a_failing_send_is_closed_and_removed(
         await in_db(notify_user)(other_user, type="info", event="goes on")
         assert (await other.frame())["data"] == {"type": "info", "event": "goes on"}
         await other.disconnect()
-    assert server.output.count("ValueError: This middleware is broken.") >= len(ways)
+    assert server.output.count("ValueError: This sender is broken.") >= len(ways)
     await door.nothing_is_left()
