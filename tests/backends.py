@@ -1,12 +1,12 @@
-"""What the tests run on: a pytest plugin, loaded before Django's (`-p tests.backends`), since the settings come from
-the environment and are read once.
+"""A pytest plugin that starts the databases and the channel layer of a test run. It is loaded before pytest-django
+(`-p tests.backends`), because the settings come from the environment and are read once.
 
     pytest               SQLite in a private temporary file, the in-memory channel layer
     pytest --postgres    a private PostgreSQL and a private Redis, started here and gone with the run
 
-With `-n 3` (pytest-xdist) three processes share the tests, and each has a file or servers of its own: they cannot meet.
-The caller's own environment and `.env` say nothing in any run. What cannot be had is skipped, and the summary says
-loudly what was not tested and what to install.
+With `-n 3` (pytest-xdist) three processes share the tests. Each has its own file or servers. The caller's environment
+and `.env` have no effect. Tests that need a missing program are skipped; the summary lists them under NOT TESTED, with
+what to install.
 """
 
 import argparse
@@ -51,17 +51,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Comes before pytest-django's, which loads the settings."""
+    """Runs before the hook of pytest-django, which loads the settings."""
     early_config.stash[RUNS_ON] = "SQLite in a file, in-memory channel layer"
     early_config.stash[NOT_TESTED] = []
     life = ExitStack()
     early_config.add_cleanup(life.close)  # at the end, on errors and on Ctrl-C
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        # A shell starts what runs in the background so, and the servers of the tests would inherit it.
+        # A shell ignores SIGINT in background jobs. The servers of the tests would inherit that.
         signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.update(ENVIRONMENT)
     os.environ.pop("PYTHONASYNCIODEBUG", None)
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # with it, hundreds of processes would each compile the program
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # with it, each of hundreds of processes would compile the program
     sys.dont_write_bytecode = False
     os.environ.setdefault("PYTEST_TIMEOUT", "60")  # seconds a test; read by pytest-timeout where it is installed
     directory = life.enter_context(tempfile.TemporaryDirectory(prefix="runwire-sqlite-", ignore_cleanup_errors=True))
@@ -72,20 +72,20 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
 
 def _hands_out(known: argparse.Namespace) -> bool:
-    """Whether this process runs no test, but hands them out to those of pytest-xdist. These get the same options."""
+    """Whether this process is the controller of pytest-xdist. It runs no test. The workers get the same options."""
     return bool(getattr(known, "numprocesses", None)) and "PYTEST_XDIST_WORKER" not in os.environ
 
 
-@pytest.hookimpl(optionalhook=True, tryfirst=True)  # of pytest-xdist, whose own would be asked first
+@pytest.hookimpl(optionalhook=True, tryfirst=True)  # a hook of pytest-xdist; its own would win otherwise
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """`-n auto`. Many tests wait for processes that they have started, so that there may be more workers than cores;
-    quick ones do not."""
+    """The number of workers for `-n auto`. Many tests wait for other processes, so there are more workers than cores.
+    Quick tests do not wait."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return cores if config.option.markexpr == "quick" else cores + (cores + 1) // 2
 
 
 def _start_servers(config: pytest.Config, life: ExitStack, *, only_look: bool = False) -> None:
-    """What is not there is noted. With `only_look` that is all."""
+    """Starts PostgreSQL and Redis, and notes what is not installed. With `only_look` it starts nothing."""
 
     def start(server: "Postgres | Redis") -> str:
         life.callback(server.close)

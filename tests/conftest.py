@@ -16,13 +16,13 @@ from tests.servers import NotInstalledError, Redis, WebServer
 hypothesis.settings.register_profile("runwire", deadline=None)  # nothing is timed
 hypothesis.settings.load_profile("runwire")
 
-# Passwords need not be hard to guess here. The count stands in the hash, so that other processes can check it, too.
+# Tests need no slow hash. The count is part of the hash, so other processes can check it, too.
 PBKDF2PasswordHasher.iterations = 1
 
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings() -> None:
-    """SQLite's test database is a file: in memory, threads of one process get "table is locked"."""
+    """SQLite's test database is a file. With a database in memory, threads of one process get "table is locked"."""
     database = connections.settings["default"]
     if database["ENGINE"].endswith("sqlite3"):
         database["TEST"]["NAME"] = f"{database['NAME']}-test"
@@ -30,7 +30,7 @@ def django_db_modify_db_settings() -> None:
 
 @pytest.fixture(scope="session")
 def django_db_keepdb() -> bool:
-    """The databases go with their private server or folder. Dropping them would only wait for forgotten connections."""
+    """The private server or folder goes with its databases. To drop them first would wait for open connections."""
     return True
 
 
@@ -55,7 +55,7 @@ def other_user(db: None) -> User:
 
 @pytest.fixture
 def redis_server() -> Iterator[Redis]:
-    """A Redis for one test, on SQLite runs too; the test may kill, freeze and restart it."""
+    """A Redis for one test, in SQLite runs, too. The test may kill, freeze and restart it."""
     try:
         server = Redis()
     except NotInstalledError as missing:
@@ -91,7 +91,7 @@ def web_server(transactional_db: None) -> Iterator[StartWebServer]:
 
 
 def address_of_test_database() -> str:
-    """The address of the database that the tests see, for processes of their own."""
+    """The URL of the test database, for other processes."""
     database = connection.settings_dict
     if connection.vendor == "sqlite":
         return f"sqlite:///{quote(str(database['NAME']))}"

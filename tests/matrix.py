@@ -5,12 +5,12 @@
     make matrix ARGS="--quick"                        the quick tests, and those that hold a socket
     make matrix ARGS="--only 3.12-* -- -x -k wire"    what follows -- is for pytest
 
-A Python is looked for on PATH and among pyenv's. One that is not there is told, and is no failure. Each combination has
-a virtualenv of its own in .matrix/, which is made anew only when its packages change. All tests run on SQLite: what
-differs between versions is Python and Django, and a run on PostgreSQL takes as long again (`-- --postgres` is one).
+It looks for each Python on PATH and in pyenv's folder. A missing one is reported and is no failure. Each combination
+has its own virtualenv in .matrix/, which is made again only when its packages change. All tests run on SQLite: the
+versions differ in Python and Django, and a run on PostgreSQL takes as long again (`-- --postgres` runs it).
 
-The exit code is 0 if all that was found passed, 1 if something failed, 3 if no interpreter was found at all. It needs
-nothing but the standard library, so that any Python can start it.
+The exit code is 0 if every combination that was found passed, 1 if one failed, 3 if no interpreter was found. The
+script needs only the standard library, so any Python can start it.
 """
 
 import argparse
@@ -34,7 +34,7 @@ NOTHING_FOUND = 3
 # With the Django of requirements.txt, and with the one of requirements-django6.txt, which no longer runs on 3.11.
 ON_LTS = ("3.11", "3.12", "3.13")
 ON_NEWEST = ("3.12", "3.13")
-# Django 6 does what this package is for, so there it is left out.
+# Django 6 does this itself, so the package is not installed there.
 DJANGO_6_HAS = ("django-csp",)
 
 # What --quick runs: the quick tests, and those that hold a socket (tests/quick.py says which these are).
@@ -76,7 +76,7 @@ class Outcome:
 
 
 def pins(name: str) -> list[str]:
-    """The lines of a requirements file that name a package; the files that it refers to included."""
+    """The lines of a requirements file that name a package, with those of the files that it refers to."""
     lines: list[str] = []
     for line in (ROOT / name).read_text().splitlines():
         if line.startswith("-r "):
@@ -102,8 +102,8 @@ def combinations() -> list[Combination]:
 
 
 def requirements(combination: Combination) -> list[str]:
-    """The packages of a combination: those of requirements-dev.txt, and what requirements-django6.txt puts in place of
-    them."""
+    """The packages of a combination: those of requirements-dev.txt, with the replacements of
+    requirements-django6.txt."""
     usual = pins("requirements-dev.txt")
     if combination.django == django_of("requirements.txt"):
         return usual
@@ -113,7 +113,8 @@ def requirements(combination: Combination) -> list[str]:
 
 
 def chosen(every: Iterable[Combination], patterns: Sequence[str]) -> list[Combination]:
-    """Those whose name fits one of the patterns; all without a pattern. Raises ValueError for one that fits none."""
+    """The combinations whose name matches one of the patterns, or all without a pattern. Raises ValueError for a
+    pattern that matches none."""
     every = list(every)
     for pattern in patterns:
         if not any(fnmatchcase(each.name, pattern) for each in every):
@@ -125,7 +126,7 @@ def chosen(every: Iterable[Combination], patterns: Sequence[str]) -> list[Combin
 
 
 def places(python: str) -> Iterator[Path]:
-    """Where a Python of this minor version may be, the likeliest first. Not each of them need exist, or work."""
+    """The paths where a Python of this minor version may be, the likeliest first. They may not exist, or not work."""
     if on_path := shutil.which(f"python{python}"):
         yield Path(on_path)
     for folder in pyenv_folders():
@@ -144,7 +145,7 @@ def pyenv_folders() -> list[Path]:
 
 
 def is_usable(program: Path, python: str) -> bool:
-    """Whether it runs, is this version, and can make virtualenvs. A shim of pyenv may stand for nothing."""
+    """Whether it runs, has this version, and can make virtualenvs. A shim of pyenv may have no Python behind it."""
     try:
         asked = subprocess.run([program, "-c", IS_USABLE], capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
@@ -160,7 +161,7 @@ def find(python: str) -> Path | None:
 
 
 def install(combination: Combination, interpreter: Path) -> bool:
-    """Makes the virtualenv, unless it is there with just these packages. What pip complains of is shown."""
+    """Makes the virtualenv, unless it exists with exactly these packages. The output of pip is shown."""
     folder, wanted = combination.folder, "".join(f"{pin}\n" for pin in requirements(combination))
     stamp = folder / "installed.txt"
     if is_usable(folder / "bin" / "python", combination.python) and stamp.exists() and stamp.read_text() == wanted:

@@ -1,11 +1,11 @@
-"""Which tests are quick: `pytest -m quick` runs those that need no transaction of their own, no process and no socket.
+"""Marks the quick tests. `pytest -m quick` runs the tests that need no transaction of their own, no process, no socket.
 
-Nobody keeps a list. A test gets the mark when it is collected, unless
+There is no list of them. A test gets the mark when it is collected, unless
 
 - it commits: `django_db(transaction=True)`, or a fixture that needs `transactional_db`; or
 - its file can start a process or open a socket: it imports what does, or another file of the tests that does.
 
-The guess is held: a quick test that starts a process or connects a socket all the same fails, in every run.
+The mark is checked: a quick test that starts a process or connects a socket fails, in every run.
 """
 
 import sys
@@ -40,7 +40,7 @@ def holds_a_socket(item: pytest.Item) -> bool:
 
 @cache
 def _is_live(name: str) -> bool:
-    """Whether a file of the tests can start a process or open a socket, by what stands in it."""
+    """Whether a test file can start a process or open a socket, judged by its imports."""
     seen = {name}
     ahead = [name]
     while ahead:
@@ -54,7 +54,7 @@ def _is_live(name: str) -> bool:
 
 
 def _origins(module: ModuleType) -> set[str]:
-    """The modules that the names of this one come from."""
+    """The modules in which the names of this module are defined."""
     return {
         value.__name__ if isinstance(value, ModuleType) else str(getattr(value, "__module__", ""))
         for value in vars(module).values()
@@ -68,7 +68,7 @@ def _watch(event: str, arguments: Any) -> None:
 
 @contextmanager
 def held_to_it(item: pytest.Item) -> Iterator[None]:
-    """What a test does here, it does as a quick one if it has the mark."""
+    """Inside the block, a test with the mark fails if it starts a process or connects a socket."""
     if item.get_closest_marker("quick"):
         _guarded.append(item.nodeid)
     try:

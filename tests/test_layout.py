@@ -1,4 +1,4 @@
-"""The repository as a whole: a test file for each source file, one noun a file, and nothing of anybody's machine."""
+"""The repository as a whole: tests mirror sources, packages have contracts, and no file names a developer's machine."""
 
 import ast
 import configparser
@@ -14,9 +14,9 @@ pytestmark = pytest.mark.once
 
 ROOT = Path(__file__).resolve().parents[1]
 APPS = ("config", "executions", "realtime")
-LONGEST = 300  # lines; a longer file has several readers, and is split between them
+LONGEST = 300  # lines; a longer file is split by reader
 
-# Source files that only put others together, or name what others make: the tests of those are theirs.
+# Source files that only put others together, or only declare types: the tests of the others cover them.
 COMPOSE_ONLY = {
     "config/asgi.py",
     "config/urls.py",
@@ -29,11 +29,11 @@ COMPOSE_ONLY = {
     "realtime/server/__main__.py",
     "realtime/urls.py",
 }
-# Tests of what all files of an app promise together.
+# Tests of what all files of an app guarantee together.
 OF_THE_WHOLE_APP = {"realtime/test_delivery.py"}
 BAG_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "lib", "tools"}
-# Written so that this file does not break its own rule.
-SOMEBODYS_MACHINE = re.compile(r"(?<![\w.~])/(?:home|Users|root|work|opt|mnt|farm)/[\w.-]|[A-Z]:\\\\?Users\\")
+# The patterns do not match themselves.
+A_DEVELOPERS_MACHINE = re.compile(r"(?<![\w.~])/(?:home|Users|root|work|opt|mnt|farm)/[\w.-]|[A-Z]:\\\\?Users\\")
 A_REGISTRY = re.compile(r"pypi\.org|pythonhosted\.|registry\.npmjs\.|deb\.debian\.")
 
 
@@ -48,7 +48,7 @@ def sources() -> list[Path]:
 
 @cache
 def files(root: Path = ROOT) -> list[Path]:
-    """All files that are in the repository, or are about to be."""
+    """All files that git tracks, and the untracked files that it does not ignore."""
     if not shutil.which("git") or not (root / ".git").exists():
         pytest.skip("not a git checkout")
 
@@ -63,7 +63,7 @@ def files(root: Path = ROOT) -> list[Path]:
 
 
 def is_installed(path: Path, root: Path) -> bool:
-    """Whether it is in a virtualenv, whatever its name, or among the packages of Node."""
+    """Whether the file is in a virtualenv of any name, or in node_modules."""
     folders = [root / folder for folder in path.relative_to(root).parents]
     return any(folder.name == "node_modules" or (folder / "pyvenv.cfg").exists() for folder in folders)
 
@@ -126,7 +126,7 @@ def test_what_is_only_put_together_still_exists() -> None:
 
 @pytest.mark.parametrize("app", APPS)
 def test_a_package_says_its_purpose_in_one_sentence(app: str) -> None:
-    """All but `realtime.server`: whoever imports it must not import Daphne, so it stays empty."""
+    """All but `realtime.server`, which stays empty: its import must not import Daphne."""
     silent = [
         path.parent.relative_to(ROOT).as_posix()
         for path in sorted((ROOT / app).glob("*/__init__.py"))
@@ -165,24 +165,24 @@ def test_a_page_names_files_that_exist(page: str) -> None:
     assert missing == set()
 
 
-def test_no_file_is_a_bag() -> None:
+def test_no_file_has_a_name_without_meaning() -> None:
     assert [path for path in sources() if path.stem in BAG_NAMES] == []
 
 
-def test_a_source_file_has_one_reader() -> None:
+def test_a_source_file_is_short() -> None:
     lengths = {str(source): len((ROOT / source).read_text().splitlines()) for source in sources()}
     assert {name: length for name, length in lengths.items() if length > LONGEST} == {}
 
 
-def test_no_file_names_a_path_of_somebodys_machine() -> None:
-    assert found_in_files(SOMEBODYS_MACHINE) == []
+def test_no_file_names_a_path_of_a_developers_machine() -> None:
+    assert found_in_files(A_DEVELOPERS_MACHINE) == []
 
 
 def test_no_file_names_the_host_of_a_package_registry() -> None:
     assert found_in_files(A_REGISTRY) == []
 
 
-def test_what_git_would_add_is_ours_but_for_what_was_installed(tmp_path: Path) -> None:
+def test_installed_packages_are_not_our_files(tmp_path: Path) -> None:
     if not shutil.which("git"):
         pytest.skip("git is not installed")
     for name in ("new.py", "app/new.py", "my env/pyvenv.cfg", "my env/lib/alien.py", "node_modules/alien/index.js"):
@@ -195,7 +195,7 @@ def test_what_git_would_add_is_ours_but_for_what_was_installed(tmp_path: Path) -
 
 
 def sleeps(text: str) -> list[int]:
-    """The lines on which it lets time pass: a turn of the loop, `sleep(0)`, is none."""
+    """The lines with a call of sleep, without `sleep(0)`, which only yields to the event loop."""
     calls = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call))
     named = ((call, getattr(call.func, "attr", getattr(call.func, "id", ""))) for call in calls)
     return [
@@ -204,7 +204,7 @@ def sleeps(text: str) -> list[int]:
 
 
 def test_no_test_sleeps() -> None:
-    """Whoever waits looks until it is so; whoever needs time to pass says that it is a pace: tests/waiting.py."""
+    """A test that waits checks a condition; a test that needs time to pass calls `rest`: tests/waiting.py."""
     ours = [path for path in files() if path.suffix == ".py" and path.is_relative_to(ROOT / "tests")]
     found = {str(path.relative_to(ROOT)): lines for path in ours if (lines := sleeps(path.read_text()))}
     assert set(found) == {"tests/waiting.py"}, found

@@ -1,10 +1,10 @@
-"""Waiting for what another task, thread or process does, where no event tells of it: look until it is so.
+"""Waiting for another task, thread or process, where no event can be awaited: check a condition until it is true.
 
 until(lambda: "Ready" in server.output)
 await until_in_loop(lambda: len(readers) == 4)
 
-Where an event can be awaited, await that. Time that a test itself wants passes by `rest`. Nothing else in the tests
-sleeps (`tests/test_layout.py` looks).
+Where an event can be awaited, await it. `rest` is for time that the test itself needs. Nothing else in the tests
+sleeps; `tests/test_layout.py` checks this.
 """
 
 import asyncio
@@ -17,18 +17,18 @@ PAUSE = 0.01
 
 
 def rest(seconds: float) -> None:
-    """The pace of a load, the back-off of a client, how long a fault lasts: what the test does to the program. Not to
-    hope that something has happened meanwhile, nor to show that nothing has."""
+    """Time that is part of what the test does: the pace of a load, the back-off of a client, the length of a fault. Not
+    for waiting until something has happened, and not for showing that nothing has."""
     time.sleep(seconds)
 
 
 async def rest_in_loop(seconds: float) -> None:
-    """The same, and the loop runs on meanwhile."""
+    """`rest` without blocking the event loop."""
     await asyncio.sleep(seconds)
 
 
 def looks(patience: float = PATIENCE, pause: float = PAUSE) -> Iterator[None]:
-    """`for _ in looks(): ...` comes again and again, and ends when the patience does."""
+    """`for _ in looks(): ...` repeats with a pause, for `patience` seconds."""
     end = time.monotonic() + patience
     yield
     while time.monotonic() < end:
@@ -37,22 +37,22 @@ def looks(patience: float = PATIENCE, pause: float = PAUSE) -> Iterator[None]:
 
 
 def until(condition: Callable[[], bool], what: object = "", patience: float = PATIENCE) -> None:
-    """Returns when it is so. AssertionError when it never is."""
+    """Returns when the condition is true. Raises AssertionError after `patience` seconds."""
     for _ in looks(patience):
         if condition():
             return
-    raise AssertionError(f"It never came to be so, within {patience} s. {what}")
+    raise AssertionError(f"The condition was not true within {patience} s. {what}")
 
 
 async def until_in_loop(
     condition: Callable[[], bool | Awaitable[bool]], what: object = "", patience: float = PATIENCE
 ) -> None:
-    """The same, and the loop runs on meanwhile. The condition may be a coroutine function."""
+    """`until` without blocking the event loop. The condition may be a coroutine function."""
     end = time.monotonic() + patience
     while True:
         found = condition()
         if await found if inspect.isawaitable(found) else found:
             return
         if time.monotonic() > end:
-            raise AssertionError(f"It never came to be so, within {patience} s. {what}")
+            raise AssertionError(f"The condition was not true within {patience} s. {what}")
         await asyncio.sleep(PAUSE)
