@@ -1,6 +1,7 @@
 """Fixtures for tests that hold a socket."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from django.contrib.auth.models import User
 
 from executions.models import Graph, GraphExecution
 from executions.services import start_execution
+from realtime.bridge import access
 from realtime.hub import registry
 from realtime.metrics import counts
 from tests.realtime.clients import InProcess
@@ -72,3 +74,18 @@ class Counted:
 @pytest.fixture
 def counted() -> Counted:
     return Counted()
+
+
+@pytest.fixture
+def frozen_database(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """The access check of an execution waits until the test sets the event."""
+    event = threading.Event()
+    find_execution = access.access.find_execution
+
+    def wait_and_find(*args: Any, **kwargs: Any) -> Any:
+        assert event.wait(60)
+        return find_execution(*args, **kwargs)
+
+    monkeypatch.setattr(access.access, "find_execution", wait_and_find)
+    yield event
+    event.set()

@@ -2,14 +2,12 @@
 
 import asyncio
 import logging
-import threading
 
 import pytest
 from django.db import OperationalError
 
 from executions.services import notify_user, report_execution, start_execution
 from realtime import consumers
-from realtime.bridge import access
 from realtime.hub import watched_stream
 from realtime.hub.registry import hub_of_this_loop
 from tests.database import in_db
@@ -17,21 +15,6 @@ from tests.realtime.clients import HandshakeRefused, InProcess
 from tests.realtime.traces import channels_open, groups_joined, nothing_is_left
 
 NOT_A_ROW = "00000000-0000-0000-0000-000000000000"
-
-
-@pytest.fixture
-def frozen_database(monkeypatch):
-    """The access check of an execution waits until the test sets the event."""
-    event = threading.Event()
-    find_execution = access.access.find_execution
-
-    def wait_and_find(*args, **kwargs):
-        assert event.wait(60)
-        return find_execution(*args, **kwargs)
-
-    monkeypatch.setattr(access.access, "find_execution", wait_and_find)
-    yield event
-    event.set()
 
 
 # What is joined

@@ -1,31 +1,11 @@
 """One socket with a slow database, or with a slow client."""
 
-import threading
-
-import pytest
-
 from executions.services import report_execution, report_node
-from realtime.bridge import access
 from realtime.hub.registry import hub_of_this_loop
 from realtime.subscription.state import Subscription
 from tests.database import in_db
 
 NOT_A_ROW = "00000000-0000-0000-0000-000000000000"
-
-
-@pytest.fixture
-def frozen_database(monkeypatch):
-    """The access check of an execution waits until the test sets the event."""
-    event = threading.Event()
-    find_execution = access.access.find_execution
-
-    def wait_and_find(*args, **kwargs):
-        assert event.wait(60)
-        return find_execution(*args, **kwargs)
-
-    monkeypatch.setattr(access.access, "find_execution", wait_and_find)
-    yield event
-    event.set()
 
 
 # Only requests that need the database wait for it
