@@ -38,7 +38,8 @@ ON_NEWEST = ("3.12", "3.13")
 DJANGO_6_HAS = ("django-csp",)
 
 # What --quick runs: the quick tests, and those that hold a socket (tests/quick.py says which these are).
-QUICK = ("-m", "quick or socket", "-n", "auto", "--dist", "worksteal")
+QUICK = ("-m", "quick or socket")
+AT_ONCE = ("-n", "auto", "--dist", "worksteal")  # several processes, as for `make test`
 
 IS_USABLE = "import sys, venv, ensurepip; print('%d.%d' % sys.version_info[:2])"
 
@@ -260,7 +261,7 @@ def main(words: Sequence[str]) -> int:
         print(f"{each.name}: {interpreter or f'NOT FOUND: there is no python{each.python} here'}", flush=True)
     if options.list:
         return 0
-    arguments = [*(QUICK if options.quick else ()), *options.pytest]
+    arguments = [*AT_ONCE, *(QUICK if options.quick else ()), *options.pytest]
     todo = [each for each, interpreter in found.items() if interpreter]
     skipped = set(todo[:-1]) if options.newest else set()
     outcomes = []

@@ -217,7 +217,7 @@ def test_pytest_gets_what_follows_and_which_tests_are_quick(installed: Path) -> 
     matrix.main(["--only", NEWEST.name, "--quick", "--", "-x", "-k", "wire"])
     told = (installed / NEWEST.name / "told.txt").read_text().split()
     assert told[:2] == ["-m", "pytest"]
-    assert told[3:] == " ".join([*matrix.QUICK, "-x", "-k", "wire"]).split()
+    assert told[3:] == " ".join([*matrix.AT_ONCE, *matrix.QUICK, "-x", "-k", "wire"]).split()
 
 
 def test_the_newest_is_the_last_that_is_found(installed: Path, pyenv: Path) -> None:
