@@ -50,6 +50,7 @@ from realtime.server.inbound_queue import InboundQueue, Message
 from realtime.server.periodic_checks import PeriodicChecksServer
 from realtime.server.shutdown import Shutdown
 from realtime.server.websocket import LiveProtocol, count_sockets, make_protocol_class
+from realtime.tested_versions import find_untested
 from realtime.throttling import ServerCaps
 
 logger = logging.getLogger("realtime.server")
@@ -96,6 +97,8 @@ class LiveServer(PeriodicChecksServer):
         daphne_logger = logging.getLogger("daphne")
         if daphne_logger.level == logging.NOTSET:  # -v sets its level; Django's LOGGING sets that of the root logger
             daphne_logger.setLevel({0: logging.WARNING, 1: logging.INFO}.get(self.verbosity, logging.DEBUG))
+        for _, text in find_untested():
+            logger.warning('%s See docs/operations.md, "Versions"', text)
         gc.set_threshold(*GC_THRESHOLDS)
         old_handlers = {each: signal.getsignal(each) for each in STOP_SIGNALS} if self.signal_handlers else {}
         try:

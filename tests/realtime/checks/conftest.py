@@ -8,8 +8,8 @@ from django.core.checks import CheckMessage, run_checks
 from django.db import connections, models
 from pytest_django import Settings
 
-from realtime.checks import versions
-from realtime.checks.versions import TESTED
+from realtime import tested_versions
+from realtime.tested_versions import TESTED
 
 PUBSUB = "channels_redis.pubsub.RedisPubSubChannelLayer"
 HOST = {"address": "redis://redis.internal:6379/0", "socket_timeout": 5, "socket_connect_timeout": 2}
@@ -47,7 +47,7 @@ def production(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     settings.REALTIME = {"ALLOWED_ORIGINS": ["https://runwire.example.com"]}
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     settings.JWT_ALGORITHM, settings.JWT_KEY = "HS256", SECRET
-    monkeypatch.setattr(versions, "version", lambda package: TESTED[package][-1])
+    monkeypatch.setattr(tested_versions, "version", lambda package: TESTED[package][-1])
     yield settings
     for connection in connections.all(initialized_only=True):
         if connection.alias in DATABASES:

@@ -3,6 +3,7 @@
 import signal
 import socket
 import urllib.request
+from pathlib import Path
 from urllib.error import HTTPError
 
 import pytest
@@ -13,6 +14,16 @@ from tests.realtime.server_process import PATIENCE, ServerProcess
 from tests.servers.process import free_port
 
 pytestmark = pytest.mark.once
+
+
+def test_an_untested_version_of_a_package_is_logged_at_the_start(tmp_path: Path) -> None:
+    metadata = tmp_path / "twisted-99.1.dist-info" / "METADATA"
+    metadata.parent.mkdir()
+    metadata.write_text("Metadata-Version: 2.1\nName: twisted\nVersion: 99.1\n")
+    with ServerProcess(environment={"PYTHONPATH": str(tmp_path)}) as server:
+        assert "twisted 99.1 is installed" in server.output
+    with ServerProcess() as server:
+        assert "is installed" not in server.output
 
 
 class TestServingFromAnotherProgram:
