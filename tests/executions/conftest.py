@@ -14,6 +14,7 @@ from django.test import Client
 
 from executions import signals
 from executions.models import Graph, GraphExecution, NodeExecution
+from executions.services import report_execution
 
 NODES = [{"id": "split", "block_id": "text.sentences"}, {"id": "rank", "block_id": "text.key_sentences"}]
 LINKS = [{"source_id": "split", "source_name": "sentences", "sink_id": "rank", "sink_name": "sentences"}]
@@ -180,3 +181,8 @@ class Statements(ExitStack):
 @pytest.fixture
 def statements() -> Statements:
     return Statements()
+
+
+@pytest.fixture
+def running(execution: GraphExecution) -> GraphExecution:
+    return report_execution(execution, status="RUNNING")

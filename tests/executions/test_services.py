@@ -28,11 +28,6 @@ from tests.executions.conftest import LINKS, NODES, Received
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def running(execution: GraphExecution) -> GraphExecution:
-    return report_execution(execution, status="RUNNING")
-
-
 def statuses(execution: GraphExecution) -> dict[str, str]:
     return dict(execution.node_executions.values_list("node_id", "status"))
 

@@ -10,7 +10,6 @@ from executions.events import NodeExecutionEvent
 from executions.models import GraphExecution, NodeExecution
 from executions.services import (
     finish_execution,
-    report_execution,
     report_node,
     terminate_execution,
 )
@@ -18,11 +17,6 @@ from executions.statuses import IllegalTransition
 from tests.executions.conftest import InThread, Received, wait_for_blocked_transaction
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def running(execution: GraphExecution) -> GraphExecution:
-    return report_execution(execution, status="RUNNING")
 
 
 def statuses(execution: GraphExecution) -> dict[str, str]:

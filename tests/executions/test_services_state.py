@@ -23,11 +23,6 @@ from tests.executions.conftest import Received
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def running(execution: GraphExecution) -> GraphExecution:
-    return report_execution(execution, status="RUNNING")
-
-
 CALLS: dict[str, Callable[[GraphExecution], Any]] = {
     "start": lambda execution: start_execution(execution.graph, user=execution.user, inputs={"n": 1}),
     "report a new node": lambda execution: report_node(execution, node_id="new", status="RUNNING", input_data={"a": 1}),

@@ -28,6 +28,7 @@ from executions.statuses import IllegalTransition
 from executions.storable import UnstorableValue
 from realtime.models import StreamEvent
 from tests.executions.conftest import Received, ReceiverError
+from tests.executions.reporting.stored import rows
 
 pytestmark = pytest.mark.django_db
 
@@ -35,14 +36,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def run(graph: Graph, user: User) -> GraphExecution:
     return GraphExecution.objects.create(graph=graph, user=user, status="RUNNING")
-
-
-def rows() -> list[dict[str, Any]]:
-    return [
-        row
-        for model in (GraphExecution, NodeExecution)
-        for row in model.objects.order_by("pk").values()  # type: ignore[attr-defined]
-    ]
 
 
 def test_the_returned_rows_equal_the_stored_rows(run: GraphExecution) -> None:

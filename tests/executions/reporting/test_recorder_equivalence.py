@@ -23,19 +23,12 @@ from executions.reporting.reports import (
 from executions.services import append_node_outputs, finish_execution, report_all, report_execution, report_node
 from executions.statuses import ENDED, ExecutionStatus, check_transition
 from tests.executions.conftest import Received
+from tests.executions.reporting.stored import rows
 
 pytestmark = pytest.mark.django_db
 
 
 TIMES = ("add_time", "queue_time", "start_time", "end_time", "started_at", "ended_at")
-
-
-def rows() -> list[dict[str, Any]]:
-    return [
-        row
-        for model in (GraphExecution, NodeExecution)
-        for row in model.objects.order_by("pk").values()  # type: ignore[attr-defined]
-    ]
 
 
 def record_by_services(reports: list[Report]) -> None:
