@@ -180,8 +180,10 @@ class NotificationAdmin(_ModelAdmin):
     ordering = ("-created_at",)
     autocomplete_fields = ("user",)
     fields = ("user", "type", "event", "extra", "read_at", "created_at")
-    readonly_fields = ("created_at",)
     show_full_result_count = False
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Notification | None = None) -> tuple[str, ...]:
+        return ("created_at",) if obj is None else ("user", "created_at")
 
 
 class NotifyingUserAdmin(NotifyUsers, _UserAdmin):

@@ -30,6 +30,7 @@ class GraphExecution(StatusModel):
             *("credential_inputs", "nodes_input_masks", "outputs", "is_shared", "share_token", "is_dry_run"),
         }
     )
+    identity_fields = frozenset({"user", "graph"})
     status_times = StatusTimes(running="started_at", ended="ended_at")
     created_signal = changed_signal = signals.graph_execution_changed
     deleted_signal = signals.graph_execution_deleted

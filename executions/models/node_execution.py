@@ -24,6 +24,7 @@ class NodeExecution(StatusModel):
             *("add_time", "queue_time", "start_time", "end_time"),
         }
     )
+    identity_fields = frozenset({"graph_execution"})
     status_times = StatusTimes(queued="queue_time", running="start_time", ended="end_time")
     created_signal = changed_signal = signals.node_execution_changed
     deleted_signal = signals.node_execution_deleted

@@ -20,6 +20,7 @@ class Notification(SignallingModel):
 
     event_fields = frozenset({"user", "type", "event", "extra", "read_at"})
     trigger_fields = frozenset({"read_at"})
+    identity_fields = frozenset({"user"})
     old_value_field = "read_at"
     created_signal = signals.notification_created
     changed_signal = signals.notification_read

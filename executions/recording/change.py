@@ -19,6 +19,15 @@ class RefusedBeforeWrite(Exception):  # noqa: N818 - never leaves atomic_change(
         self.error = error
 
 
+@contextmanager
+def refused_before_write() -> Iterator[None]:
+    """Wraps the ValueError of a check that comes before the first write of a change."""
+    try:
+        yield
+    except ValueError as error:
+        raise RefusedBeforeWrite(error) from None
+
+
 def is_outside_transaction(using: str | None) -> bool:
     """Whether no transaction is open. If so, the end of the next atomic block is the commit."""
     return transaction.get_autocommit(using)

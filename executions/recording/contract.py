@@ -19,6 +19,7 @@ class ModelWithEvents(StorableModel):
 
     event_fields: ClassVar[frozenset[str]]  # names of the fields that an event is built from
     trigger_fields: ClassVar[frozenset[str]]  # names of the fields whose writing sends a signal
+    identity_fields: ClassVar[frozenset[str]]  # names of the fields that streams are named by: they cannot change
     old_value_field: ClassVar[str]  # a write needs the old value of this field, for its check or its event
     status_times: ClassVar[StatusTimes | None] = None  # None: the model has no status
     created_signal: ClassVar[Signal]

@@ -4,7 +4,7 @@
 
 Each bulk write is one atomic block. It locks the rows in the order of their primary keys, checks every change of
 status, writes the rows, reads them again and sends one signal. Either all rows change or none. A write that touches no
-field of `trigger_fields` sends no signal.
+field of `trigger_fields` sends no signal. A write that would move a row to another stream is refused.
 
 Django offers no hook for raw SQL, `_raw_delete()` and the models of migrations: these send no signals.
 """
@@ -15,8 +15,9 @@ from typing import Any, Self, TypeVar
 from django.db import NotSupportedError, models
 
 from executions.conf import limits
-from executions.recording.change import RefusedBeforeWrite, atomic_change
+from executions.recording.change import RefusedBeforeWrite, atomic_change, refused_before_write
 from executions.recording.contract import ModelWithEvents
+from executions.recording.identity import refuse_moves, refuse_moves_of
 from executions.recording.status_writes import check_statuses, constant_status, set_times, times_to_update
 
 _CHUNK = 1_000  # rows in one query
@@ -42,21 +43,23 @@ class SignallingQuerySet(models.QuerySet[M]):
     def update(self, **kwargs: Any) -> int:
         """Like Django's `update()`. Returns the number of rows.
 
-        Raises ValueError if `status` is not a constant, IllegalTransition if a row may not take the status, and
-        TooManyEvents beyond MAX_BULK_EVENTS rows.
+        Raises ValueError if `status` is not a constant, IllegalTransition if a row may not take the status, FixedField
+        if a row would move to another stream, and TooManyEvents beyond MAX_BULK_EVENTS rows.
         """
-        names = {self.model._meta.get_field(name).name for name in kwargs}
+        values = {self.model._meta.get_field(name).name: value for name, value in kwargs.items()}
+        names = values.keys()
         if self._is_inside_bulk_update or self.query.is_sliced or self.query.combinator or not names:
             return super().update(**kwargs)
         if self.model._meta.pk.name in names:
             raise ValueError("The id of a row that has a history cannot change.")
-        if not names & self.model.trigger_fields:
+        fixed = {name: value for name, value in values.items() if name in self.model.identity_fields}
+        if not fixed and not names & self.model.trigger_fields:
             return super().update(**kwargs)
         self._for_write = True
         status = constant_status(kwargs["status"]) if "status" in names else None
         with atomic_change(self.db):
             locked = self._lock((self.model.old_value_field,), "update")
-            old_values = {pk: values[0] for pk, values in locked.items()}
+            old_values = {pk: old_value for pk, (old_value,) in locked.items()}
             if status is not None:
                 check_statuses(old_values, dict.fromkeys(old_values, status))
                 kwargs = {**kwargs, "status": status, **times_to_update(self.model.status_times, status, kwargs)}
@@ -64,6 +67,9 @@ class SignallingQuerySet(models.QuerySet[M]):
             # evaluated again, except if a value is computed from annotations, which may need them.
             is_computed = any(hasattr(value, "resolve_expression") for value in kwargs.values())
             rows = self if is_computed and self.query.annotations else self._all_rows()
+            with refused_before_write():
+                for pks in _chunks(old_values) if fixed else ():
+                    refuse_moves(rows.filter(pk__in=pks), fixed)
             count = sum(models.QuerySet.update(rows.filter(pk__in=pks), **kwargs) for pks in _chunks(old_values))
             self._signal(old_values)
         self._result_cache = None
@@ -109,16 +115,20 @@ class SignallingQuerySet(models.QuerySet[M]):
         names = {self.model._meta.get_field(name).name for name in fields}
         rows = self.all()
         rows._is_inside_bulk_update = True
-        if not names & self.model.trigger_fields or not first or None in first:
+        fixed = sorted(names & self.model.identity_fields)
+        if not (fixed or names & self.model.trigger_fields) or not first or None in first:
             return models.QuerySet.bulk_update(rows, first.values(), names, batch_size)
         self._check_count(len(first), "bulk_update")
         self._for_write = True
         times = self.model.status_times if "status" in names else None
         statuses = {pk: constant_status(obj.status) for pk, obj in first.items()} if times else {}  # type: ignore[attr-defined]
-        columns = (self.model.old_value_field, *(times.columns if times else ()))
+        columns = (self.model.old_value_field, *(times.columns if times else ()), *fixed)
         with atomic_change(self.db):
             locked = self.filter(pk__in=list(first))._lock(columns, "bulk_update")
             old_values = {pk: values[0] for pk, values in locked.items()}
+            with refused_before_write():
+                stored = {pk: values[len(columns) - len(fixed) :] for pk, values in locked.items()}
+                refuse_moves_of(first, fixed, stored, self._all_rows())
             if times:
                 check_statuses(old_values, statuses)
                 locked_rows = {pk: dict(zip(columns, values, strict=True)) for pk, values in locked.items()}

@@ -17,8 +17,9 @@ from django.db import models
 from django.utils import timezone
 from pydantic import ValidationError as PydanticError
 
-from executions.recording.change import RefusedBeforeWrite
+from executions.recording.change import RefusedBeforeWrite, refused_before_write
 from executions.recording.contract import ModelWithEvents
+from executions.recording.identity import FixedField, refuse_moves, rows_that_hold
 from executions.recording.queryset import SignallingQuerySet
 from executions.validation import sentences
 
@@ -28,7 +29,11 @@ class SignallingModel(ModelWithEvents):
 
     `save()` writes the row and sends the signal in one atomic block. After a full save the event shows the instance.
     After a partial save the row is read again, because the other fields of the instance may be stale. A save that
-    writes no field of `trigger_fields` sends no signal. Fixtures (`raw`) are not checked and send no signal.
+    writes no field of `trigger_fields` sends no signal. Fixtures (`raw`) send no signal, and only `identity_fields` are
+    checked.
+
+    The UPDATE itself checks `identity_fields`: its WHERE clause takes only a row that holds the same values. A save
+    that would move a row to another stream raises FixedField, and nothing has changed.
     """
 
     objects = SignallingQuerySet.as_manager()
@@ -38,8 +43,18 @@ class SignallingModel(ModelWithEvents):
         base_manager_name = "objects"
 
     def clean(self) -> None:
-        """A value that an event cannot hold is an error of the form."""
+        """A value that an event cannot hold is an error of the form, and so is a change of `identity_fields`."""
         super().clean()
+        if not self._state.adding:
+            loaded = {
+                field.name: self.__dict__[field.attname]
+                for field in self._meta.concrete_fields
+                if field.name in self.identity_fields and field.attname in self.__dict__
+            }
+            try:
+                refuse_moves(type(self)._base_manager.using(self._state.db).filter(pk=self.pk), loaded)
+            except FixedField as error:
+                raise ValidationError(str(error)) from error
         try:
             self.to_event()
         except PydanticError as error:
@@ -62,16 +77,17 @@ class SignallingModel(ModelWithEvents):
     ) -> bool:
         self._is_raw = raw
         arguments = (raw, cls, force_insert, force_update, using, update_fields)
-        if raw:
-            return bool(super()._save_table(*arguments))  # type: ignore[misc]
+        if raw:  # outside `atomic_change()`
+            try:
+                return bool(super()._save_table(*arguments))  # type: ignore[misc]
+            except RefusedBeforeWrite as refused:
+                raise refused.error from None
         names = self._written_names(update_fields)
         columns = self.status_times.columns if self.status_times else ()
         old_times = {column: self.__dict__[column] for column in columns if column in self.__dict__}
         try:
-            try:
+            with refused_before_write():
                 self.prepare_to_write(names)
-            except ValueError as error:
-                raise RefusedBeforeWrite(error) from None
             old_value = None if force_insert else self._read_old_value(using, names)
             was_updated = bool(super()._save_table(*arguments))  # type: ignore[misc]
             if not was_updated or names & self.trigger_fields:
@@ -80,6 +96,23 @@ class SignallingModel(ModelWithEvents):
             self.__dict__.update(old_times)
             raise
         return was_updated
+
+    def _do_update(
+        self,
+        base_qs: models.QuerySet[Any],
+        using: str | None,
+        pk_val: Any,
+        values: "Collection[tuple[models.Field[Any, Any], Any, Any]]",
+        *rest: Any,
+    ) -> Any:
+        fixed = {field.name: value for field, _, value in values if field.name in self.identity_fields}
+        if not fixed:
+            return super()._do_update(base_qs, using, pk_val, values, *rest)
+        updated = super()._do_update(rows_that_hold(base_qs, fixed), using, pk_val, values, *rest)
+        if not updated:
+            with refused_before_write():
+                refuse_moves(type(self)._base_manager.using(using).filter(pk=pk_val), fixed)
+        return updated
 
     def _signal_saved(self, using: str | None, names: Collection[str], old_value: Any, *, is_created: bool) -> None:
         row = self

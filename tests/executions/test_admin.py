@@ -5,6 +5,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.test import Client
 
+from executions.admin import NotificationAdmin
 from executions.models import Graph, GraphExecution, NodeExecution, Notification
 from executions.services import report_execution, report_node
 from tests.executions.admin_pages import act, change_url, errors_of, form_of, messages_of, url
@@ -69,6 +70,48 @@ def test_adding_and_reading_a_notification_in_the_admin_sends_signals(
     )
     assert received.names == ["notification_created", "notification_read"]
     assert errors_of(admin.post(url("notification_add"), {**data, "extra": "[1]"}))
+
+
+def test_a_forged_page_moves_no_row(
+    admin: Client, node: NodeExecution, user: User, other_user: User, received: Received
+) -> None:
+    """The fields are not in the forms of rows that exist, and what a page posts in addition is ignored."""
+    execution = node.graph_execution
+    other = GraphExecution.objects.create(graph=execution.graph, user=user)
+    foreign = NodeExecution.objects.create(graph_execution=other, node_id="rank")
+    notification = Notification.objects.create(user=user, type="info", event="hey")
+    received.clear()
+    for row, forged in (
+        (execution, {"user": other_user.pk, "graph": Graph.objects.create(owner=user, name="Other").pk}),
+        (node, {"graph_execution": other.pk}),
+        (notification, {"user": other_user.pk}),
+    ):
+        page = form_of(admin, row)
+        assert not page.keys() & forged.keys()
+        assert admin.post(change_url(row), {**page, **forged}).status_code == 302
+    data = {**form_of(admin, execution), "node_executions-0-status": "RUNNING"}
+    response = admin.post(change_url(execution), {**data, "node_executions-0-graph_execution": other.pk})
+    assert "The inline value did not match the parent instance" in errors_of(response)
+    assert admin.post(change_url(execution), {**data, "node_executions-0-id": foreign.pk}).status_code == 302
+    assert received == []
+
+
+def test_an_editable_list_that_moves_a_row_shows_an_error(
+    admin: Client, user: User, other_user: User, received: Received, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(NotificationAdmin, "list_editable", ("user", "read_at"))
+    monkeypatch.setattr(NotificationAdmin, "get_readonly_fields", lambda *args: ("created_at",))
+    notification = Notification.objects.create(user=user, type="info", event="hey")
+    received.clear()
+    page = {"form-TOTAL_FORMS": 1, "form-INITIAL_FORMS": 1, "form-0-id": notification.pk, "_save": "Save"}
+    read = {**page, "form-0-read_at_0": "2024-05-06", "form-0-read_at_1": "07:08:09"}
+    response = admin.post(url("notification_changelist"), {**read, "form-0-user": other_user.pk})
+    assert "The user of a notification cannot change" in str(response.context["cl"].formset.errors)
+    assert received == []
+    assert admin.post(url("notification_changelist"), {**read, "form-0-user": user.pk}).status_code == 302
+    assert received.names == ["notification_read"]
+    response = admin.post(change_url(notification), {**form_of(admin, notification), "user": other_user.pk})
+    assert "The user of a notification cannot change" in errors_of(response)
 
 
 def test_the_deletion_of_a_row_and_of_a_selection_sends_signals(

@@ -57,15 +57,6 @@ def test_an_update_of_other_fields_sends_no_signal(
     assert received == []
 
 
-@pytest.mark.parametrize("name", ["user", "user_id"])
-def test_a_change_of_owner_sends_a_signal_by_field_name_and_by_column_name(
-    executions: list[GraphExecution], other_user: User, received: Received, name: str
-) -> None:
-    ALL.update(**{name: other_user.pk})
-    assert {event.user_id for event in received.events} == {str(other_user.pk)}
-    assert len(received.events) == 6
-
-
 def test_if_one_row_may_not_change_no_row_changes(executions: list[GraphExecution], received: Received) -> None:
     ALL.exclude(pk=executions[3].pk).update(status="RUNNING")
     received.clear()
