@@ -100,11 +100,12 @@ class NotificationEvent(BaseModel):
 
 
 class NotificationRead(BaseModel):
-    """The read state of one notification has changed."""
+    """The read state of one notification has changed. `payload` is what an unread one says."""
 
     id: str
     user_id: str
     read: bool
+    payload: NotificationPayload | None = None
 
 
 class GraphExecutionDeleted(BaseModel):

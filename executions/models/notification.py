@@ -54,7 +54,8 @@ class Notification(SignallingModel):
         is_read = self.read_at is not None
         if is_read == (old_value is not None):
             return None
-        return NotificationRead(id=str(self.pk), user_id=str(self.user_id), read=is_read)
+        payload = None if is_read else self.to_event().payload
+        return NotificationRead(id=str(self.pk), user_id=str(self.user_id), read=is_read, payload=payload)
 
     def deleted_event(self) -> NotificationDeleted:
         return NotificationDeleted(id=str(self.pk), user_id=str(self.user_id))

@@ -32,6 +32,7 @@ from realtime import streams
 from realtime.log.types import END, EventDraft, StreamRef
 from realtime.publishing.recording import as_json, record_events
 from realtime.wire.methods import WSMethod
+from realtime.wire.notification import with_id
 
 
 def connect() -> None:
@@ -111,11 +112,15 @@ def on_node_execution_deleted(event: NodeExecutionDeleted) -> list[EventDraft]:
 
 
 def on_notification_created(event: NotificationEvent) -> list[EventDraft]:
-    return [EventDraft(WSMethod.NOTIFICATION, as_json(event.payload), (_notification(event.user_id, event.id),))]
+    data = with_id(event.id, as_json(event.payload))
+    return [EventDraft(WSMethod.NOTIFICATION, data, (_notification(event.user_id, event.id),))]
 
 
 def on_notification_read(event: NotificationRead) -> list[EventDraft]:
-    data = {"ids": [event.id], "read": event.read}
+    """An unread one is told as a whole, since a snapshot has only the newest event of each notification."""
+    data: dict[str, Any] = {"ids": [event.id], "read": event.read}
+    if event.payload is not None:
+        data["notification"] = event.payload
     return [EventDraft(WSMethod.NOTIFICATION_READ, as_json(data), (_notification(event.user_id, event.id),))]
 
 

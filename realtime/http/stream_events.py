@@ -1,4 +1,5 @@
-"""A page of a stream's events as JSON. The data of the events is sent as the log stores it, without parsing."""
+"""A page of a stream's events as JSON. The data of the events is sent as the log stores it, without parsing. Of a
+notification the id is a field beside it, as in a frame."""
 
 from typing import Annotated, Any
 
@@ -9,8 +10,11 @@ from pydantic_core import to_json
 
 from realtime.http.problem import HttpProblem
 from realtime.log import replay
+from realtime.log.types import LogEvent
 from realtime.publishing.after_commit import numbered_head
 from realtime.subscription.start_position import FromCursor, start_position
+from realtime.wire.methods import WSMethod
+from realtime.wire.notification import split_id
 from realtime.wire.requests import Replay, Subscribe
 
 MAX_SEQ = 2**63 - 1
@@ -22,6 +26,7 @@ class EventOut(Schema):
     seq: int
     method: str = Field(description="As on the socket: `graph_execution_event`, `node_execution_event` …")
     data: Any
+    id: str | None = Field(None, description="Of a notification: its id.")
 
 
 class EventPage(Schema):
@@ -62,11 +67,17 @@ def stream_page(key: str, after: int, epoch: str | None) -> HttpResponse:
             path="after",
             hint="Read the state again, and go on with its head and epoch.",
         )
-    events = ",".join(
-        f'{{"seq":{event.seq},"method":{_json(event.method)},"data":{event.data}}}' for event in page.events
-    )
+    events = ",".join(map(_event_json, page.events))
     body = f'{{"epoch":{_json(page.epoch)},"head":{page.head},"floor":{page.floor},"events":[{events}]}}'
     return HttpResponse(body, content_type="application/json; charset=utf-8")
+
+
+def _event_json(event: LogEvent) -> str:
+    id, data = None, event.data
+    if event.method == WSMethod.NOTIFICATION and data is not None:
+        id, data = split_id(data)
+    more = "" if id is None else f',"id":{_json(id)}'
+    return f'{{"seq":{event.seq},"method":{_json(event.method)},"data":{data}{more}}}'
 
 
 def _json(text: str) -> str:

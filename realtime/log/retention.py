@@ -99,7 +99,8 @@ def _prunable(stream: Stream, after: int, upto: int) -> QuerySet[StreamEvent]:
 
 def _is_marked_as_read() -> Q:
     """Events that mark a notification as read. Events of the same method that mark it as unread again stay."""
-    is_true = Q(data__contains='"read":true')  # how the log writes JSON; inside a string the quotes are escaped
+    # How the log writes JSON. It is the last field: an unread notification follows it, which may hold the same words.
+    is_true = Q(data__endswith='"read":true}')
     original = StreamEvent.objects.using(database()).filter(is_true, pk=OuterRef("data_of"))
     return Q(method=WSMethod.NOTIFICATION_READ) & (is_true | Q(Exists(original)))
 

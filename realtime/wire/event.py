@@ -1,11 +1,13 @@
 """An event for the sockets of this process. Each form of its frame is built once, when it is needed first."""
 
-from realtime.wire.frames import event_frame, with_seq
-from realtime.wire.methods import NUMBERED_ONLY
+from realtime.wire.frames import event_frame, with_id, with_seq
+from realtime.wire.methods import NUMBERED_ONLY, WSMethod
+from realtime.wire.notification import split_id
 
 
 class Event:
-    """An event with its data. `frame` and `numbered_frame` are the two forms of its frame, without and with `seq`."""
+    """An event with its data. `frame` and `numbered_frame` are the two forms of its frame, without and with `seq`. The
+    numbered frame of a notification also has its `id`."""
 
     __slots__ = ("_channel", "_data", "frame", "method", "numbered_frame", "seq", "size")
 
@@ -32,10 +34,13 @@ class Event:
 
     def __getattr__(self, name: str) -> str:
         """Builds a form of the frame at its first use. Later uses find the attribute and do not call this."""
-        if name == "frame":
-            self.frame = event_frame(self.method, self._data, self._channel)
-            return self.frame
+        if name not in ("frame", "numbered_frame"):
+            raise AttributeError(name)
+        id, data = split_id(self._data) if self.method == WSMethod.NOTIFICATION else (None, self._data)
+        frame = event_frame(self.method, data, self._channel)
         if name == "numbered_frame":
-            self.numbered_frame = with_seq(event_frame(self.method, self._data, self._channel), self.seq)
-            return self.numbered_frame
-        raise AttributeError(name)
+            frame = with_seq(frame, self.seq)
+            if id is not None:
+                frame = with_id(frame, id)
+        setattr(self, name, frame)
+        return frame

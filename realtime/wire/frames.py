@@ -29,7 +29,7 @@ PONG: Final = '{"method":"heartbeat","data":"pong","success":true}'
 
 def pong_frame(id: str | None = None) -> str:
     """The answer to a heartbeat: exactly three fields, and the id of the request if it had one."""
-    return PONG if id is None else _with_field(PONG, "id", id)
+    return PONG if id is None else with_id(PONG, id)
 
 
 def answer_frame(
@@ -37,7 +37,7 @@ def answer_frame(
 ) -> str:
     """The answer to a successful request."""
     text = WSMessage(method=method, data=data, success=True, channel=channel).model_dump_json()
-    return text if id is None else _with_field(text, "id", id)
+    return text if id is None else with_id(text, id)
 
 
 def subscribed_frame(
@@ -60,7 +60,7 @@ def subscribed_frame(
 def error_frame(error: str, *, id: str | None = None) -> str:
     """The answer to a refused request, or the reason why the server is about to close."""
     text = WSMessage(method=WSMethod.ERROR, success=False, error=error).model_dump_json()
-    return text if id is None else _with_field(text, "id", id)
+    return text if id is None else with_id(text, id)
 
 
 LAST_FRAMES: Final = {
@@ -80,6 +80,11 @@ def event_frame(method: str, data: str, channel: str | None) -> str:
 def with_seq(frame: str, seq: int) -> str:
     """The frame with the event's number as its last field."""
     return _with_field(frame, "seq", seq)
+
+
+def with_id(frame: str, id: str) -> str:
+    """The frame with an id as its last field: that of the request that it answers, or that of a notification."""
+    return _with_field(frame, "id", id)
 
 
 def _with_field(frame: str, name: str, value: str | int) -> str:

@@ -173,6 +173,27 @@ test("notifications are live only unless a position is given, and their frames h
   assert.deepEqual(events, ["new", "missed"]);
 });
 
+test("the id of a notification is that of its event, and not of a request", () => {
+  const events = [];
+  client.watchNotifications({ replay: "all", onEvent: (event) => events.push(event) });
+  server.publish("u|notifications", "notification", "1", { type: "info", event: "first" });
+  server.publish("u|notifications", "notification_read", "1", { ids: ["1"], read: true });
+  server.accept();
+  client.watchExecution("E", { onEvent: (event) => events.push(event) });
+  server.answer = () => {};
+  client.watchGraph("G"); // its request has the id "3" and waits for an answer
+  server.publish("u|notifications", "notification", "3", { type: "info", event: "third" });
+  assert.deepEqual(
+    events.map(({ id, seq, method }) => [id, seq, method]),
+    [
+      ["1", 1, "notification"],
+      [undefined, 2, "notification_read"],
+      ["3", 3, "notification"],
+    ],
+  );
+  assert.deepEqual(client.state, { name: "catching_up" });
+});
+
 test("a notification is not taken for an answer", () => {
   client.watchNotifications({ onSnapshot: () => seen.push("snapshot"), onEvent: () => seen.push("event") });
   server.accept();

@@ -112,9 +112,10 @@ function channelOf({ method, data }) {
   return data.graph_id ? `u|graph#${data.graph_id}|executions` : `u|graph_exec#${data.graph_exec_id}`;
 }
 
-function eventFrame(channel, { seq, method, data }) {
+function eventFrame(channel, { seq, method, entity, data }) {
   const named = channel.endsWith("|notifications") ? null : channel;
-  return { method, data, success: null, channel: named, error: null, seq };
+  const id = method === "notification" && { id: entity };
+  return { method, data, success: null, channel: named, error: null, seq, ...id };
 }
 
 function newestByEntity(events) {

@@ -14,6 +14,7 @@ from executions.services import mark_read, notify_user, report_execution, report
 from realtime import streams
 from realtime.log.retention import prune
 from realtime.models import Stream
+from realtime.publish import publish
 from tests.database import in_db
 from tests.realtime.clients import Client, Frame
 from tests.stories.doors import Door
@@ -25,6 +26,15 @@ pytestmark = pytest.mark.parametrize("door", ["asgi", "runwire"], indirect=True)
 HISTORY = {1: "graph", 2: "graph", 3: "a", 4: "b", 5: "a", 6: "a", 7: "b", 8: "graph"}
 HEAD = 8
 LATEST = [6, 7, 8]
+
+
+NOTIFICATION = {
+    "method": "notification",
+    "data": {"type": "info", "event": "hey"},
+    "success": None,
+    "channel": None,
+    "error": None,
+}
 
 
 @pytest.fixture
@@ -330,9 +340,56 @@ async def test_read_and_deleted_notifications_are_sent_only_to_numbered_clients(
     frames = await numbered.frames(5)
     assert [(frame["method"], frame["data"], frame["seq"]) for frame in frames[1:4]] == [
         ("notification_read", {"ids": ids, "read": True}, 2),
-        ("notification_read", {"ids": ids, "read": False}, 3),
+        ("notification_read", {"ids": ids, "read": False, "notification": {"type": "info", "event": "hey"}}, 3),
         ("notification_deleted", {"ids": ids}, 4),
     ]
+
+
+async def test_a_notification_has_its_id_beside_its_number(door: Door, user: User) -> None:
+    """A client without numbers gets the frame of the base protocol."""
+    plain, numbered = await door.client(user), await door.client(user)
+    await numbered.ask("subscribe_notifications", {"after": 0})
+    made = await in_db(notify_user)(user, type="info", event="hey")
+    assert list((await plain.frame()).items()) == list(NOTIFICATION.items())
+    assert list((await numbered.frame()).items()) == [*NOTIFICATION.items(), ("seq", 1), ("id", str(made.pk))]
+
+
+async def test_a_notification_that_an_older_version_has_recorded_is_sent_without_its_id(door: Door, user: User) -> None:
+    payload = {"type": "info", "event": "hey"}
+    await in_db(publish)(streams.notifications(str(user.pk)), "notification", "m1", payload)
+    client = await door.client(user)
+    await client.ask("subscribe_notifications", {"after": 0})
+    assert list((await client.frame()).items()) == [*NOTIFICATION.items(), ("seq", 1)]
+
+
+async def test_a_snapshot_has_each_unread_notification_with_its_text(door: Door, user: User) -> None:
+    old, again, read = [await in_db(notify_user)(user, type="info", event=text) for text in ("old", "again", "read")]
+    await in_db(mark_read)(user, [again.pk, read.pk])
+    await in_db(Notification.objects.filter(pk=again.pk).update)(read_at=None)
+    last = await in_db(notify_user)(user, type="info", event="last")
+    unread = {
+        str(old.pk): {"type": "info", "event": "old"},
+        str(again.pk): {"type": "info", "event": "again"},
+        str(last.pk): {"type": "info", "event": "last"},
+    }
+    for others in ([("notification_read", {"ids": [str(read.pk)], "read": True})], []):
+        client = await door.client(user)
+        answer = await client.ask("subscribe_notifications", {"replay": "latest"})
+        frames = await client.frames(3 + len(others))
+        assert frames[-1]["seq"] == answer["data"]["head"] == 7
+        seen, rest = {}, []
+        for frame in frames:
+            if frame["method"] == "notification":
+                seen[frame["id"]] = frame["data"]
+            elif frame["data"]["read"] is False:
+                (id,) = frame["data"]["ids"]
+                seen[id] = frame["data"]["notification"]
+            else:
+                rest.append((frame["method"], frame["data"]))
+        assert seen == unread
+        assert rest == others
+        stream = await in_db(Stream.objects.get)(key=streams.notifications(str(user.pk)))
+        await in_db(prune)(stream.pk, timezone.now() + timedelta(hours=1))
 
 
 # Deletion

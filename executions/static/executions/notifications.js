@@ -15,6 +15,7 @@ const key = `runwire:notifications:${bell.dataset.user}`;
 const url = `${bell.dataset.url}?next=${encodeURIComponent(location.pathname + location.search)}`;
 const panel = new Fragment(bell.querySelector(".bell-panel"), url, { onReplaced: showCount });
 const start = readPosition();
+const shown = new Map(); // id of a notification → takes its toast away
 let missed = [];
 
 const watch = live.watchNotifications({
@@ -22,9 +23,9 @@ const watch = live.watchNotifications({
   limit: 1, // missed notifications are replaced by fetching the panel
   onEvent: (event) => {
     if (event.method === "notification") {
-      if (event.isReplay) missed.push(event.data.event);
-      else toast(event.data.event);
-    }
+      if (event.isReplay) missed.push(event);
+      else show(event);
+    } else if (event.method === "notification_deleted" || event.data.read) forget(event.data.ids);
     panel.refresh();
     keepPosition();
   },
@@ -60,9 +61,22 @@ document.addEventListener("click", (event) => {
 
 showCount();
 
+function show({ id, data }) {
+  shown.set(id, toast(data.event));
+}
+
+/** What was read or deleted, here or elsewhere, is not new any more. */
+function forget(ids) {
+  missed = missed.filter((event) => !ids.includes(event.id));
+  for (const id of ids) {
+    shown.get(id)?.();
+    shown.delete(id);
+  }
+}
+
 function showMissed() {
   if (missed.length > MAX_TOASTS) toast(`${missed.length} new notifications`);
-  else missed.forEach(toast);
+  else missed.forEach(show);
   missed = [];
 }
 

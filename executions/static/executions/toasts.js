@@ -3,6 +3,7 @@
 const LIFETIME = 8_000; // milliseconds
 const list = document.getElementById("toasts");
 
+/** Shows the text. Returns a function that takes it away. */
 export function toast(text) {
   const item = document.createElement("div");
   item.className = "toast";
@@ -29,4 +30,5 @@ export function toast(text) {
   item.addEventListener("pointerleave", start);
   item.addEventListener("focusout", start);
   start();
+  return leave;
 }

@@ -7,6 +7,8 @@ export interface LiveEvent<Data = unknown> {
   readonly seq: number;
   /** The stream's key; null for notifications. */
   readonly channel: string | null;
+  /** Of a "notification": its id, as `ids` of "notification_read" and "notification_deleted" have it. */
+  readonly id?: string;
   /** Whether it happened before the server answered the subscription. */
   readonly isReplay: boolean;
 }

@@ -104,11 +104,14 @@ export class RunwireClient {
   }
 
   #onFrame(frame) {
+    if (frame.seq !== undefined) {
+      this.#byChannel.get(frame.channel)?.received(frame); // an event: an `id` is a notification's, not a request's
+      return;
+    }
     const asked = this.#pending.get(frame.id);
     this.#pending.delete(frame.id);
     if (frame.method === "error") this.#onError(frame.error, asked);
     else if (asked) this.#onAnswer(frame, asked);
-    else if (frame.seq !== undefined) this.#byChannel.get(frame.channel)?.received(frame);
     else if (frame.id === undefined && frame.method.startsWith("subscribe_")) {
       this.#byChannel.get(frame.channel)?.answered(frame); // the server restarted the stream without a request
     }

@@ -72,6 +72,7 @@ export class Subscription {
       data: frame.data,
       seq: frame.seq,
       channel: frame.channel,
+      ...(frame.id !== undefined && { id: frame.id }),
       isReplay: frame.seq <= this.cursor.head,
     };
     switch (this.cursor.receive(frame.seq)) {

@@ -38,7 +38,12 @@ def test_marking_as_read_or_unread_sends_one_signal(
     assert received.names == ["notification_read", "notification_read"]
     assert received.events == [
         NotificationRead(id=str(notification.pk), user_id=str(notification.user_id), read=True),
-        NotificationRead(id=str(notification.pk), user_id=str(notification.user_id), read=False),
+        NotificationRead(
+            id=str(notification.pk),
+            user_id=str(notification.user_id),
+            read=False,
+            payload=NotificationPayload(type="info", event="Your run has finished", run="e1"),
+        ),
     ]
 
 

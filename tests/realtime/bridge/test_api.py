@@ -86,8 +86,10 @@ def test_the_state_and_the_events_after_its_head_are_complete_beside_writers(
 def test_graphs_and_notifications_have_events(person: ApiClient, execution: GraphExecution, user: User) -> None:
     events = ok(person.get(f"/graphs/{execution.graph_id}/events"))["events"]
     assert [event["data"]["id"] for event in events] == [str(execution.pk)]
-    notify_user(user, type="info", event="hey")
-    assert ok(person.get("/notifications/events"))["events"][0]["data"] == {"type": "info", "event": "hey"}
+    made = notify_user(user, type="info", event="hey")
+    assert ok(person.get("/notifications/events"))["events"] == [
+        {"seq": 1, "method": "notification", "data": {"type": "info", "event": "hey"}, "id": str(made.pk)}
+    ]
 
 
 def test_a_deleted_execution_has_no_events(person: ApiClient, execution: GraphExecution) -> None:

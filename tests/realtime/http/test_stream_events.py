@@ -3,12 +3,15 @@
 import json
 from datetime import timedelta
 
+from django.contrib.auth.models import User
 from pytest_django import Settings
 
 from executions.models import GraphExecution
 from executions.services import report_execution, report_node
+from realtime import streams
 from realtime.log.retention import prune
 from realtime.models import StreamEvent
+from realtime.publish import publish
 from tests.executions.api.conftest import ApiClient, ok, refused
 
 
@@ -30,6 +33,12 @@ def test_events_are_complete_or_refused(person: ApiClient, execution: GraphExecu
     refused(person.get(f"{path}?after=1"), 409)
     for query in ("after=-1", f"after={2**63}", "after=x", f"epoch={'e' * 33}"):
         refused(person.get(f"{path}?{query}"), 422)
+
+
+def test_a_notification_that_was_recorded_without_its_id_has_none(person: ApiClient, user: User) -> None:
+    publish(streams.notifications(str(user.pk)), "notification", "m1", {"type": "info", "event": "hey"})
+    (event,) = ok(person.get("/notifications/events"))["events"]
+    assert event == {"seq": 1, "method": "notification", "data": {"type": "info", "event": "hey"}}
 
 
 def test_the_data_of_an_event_is_sent_as_the_log_stores_it(person: ApiClient, execution: GraphExecution) -> None:

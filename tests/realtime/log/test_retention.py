@@ -110,7 +110,15 @@ def test_the_events_of_an_entity_that_is_over_are_all_removed(over: str) -> None
     assert left() == [4]
 
 
-@pytest.mark.parametrize("data", [{"ids": ["a"], "read": False}, {"ids": ['"read":true'], "read": False}, {}])
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"ids": ["a"], "read": False},
+        {"ids": ['"read":true}'], "read": False},
+        {"ids": ["a"], "read": False, "notification": {"type": "info", "event": "hey", "read": True}},
+        {},
+    ],
+)
 def test_a_notification_that_is_unread_again_stays(data: dict[str, Any]) -> None:
     happen("a", method="notification")
     publish(KEY, "notification_read", "a", {"ids": ["a"], "read": True})

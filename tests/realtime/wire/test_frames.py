@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from executions.events import GraphExecutionEvent, NodeExecutionEvent, NotificationPayload
 from executions.statuses import ExecutionStatus
 from realtime.publishing.recording import as_json
-from realtime.wire.frames import PONG, WSMessage, answer_frame, error_frame, event_frame, pong_frame, with_seq
+from realtime.wire.frames import PONG, WSMessage, answer_frame, error_frame, event_frame, pong_frame, with_id, with_seq
 from realtime.wire.methods import WSMethod
 from realtime.wire.requests import (
     DATA_MISSING,
@@ -143,6 +143,7 @@ def test_the_number_is_the_last_field_of_a_numbered_frame() -> None:
     frame = event_frame(WSMethod.NOTIFICATION, '{"type":"a","event":"}"}', "c")
     assert with_seq(frame, 7) == frame[:-1] + ',"seq":7}'
     assert list(json.loads(with_seq(frame, 2**62)).items())[-1] == ("seq", 2**62)
+    assert list(json.loads(with_id(with_seq(frame, 7), '"'))) == [*json.loads(frame), "seq", "id"]
 
 
 def test_an_event_of_another_app_has_the_same_fields() -> None:
