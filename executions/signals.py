@@ -29,7 +29,7 @@ node_execution_deleted = Signal()
 # A notification was created. event: NotificationEvent
 notification_created = Signal()
 
-# A notification was marked as read, or as unread again. event: NotificationRead
+# A notification was marked as read, or as unread again. event: NotificationRead, with the payload of an unread one
 notification_read = Signal()
 
 # A notification was deleted. event: NotificationDeleted

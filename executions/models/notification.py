@@ -16,7 +16,8 @@ from executions.recording.signalling_model import SignallingModel
 
 class Notification(SignallingModel):
     """A message to one user. Its creation sends a signal, and so does each change between read and unread. A change of
-    its text sends none, because the user has already received the old text."""
+    its text sends none, because the user has already received the old text. One that is unread again is told as a
+    whole."""
 
     event_fields = frozenset({"user", "type", "event", "extra", "read_at"})
     trigger_fields = frozenset({"read_at"})

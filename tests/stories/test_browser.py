@@ -20,6 +20,7 @@ from executions.models import Graph, GraphExecution
 from executions.samples import CODEBASE_CENSUS, CSV_PROFILE, make_sample, make_text_insight
 from executions.services import (
     finish_execution,
+    mark_read,
     notify_user,
     report_execution,
     report_node,
@@ -355,6 +356,27 @@ async def test_a_notification_is_shown_once_and_can_be_marked_as_read(
     for each in (tab, other_tab):
         await expect(each.page.locator(".bell-count")).to_be_hidden()
         await each.check()
+
+
+async def test_what_is_read_elsewhere_is_not_shown_as_new(server: WebServer, open_tab: OpenTab, user: User) -> None:
+    tab = await open_tab(server, user)
+    page = tab.page
+    await tab.open_live()
+    for text in ("The mill has stopped.", "The mill runs again."):
+        made = await database(notify_user, user, type="info", event=text)
+    toasts = page.locator(".toast")
+    await expect(toasts).to_have_count(2)
+    await toasts.last.hover()  # it stays while the pointer is on it
+    await database(mark_read, user, [made.pk])
+    await expect(toasts.filter(has_text="The mill runs again.")).to_have_count(0)
+    await page.goto("about:blank")
+    for text in ("The mill has burnt down.", "The mill is built again."):
+        made = await database(notify_user, user, type="info", event=text)
+    await database(mark_read, user, [made.pk])
+    await tab.open_live()
+    await tab.shows(".toast p", "The mill has burnt down.")
+    await expect(toasts).to_have_count(1)
+    await tab.check()
 
 
 @pytest.mark.parametrize("width", [360, 1280])
