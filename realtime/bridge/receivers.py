@@ -32,7 +32,6 @@ from realtime import streams
 from realtime.log.types import END, EventDraft, StreamRef
 from realtime.publishing.recording import as_json, record_events
 from realtime.wire.methods import WSMethod
-from realtime.wire.notification import with_id
 
 
 def connect() -> None:
@@ -112,8 +111,7 @@ def on_node_execution_deleted(event: NodeExecutionDeleted) -> list[EventDraft]:
 
 
 def on_notification_created(event: NotificationEvent) -> list[EventDraft]:
-    data = with_id(event.id, as_json(event.payload))
-    return [EventDraft(WSMethod.NOTIFICATION, data, (_notification(event.user_id, event.id),))]
+    return [EventDraft(WSMethod.NOTIFICATION, as_json(event.payload), (_notification(event.user_id, event.id),))]
 
 
 def on_notification_read(event: NotificationRead) -> list[EventDraft]:

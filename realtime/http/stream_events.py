@@ -1,5 +1,4 @@
-"""A page of a stream's events as JSON. The data of the events is sent as the log stores it, without parsing. Of a
-notification the id is a field beside it, as in a frame."""
+"""A page of a stream's events as JSON. The data of the events is sent as the log stores it, without parsing."""
 
 from typing import Annotated, Any
 
@@ -13,8 +12,6 @@ from realtime.log import replay
 from realtime.log.types import LogEvent
 from realtime.publishing.after_commit import numbered_head
 from realtime.subscription.start_position import FromCursor, start_position
-from realtime.wire.methods import WSMethod
-from realtime.wire.notification import split_id
 from realtime.wire.requests import Replay, Subscribe
 
 MAX_SEQ = 2**63 - 1
@@ -73,11 +70,8 @@ def stream_page(key: str, after: int, epoch: str | None) -> HttpResponse:
 
 
 def _event_json(event: LogEvent) -> str:
-    id, data = None, event.data
-    if event.method == WSMethod.NOTIFICATION and data is not None:
-        id, data = split_id(data)
-    more = "" if id is None else f',"id":{_json(id)}'
-    return f'{{"seq":{event.seq},"method":{_json(event.method)},"data":{data}{more}}}'
+    id = f',"id":{_json(event.id)}' if event.id else ""
+    return f'{{"seq":{event.seq},"method":{_json(event.method)},"data":{event.data}{id}}}'
 
 
 def _json(text: str) -> str:

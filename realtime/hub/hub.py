@@ -18,6 +18,7 @@ from realtime.metrics import count
 from realtime.publishing import announcer
 from realtime.subscription.subscription import SocketSubscription
 from realtime.wire.event import Event
+from realtime.wire.methods import WSMethod
 from realtime.wire.requests import Subscribe
 
 
@@ -128,12 +129,18 @@ class Hub:
 
 def _read(message: dict[str, Any], channel: str | None) -> tuple[str, int, list[Event]]:
     """Epoch, last number and events of an announcement. A newer version may add fields to the message, and to an
-    event's row at its end. Raises KeyError, TypeError or ValueError if a field is missing or of another type."""
+    event's row at its end. If a notification has no id, since an older version has announced it, there are no events:
+    they are read from the log. Raises KeyError, TypeError or ValueError if a field is missing or of another type."""
     epoch, last, events = message["epoch"], message["last"], []
-    for seq, method, data, *_ in message.get("events") or ():
+    are_complete = True
+    for seq, method, data, *more in message.get("events") or ():
         if not (isinstance(seq, int) and isinstance(method, str) and isinstance(data, str)):
             raise TypeError
-        events.append(Event(seq, method, data, channel))
+        id = None
+        if method == WSMethod.NOTIFICATION:
+            id = more[0] if more else None
+            are_complete = are_complete and isinstance(id, str)
+        events.append(Event(seq, method, data, channel, id=id))
     if not (isinstance(epoch, str) and isinstance(last, int)):
         raise TypeError
-    return epoch, last, events
+    return epoch, last, events if are_complete else []

@@ -25,6 +25,7 @@ from realtime.log import store
 from realtime.log.store import create_streams, database, lock_streams
 from realtime.log.types import END, EventDraft, LogEvent, NumberedEvents
 from realtime.models import Stream, StreamEvent
+from realtime.wire.methods import WSMethod
 
 _MAX_EVENTS = 500  # of one stream that one transaction numbers and holds in memory
 # How long a writer may be idle between its number and its commit. Then PostgreSQL ends its session, which unlocks the
@@ -67,11 +68,12 @@ def _insert_numbered(using: str, draft: EventDraft) -> tuple[list[NumberedEvents
         rows = cursor.fetchall()
     data = draft.data if size <= limits.MAX_INLINE_BYTES else None
     numbered, unnumbered = [], set()
-    for key, (epoch, seq) in zip(keys, rows, strict=True):
+    for (key, entity), (epoch, seq) in zip(draft.refs, rows, strict=True):
         if seq is None:
             unnumbered.add(key)
         else:
-            numbered.append(NumberedEvents(key, epoch, [LogEvent(seq, draft.method, data)]))
+            id = entity if draft.method == WSMethod.NOTIFICATION else None
+            numbered.append(NumberedEvents(key, epoch, [LogEvent(seq, draft.method, data, id)]))
     return numbered, unnumbered
 
 
@@ -92,12 +94,22 @@ def number(keys: Iterable[str]) -> list[NumberedEvents]:
             events = [LogEvent(seq, method, data) for _, _, seq, method, data in rows if seq is not None]
             missing.discard(key)
             if events:
-                result.append(NumberedEvents(key, epoch, events))
+                result.append(NumberedEvents(key, epoch, _with_ids(using, key, events)))
             if len(events) < _MAX_EVENTS:
                 remaining.discard(key)
         if missing:
             create_streams(missing)
     return result
+
+
+def _with_ids(using: str, key: str, events: list[LogEvent]) -> list[LogEvent]:
+    """The events; the notifications have their ids, which a pass does not return."""
+    seqs = [event.seq for event in events if event.method == WSMethod.NOTIFICATION]
+    if not seqs:
+        return events
+    rows = StreamEvent.objects.using(using).filter(stream__key=key, seq__gte=seqs[0], seq__lte=seqs[-1])
+    ids = dict(rows.filter(method=WSMethod.NOTIFICATION).values_list("seq", "entity"))
+    return [event._replace(id=ids.get(event.seq)) for event in events]
 
 
 def _number_by_function(using: str, keys: Sequence[str]) -> list[Row]:

@@ -11,6 +11,7 @@ from realtime.conf import limits
 from realtime.log.store import database
 from realtime.log.types import LogEvent
 from realtime.models import StreamEvent
+from realtime.wire.methods import WSMethod
 
 
 class Page(NamedTuple):
@@ -42,7 +43,8 @@ _MAX_SEQ = 2**62  # no stream grows so long; a page's upper bound still fits the
 # Plain SQL: Django takes four times as long to build this query as PostgreSQL to read a page.
 _AFTER = """
     SELECT stream.epoch, stream.head, stream.floor, event.seq, event.method, event.size,
-        CASE WHEN event.size <= %s THEN COALESCE(event.data, original.data) END
+        CASE WHEN event.size <= %s THEN COALESCE(event.data, original.data) END,
+        event.entity
     FROM realtime_stream stream
     LEFT JOIN realtime_streamevent event ON event.stream_id = stream.id AND event.seq > %s AND event.seq <= %s
     LEFT JOIN realtime_streamevent original ON original.id = event.data_of_id
@@ -62,21 +64,22 @@ def read_each(stream_id: int, seqs: Sequence[int]) -> Sequence[LogEvent]:
             "method",
             "size",
             Case(When(size__lte=limits.MAX_INLINE_BYTES, then=Coalesce("data", "data_of__data"))),
+            "entity",
         )
     )
     return _within_page_bytes(stream_id, list(rows))
 
 
-def _within_page_bytes(stream_id: int, rows: Sequence[tuple[int, str, int, str | None]]) -> Sequence[LogEvent]:
+def _within_page_bytes(stream_id: int, rows: Sequence[tuple[int, str, int, str | None, str]]) -> Sequence[LogEvent]:
     """Cuts the rows where the sum of their sizes exceeds PAGE_BYTES, and reads the data of the large events left."""
     total, count = 0, 0
-    for _, _, size, _ in rows:
+    for _, _, size, *_ in rows:
         total += size
         if count and total > limits.PAGE_BYTES:
             break
         count += 1
     rows = rows[:count]
-    large = [seq for seq, _, _, data in rows if data is None]
+    large = [seq for seq, _, _, data, _ in rows if data is None]
     data_by_seq = dict(
         StreamEvent.objects.using(database())
         .filter(stream_id=stream_id, seq__in=large)
@@ -85,10 +88,10 @@ def _within_page_bytes(stream_id: int, rows: Sequence[tuple[int, str, int, str |
         else ()
     )
     events = []
-    for seq, method, _, data in rows:
+    for seq, method, _, data, entity in rows:
         text = data if data is not None else data_by_seq.get(seq)
         if text is not None:  # None: pruned between the two statements
-            events.append(LogEvent(seq, method, text))
+            events.append(LogEvent(seq, method, text, entity if method == WSMethod.NOTIFICATION else None))
     return events
 
 

@@ -34,6 +34,7 @@ class LogEvent(NamedTuple):
     seq: int
     method: str
     data: str | None  # JSON text; None where it is larger than MAX_INLINE_BYTES and must be read from the log
+    id: str | None = None  # of a notification: its id, which is the entity of the event
 
 
 class NumberedEvents(NamedTuple):

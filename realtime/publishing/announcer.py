@@ -51,7 +51,10 @@ def announce(numbered: NumberedEvents) -> None:
     for event in numbered.events:
         size += len(event.data.encode()) if event.data is not None else limits.MAX_ANNOUNCED_BYTES + 1
     if size <= limits.MAX_ANNOUNCED_BYTES:
-        message["events"] = [[event.seq, event.method, event.data] for event in numbered.events]
+        message["events"] = [
+            [event.seq, event.method, event.data, *([] if event.id is None else [event.id])]
+            for event in numbered.events
+        ]
     _send(streams.group(numbered.key), message, size)
 
 

@@ -1,24 +1,23 @@
 """An event for the sockets of this process. Each form of its frame is built once, when it is needed first."""
 
 from realtime.wire.frames import event_frame, with_id, with_seq
-from realtime.wire.methods import NUMBERED_ONLY, WSMethod
-from realtime.wire.notification import split_id
+from realtime.wire.methods import NUMBERED_ONLY
 
 
 class Event:
     """An event with its data. `frame` and `numbered_frame` are the two forms of its frame, without and with `seq`. The
     numbered frame of a notification also has its `id`."""
 
-    __slots__ = ("_channel", "_data", "frame", "method", "numbered_frame", "seq", "size")
+    __slots__ = ("_channel", "_data", "_id", "frame", "method", "numbered_frame", "seq", "size")
 
     frame: str  # for clients of the base protocol
     numbered_frame: str  # for clients that know numbers
 
-    def __init__(self, seq: int, method: str, data: str | None, channel: str | None) -> None:
-        """`data` is JSON text. `channel` is the stream's key, or None for notifications."""
+    def __init__(self, seq: int, method: str, data: str | None, channel: str | None, *, id: str | None = None) -> None:
+        """`data` is JSON text. `channel` is the stream's key, or None for notifications. `id` is a notification's."""
         if data is None:
             raise ValueError("An event without data cannot be sent; read it from the log.")
-        self.seq, self.method, self._data, self._channel = seq, method, data, channel
+        self.seq, self.method, self._data, self._channel, self._id = seq, method, data, channel, id
         self.size = len(data)  # characters
 
     @property
@@ -36,11 +35,10 @@ class Event:
         """Builds a form of the frame at its first use. Later uses find the attribute and do not call this."""
         if name not in ("frame", "numbered_frame"):
             raise AttributeError(name)
-        id, data = split_id(self._data) if self.method == WSMethod.NOTIFICATION else (None, self._data)
-        frame = event_frame(self.method, data, self._channel)
+        frame = event_frame(self.method, self._data, self._channel)
         if name == "numbered_frame":
             frame = with_seq(frame, self.seq)
-            if id is not None:
-                frame = with_id(frame, id)
+            if self._id:
+                frame = with_id(frame, self._id)
         setattr(self, name, frame)
         return frame

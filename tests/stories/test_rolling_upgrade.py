@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from pytest_django import Settings
 
 from executions.models import GraphExecution
-from executions.services import report_node
+from executions.services import notify_user, report_node
 from realtime import streams
 from realtime.hub.registry import hub_of_this_loop
 from realtime.hub.sweep import sweep
@@ -42,17 +42,23 @@ class Other:
 
 
 @pytest.fixture
+def announced(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What this process would announce. It announces nothing itself."""
+    messages: list[dict[str, Any]] = []
+    monkeypatch.setattr(announcer, "_send", lambda group, message, weight: messages.append(message))
+    return messages
+
+
+@pytest.fixture
 async def other(
     redis_server: Redis,
     settings: Settings,
     live_client: ConnectClient,
     user: User,
     execution: GraphExecution,
-    monkeypatch: pytest.MonkeyPatch,
+    announced: list[dict[str, Any]],
 ) -> Other:
     settings.CHANNEL_LAYERS, settings.REALTIME = redis_layer(redis_server.url), NEVER
-    announced: list[dict[str, Any]] = []
-    monkeypatch.setattr(announcer, "_send", lambda group, message, weight: announced.append(message))
     client = await live_client(user)
     return Other(client, execution, announced, await watch(client, execution, after=1))
 
@@ -80,6 +86,36 @@ async def test_an_announcement_of_another_version_arrives_at_once(form: str, oth
     await other.change_a_node(change)
     frame = await other.client.frame()
     assert (frame["seq"], frame["data"]["node_id"]) == (2, "n")
+    assert counted["gaps_filled"] == reads
+    assert not counted["layer_messages_unknown"]
+
+
+NOTIFICATIONS: dict[str, tuple[Change, int]] = {  # and the number of log reads it needs
+    "of the same version": (lambda message: message, 0),
+    "older, without the id": (
+        lambda message: {**message, "events": [[seq, method, data] for seq, method, data, _ in message["events"]]},
+        1,
+    ),
+    "newer, with more fields in each event": (with_more, 0),
+    "newer, with another kind of id": (
+        lambda message: {**message, "events": [[*row[:3], 7] for row in message["events"]]},
+        1,
+    ),
+}
+
+
+@pytest.mark.parametrize("form", NOTIFICATIONS)
+async def test_a_notification_has_its_id_whichever_version_announces_it(
+    form: str, other: Other, user: User, announced: list[dict[str, Any]], counted: Counted
+) -> None:
+    change, reads = NOTIFICATIONS[form]
+    await other.client.ask("subscribe_notifications")
+    announced.clear()
+    made = await in_db(notify_user)(user, type="info", event="hey")
+    (message,) = announced
+    await get_channel_layer().group_send(streams.group(message["key"]), change(message))
+    frame = await other.client.frame()
+    assert (frame["data"], frame["seq"], frame["id"]) == ({"type": "info", "event": "hey"}, 1, str(made.pk))
     assert counted["gaps_filled"] == reads
     assert not counted["layer_messages_unknown"]
 

@@ -98,7 +98,7 @@ SIGNALS: list[tuple[Signal, Any, dict[str, list[tuple[str, str, Any]]]]] = [
     (
         signals.notification_created,
         notification(),
-        {NOTIFICATIONS: [("notification", "m1", {"notification_id": "m1", "type": "info", "event": "hey"})]},
+        {NOTIFICATIONS: [("notification", "m1", {"type": "info", "event": "hey"})]},
     ),
     (
         signals.notification_read,

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 Frame = dict[str, Any]
 STEPS = ("create", "read", "mark unread", "mark unread one by one", "delete", "prune")
-EXTRA = {"read": True, "notification": {"read": True}, "notification_id": "7", "id": "8"}
+EXTRA = {"read": True, "notification": {"read": True}, "id": "8"}
 
 
 def prune_all(user: User) -> None:
@@ -36,7 +36,7 @@ def snapshot(user: User) -> list[Frame]:
     """The frames that a client with numbers gets."""
     stream = numbered_head(streams.notifications(str(user.pk)))
     seqs, _ = newest_by_entity(stream.id, after=0, head=stream.head, limit=1_000)
-    events = [Event(seq, method, data, None) for seq, method, data in read_each(stream.id, seqs)]
+    events = [Event(seq, method, data, None, id=id) for seq, method, data, id in read_each(stream.id, seqs)]
     return [json.loads(event.numbered_frame) for event in events]
 
 

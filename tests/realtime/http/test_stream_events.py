@@ -35,10 +35,14 @@ def test_events_are_complete_or_refused(person: ApiClient, execution: GraphExecu
         refused(person.get(f"{path}?{query}"), 422)
 
 
-def test_a_notification_that_was_recorded_without_its_id_has_none(person: ApiClient, user: User) -> None:
-    publish(streams.notifications(str(user.pk)), "notification", "m1", {"type": "info", "event": "hey"})
-    (event,) = ok(person.get("/notifications/events"))["events"]
-    assert event == {"seq": 1, "method": "notification", "data": {"type": "info", "event": "hey"}}
+def test_only_a_notification_has_an_id(person: ApiClient, user: User) -> None:
+    for method, entity in (("notification", "m1"), ("notification", ""), ("notification_read", "m1")):
+        publish(streams.notifications(str(user.pk)), method, entity, {})
+    assert ok(person.get("/notifications/events"))["events"] == [
+        {"seq": 1, "method": "notification", "data": {}, "id": "m1"},
+        {"seq": 2, "method": "notification", "data": {}},
+        {"seq": 3, "method": "notification_read", "data": {}},
+    ]
 
 
 def test_the_data_of_an_event_is_sent_as_the_log_stores_it(person: ApiClient, execution: GraphExecution) -> None:

@@ -29,6 +29,22 @@ def test_a_pass_returns_the_events_that_it_numbered() -> None:
     assert numbered.events == [LogEvent(1, "order_changed", "{}"), LogEvent(2, "order_gone", "[]")]
 
 
+def test_a_pass_returns_notifications_with_their_ids() -> None:
+    for n, method in enumerate(("notification", "order_changed", "notification")):
+        store.insert([EventDraft(method, "{}", (StreamRef(KEY, f"m{n}"),))])
+    (numbered,) = numbering.number([KEY])
+    assert [(event.seq, event.id) for event in numbered.events] == [(1, "m0"), (2, None), (3, "m2")]
+
+
+@pytest.mark.postgres
+def test_a_notification_that_is_inserted_with_its_number_has_its_id() -> None:
+    numbered_head(KEY)
+    with transaction.atomic():
+        draft = EventDraft("notification", "{}", (StreamRef(KEY, "m1"),))
+        (numbered,), _ = numbering.insert([draft], is_last_before_commit=True)
+    assert numbered.events == [LogEvent(1, "notification", "{}", "m1")]
+
+
 def test_numbering_inside_a_transaction_is_refused() -> None:
     publish(KEY, "order_changed", "order", {})
     with pytest.raises(RuntimeError, match="after the commit"), transaction.atomic():

@@ -10,7 +10,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from realtime.log import store
 from realtime.log.replay import newest_by_entity, read_after, read_each
-from realtime.log.types import EventDraft, StreamRef
+from realtime.log.types import EventDraft, LogEvent, StreamRef
 from realtime.models import Stream, StreamEvent
 from realtime.publishing.recording import record_events
 
@@ -39,11 +39,21 @@ def seqs(events: Any) -> list[int]:
 # Pages
 
 
+def test_only_a_notification_is_read_with_its_id() -> None:
+    refs = [StreamRef(EXECUTION, "a"), StreamRef(GRAPH, "b")]
+    record_events([EventDraft(method, "1", tuple(refs)) for method in ("notification", "notification_read")])
+    id = Stream.objects.get(key=GRAPH).pk
+    page = read_after(id, 0)
+    assert page
+    assert page.events == read_each(id, [1, 2])
+    assert page.events == [LogEvent(1, "notification", "1", "b"), LogEvent(2, "notification_read", "1")]
+
+
 def test_a_page_has_the_events_after_the_cursor_and_the_position_of_the_stream() -> None:
     id = happen("a", "b", "c")
     stream = Stream.objects.get(pk=id)
     page = read_after(id, 1)
-    assert page == (stream.epoch, 3, 0, [(2, "changed", "2"), (3, "changed", "3")])
+    assert page == (stream.epoch, 3, 0, [LogEvent(2, "changed", "2"), LogEvent(3, "changed", "3")])
 
 
 def test_a_page_after_the_head_has_the_position_and_no_events() -> None:
@@ -112,7 +122,7 @@ def test_a_page_below_the_floor_has_the_remaining_events() -> None:
 
 def test_events_are_read_by_their_numbers_in_their_order() -> None:
     id = happen(*"abcd")
-    assert read_each(id, [4, 2]) == [(2, "changed", "2"), (4, "changed", "4")]
+    assert read_each(id, [4, 2]) == [LogEvent(2, "changed", "2"), LogEvent(4, "changed", "4")]
     assert read_each(id, []) == []
 
 

@@ -28,7 +28,7 @@ EXECUTION, GRAPH = "u1|graph_exec#e", "u1|graph#g|executions"
 def sent(key: str = KEY) -> list[tuple[int, str, str | None]]:
     page = read_after(numbered_head(key).id, 0)
     assert page
-    return [tuple(event) for event in page.events]
+    return [(event.seq, event.method, event.data) for event in page.events]
 
 
 def both(data: str = "{}") -> EventDraft:

@@ -8,7 +8,6 @@ from realtime.wire import event as module
 from realtime.wire.event import Event
 from realtime.wire.frames import event_frame
 from realtime.wire.methods import NUMBERED_ONLY, WSMethod
-from realtime.wire.notification import with_id
 
 CHANNEL = "U|orders#7"
 
@@ -20,23 +19,15 @@ def test_the_two_forms_of_a_frame_differ_by_the_number_at_the_end() -> None:
 
 
 def test_only_the_numbered_frame_of_a_notification_has_its_id() -> None:
-    payload = '{"type":"info","event":"hey","notification_id":"of the sender"}'
-    event = Event(7, "notification", with_id("m1", payload), None)
+    payload = '{"type":"info","event":"hey","id":"of the sender"}'
+    event = Event(7, "notification", payload, None, id="m1")
     assert event.frame == event_frame("notification", payload, None)
     assert event.numbered_frame == event.frame[:-1] + ',"seq":7,"id":"m1"}'
 
 
-def test_a_notification_that_was_recorded_without_its_id_is_sent_without_it() -> None:
-    payload = '{"type":"info","event":"hey"}'
-    event = Event(7, "notification", payload, None)
-    assert event.frame == event_frame("notification", payload, None)
+def test_a_notification_about_nothing_has_no_id() -> None:
+    event = Event(7, "notification", '{"type":"info","event":"hey"}', None, id="")
     assert event.numbered_frame == event.frame[:-1] + ',"seq":7}'
-
-
-def test_only_a_notification_is_searched_for_an_id() -> None:
-    event = Event(7, "order_shipped", '{"notification_id":"m1","of":"order"}', CHANNEL)
-    assert event.numbered_frame == event.frame[:-1] + ',"seq":7}'
-    assert '"data":{"notification_id":"m1","of":"order"}' in event.frame
 
 
 def test_each_form_is_built_once_and_only_when_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
