@@ -158,10 +158,6 @@ def heartbeat(request: HttpRequest, execution_id: UUID) -> Any:
 def report_batch(request: HttpRequest, data: Batch, idempotency_key: Key = None) -> Any:
     """Up to 1,000 reports on any of this worker's executions, in their order, all or none. The path of an error says
     which one: `reports[3].status`. It is one transaction, and each stream is numbered and announced once."""
-    if len(data.reports) > limits.MAX_REPORTS:
-        raise Problem(
-            422, "too_many", f"There are {len(data.reports)} reports.", path="reports", hint="Send 1,000 at most."
-        )
 
     def work() -> BaseModel:
         with transaction.atomic():

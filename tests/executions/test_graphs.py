@@ -101,10 +101,10 @@ def test_ids_and_names_have_a_minimum_and_a_maximum_length() -> None:
 
 def test_the_numbers_of_nodes_and_links_are_limited() -> None:
     assert errors([node(str(number)) for number in range(MAX_NODES + 1)]) == [
-        "nodes: there are 1001 nodes; 1000 are the most"
+        "nodes: it has too many items; 1000 are the most"
     ]
     many = [link("a", "b", sink_name=str(number)) for number in range(MAX_LINKS + 1)]
-    assert errors([node("a"), node("b")], many) == ["links: there are 5001 links; 5000 are the most"]
+    assert errors([node("a"), node("b")], many) == ["links: it has too many items; 5000 are the most"]
 
 
 def test_a_long_chain_is_checked_without_recursion() -> None:
