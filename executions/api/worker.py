@@ -43,8 +43,8 @@ Key = Annotated[
         alias="Idempotency-Key",
         pattern=r"^[!-~]{1,255}$",
         description="Any text of your choice, for example a UUID. A repeat with the same key, within a day, changes "
-        "nothing and gets the first one's answer, with the header Idempotent-Replayed. If that answer was long, it shows "
-        "the row as it is now. The same key with another request is refused (422).",
+        "nothing and gets the first one's answer, with the header Idempotent-Replayed. A long answer is not kept: it "
+        "shows the execution or node as it is now. The same key with another request is refused (422).",
     ),
 ]
 

@@ -10,8 +10,8 @@ KEY_LENGTH = 255
 
 
 class IdempotentAnswer(models.Model):
-    """A stored answer, or the row that it showed. It is written in the transaction of the request, so both are committed
-    or neither."""
+    """A stored answer, or the id of the row that it showed. It is written in the transaction of the request, so both
+    are committed or neither."""
 
     token = models.ForeignKey(WorkerToken, models.CASCADE, related_name="answers", db_index=False)
     key = models.CharField(max_length=KEY_LENGTH)

@@ -120,15 +120,12 @@ class NodeCount(Func):
     large and a page shows many."""
 
     output_field = IntegerField()
-
-    def as_sql(self, compiler: Any, connection: Any, **options: Any) -> Any:
-        template = "COALESCE(json_array_length(%(expressions)s, '$.nodes'), 0)"
-        return super().as_sql(compiler, connection, template=template, **options)
+    template = "COALESCE(json_array_length(%(expressions)s, '$.nodes'), 0)"  # of SQLite
 
     def as_postgresql(self, compiler: Any, connection: Any) -> Any:
         nodes = "%(expressions)s -> 'nodes'"
         template = f"CASE jsonb_typeof({nodes}) WHEN 'array' THEN jsonb_array_length({nodes}) ELSE 0 END"
-        return super().as_sql(compiler, connection, template=template)
+        return self.as_sql(compiler, connection, template=template)
 
 
 def _node_view(node: NodeExecution) -> NodeView:

@@ -68,7 +68,7 @@ def _rows(request: HttpRequest) -> dict[str, Any]:
     return {"page": page, "has_graphs": graphs_visible_to(request.user).exists()}
 
 
-def _count_done(page: Page[GraphExecution]) -> None:
+def _count_done(page: Page[Any]) -> None:
     """Sets `done`, the number of completed nodes, on each execution of the page."""
     done = dict(
         NodeExecution.objects.filter(
@@ -81,7 +81,7 @@ def _count_done(page: Page[GraphExecution]) -> None:
         .values_list("graph_execution", "done")
     )
     for execution in page:
-        execution.done = done.get(execution.pk, 0)  # type: ignore[attr-defined]
+        execution.done = done.get(execution.pk, 0)
 
 
 @login_required

@@ -41,8 +41,8 @@ def depth(value: Any) -> int:
 
 
 @given(json_values, st.booleans(), st.sampled_from([None, 2]))
-def test_values_are_counted_as_they_are(value: Any, ascii: bool, indent: int | None) -> None:
-    body = json.dumps(value, ensure_ascii=ascii, indent=indent).encode()
+def test_values_are_counted_as_they_are(value: Any, is_ascii: bool, indent: int | None) -> None:
+    body = json.dumps(value, ensure_ascii=is_ascii, indent=indent).encode()
     with override_settings(EXECUTIONS={"MAX_JSON_VALUES": count(value), "MAX_JSON_DEPTH": depth(value)}):
         assert parse_json(body) == value
     if count(value) > 1:
@@ -91,7 +91,6 @@ def test_a_refusal_names_the_limit() -> None:
         b"{" + b",".join(b'"%d":0' % number for number in range(150_000)) + b"}",
         b"{" + b'"a":0,' * 300_000 + b'"a":0}',
         b"9" * 2_000_000,
-        b"1e" + b"9" * 2_000_000,
         b"\xef\xbb\xbf[]",
         "[]".encode("utf-16"),
         "[]".encode("utf-32"),
@@ -105,10 +104,7 @@ def test_a_refusal_names_the_limit() -> None:
 def test_a_refusal_costs_little_memory(body: bytes) -> None:
     tracemalloc.start()
     try:
-        try:
-            assert parse_json(body) in (float("inf"),)
-        except NotJSON as error:
-            assert len(str(error)) < 100
+        refused(body)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

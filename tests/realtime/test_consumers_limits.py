@@ -46,7 +46,7 @@ async def test_errors_that_a_client_reports_are_logged_in_one_line_each_and_not_
     caplog.set_level(logging.INFO, "realtime.consumers")
     client, other = await live_client(user), await live_client(user)
     for number in range(8):
-        await client.send_text('{"method":"error",\r\n"error":"%d \u2028%s"}' % (number, "x" * 60_000))
+        await client.send_text(f'{{"method":"error",\r\n"error":"{number} \u2028{"x" * 60_000}"}}')
     await client.ping()
     lines = [record.getMessage() for record in caplog.records if "reports an error" in record.getMessage()]
     assert len(lines) == 3

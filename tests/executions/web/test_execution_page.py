@@ -38,9 +38,7 @@ def test_a_stage_holds_nodes_that_can_run_in_parallel(execution: GraphExecution)
 @pytest.mark.parametrize(
     ("definition", "count"), [(DIAMOND, 4), ({}, 0), ([], 0), ({"nodes": "none"}, 0), ({"nodes": {"a": 1}}, 0)]
 )
-def test_the_database_counts_the_nodes_of_a_definition(
-    execution: GraphExecution, definition: Any, count: int
-) -> None:
+def test_the_database_counts_the_nodes_of_a_definition(execution: GraphExecution, definition: Any, count: int) -> None:
     GraphExecution.objects.filter(pk=execution.pk).update(definition=definition)
     assert GraphExecution.objects.annotate(total=NodeCount("definition")).get().total == count
 

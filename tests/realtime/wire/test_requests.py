@@ -237,7 +237,9 @@ def test_the_target_of_a_subscribe_is_the_data_of_its_unsubscribe() -> None:
     "value",
     ["{},", "[],", '"",', "1,", "[", '{"a":', '"k":{},', "9", "-1e9,", "\\u0000", '"\\ud800",', "null,"],
 )
-@pytest.mark.parametrize("shape", ["{}", "[{}1]", '{{"method":"subscribe_graph_execution","data":{{{}"a":1}}}}', "[{}]"])
+@pytest.mark.parametrize(
+    "shape", ["{}", "[{}1]", '{{"method":"subscribe_graph_execution","data":{{{}"a":1}}}}', "[{}]"]
+)
 def test_the_largest_frame_costs_little_memory(value: str, shape: str) -> None:
     """Frames need no count of their values: MAX_MESSAGE_BYTES bounds it."""
     text = shape.format(value * ((DEFAULTS.MAX_MESSAGE_BYTES - len(shape)) // len(value)))
