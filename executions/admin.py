@@ -162,7 +162,7 @@ class NodeExecutionAdmin(StatusAdmin):
     list_filter = ("status", "add_time")
     search_fields = ("^id", "^graph_execution__id", "node_id", "block_id")
     ordering = ("-add_time",)
-    readonly_fields = (  # type: ignore[assignment] - columns may be functions
+    readonly_fields = (  # type: ignore[assignment]
         *("graph_execution", "node_id", "block_id", "attempt"),
         *(shown("input_data"), shown("output_data")),
     )

@@ -14,7 +14,8 @@ from executions.conf import limits
 
 _MARKS: Final = b'",[]{}'
 _ALL_BUT_MARKS: Final = bytes(set(range(256)) - set(_MARKS))
-_STRING_OR_MARK: Final = re.compile(rb'"[^"]*"?|[^"]')
+_STRING_OR_MARKS: Final = re.compile(rb'"[^"]*"?|[^"]+')
+_STEP: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
 
 class NotJSON(json.JSONDecodeError):
@@ -65,18 +66,20 @@ def _check_outside_strings(body: bytes) -> None:
     marks = marks.replace(b'""', b"")  # strings without marks; two strings side by side become one
     values, depth = 1, 0  # each value but the first follows a comma or an opening bracket
     max_values, max_depth = limits.MAX_JSON_VALUES, limits.MAX_JSON_DEPTH
-    for match in _STRING_OR_MARK.finditer(marks):
-        match match[0]:
-            case b",":
-                values += 1
-            case b"[" | b"{":
-                values += 1
-                depth += 1
-            case b"]" | b"}":
-                depth -= 1
+    for match in _STRING_OR_MARKS.finditer(marks):
+        run = match[0]
+        if run.startswith(b'"'):
+            continue
+        openings = run.count(b"[") + run.count(b"{")
+        values += openings + run.count(b",")
         if values > max_values:
             raise TooManyValues(f"It has more than {max_values:,} values.")
-        if depth > max_depth:
-            raise NotJSON(f"It nests deeper than {max_depth} levels.")
+        if depth + openings <= max_depth:
+            depth += openings - run.count(b"]") - run.count(b"}")
+        else:
+            for mark in run:
+                depth += _STEP.get(mark, 0)
+                if depth > max_depth:
+                    raise NotJSON(f"It nests deeper than {max_depth} levels.")
         if depth < 0:
             return  # this is not JSON; the decoder says where

@@ -138,7 +138,8 @@ def test_a_long_answer_is_kept_as_a_reference(secret: str, wanted: dict[str, str
         first = worker.post(path, data, Idempotency_Key=path)
         again = worker.post(path, data, Idempotency_Key=path)
         assert (again.status_code, again["Idempotent-Replayed"]) == (200, "true")
-        assert (len(first.content) > 500_000, again.content) == (True, first.content)
+        assert len(first.content) > 500_000
+        assert ok(again) == ok(first)  # PostgreSQL keeps another order of keys
     assert [len(row.body) for row in IdempotentAnswer.objects.all()] == [0, 0]
 
 
