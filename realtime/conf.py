@@ -23,6 +23,8 @@ class Limits:
     SOCKET_TOKEN_LIFETIME: float = 300.0  # a token is needed only for the handshake, in its URL or a header
     SOCKET_TOKEN_RENEWAL: float = 43_200.0  # for this long after a login, a token can be renewed with itself alone
 
+    MAX_TOKEN_BYTES: int = 16 * 1024  # as long as a header that Twisted takes; tokens with many groups have 8 KB
+
     # What a client may send
     MAX_MESSAGE_BYTES: int = 64 * 1024  # requests are tiny; Daphne's default is 1 MiB
     MAX_BODY_BYTES: int = 4 * 1024 * 1024  # of an HTTP request: the largest form plus its encoding
@@ -33,6 +35,8 @@ class Limits:
     INBOUND_BYTES: int = 256 * 1024  # the same, in bytes
     MESSAGE_RATE: float = 50.0  # a second, of one socket; a frontend sends a heartbeat and clicks
     MESSAGE_BURST: int = 2_000  # at once: a client that reconnects subscribes to all its streams; 0 is no limit
+    CLIENT_ERROR_RATE: float = 0.1  # a second, of the errors that one socket's client reports; the others are counted
+    CLIENT_ERROR_BURST: int = 10  # at once; each is a line in the log
     SNAPSHOT_LIMIT: int = 200  # entities of a snapshot, if the client names no limit
     MAX_SNAPSHOT_LIMIT: int = 10_000  # the highest limit of a client: a list of that many numbers is kept
 

@@ -48,6 +48,7 @@ from realtime.wire.requests import (
 
 logger = logging.getLogger(__name__)
 
+MAX_LOGGED = 500  # characters of a frame in the log
 CLEAN_UP_TIMEOUT = 5.0  # seconds; first for the tasks, then for the groups
 
 _users = Cap()  # the sockets of this process, by user id
@@ -69,6 +70,7 @@ class LiveConsumer(WriterConsumer):
             pass  # the server counts messages
         elif limits.MESSAGE_BURST:
             self._bucket = TokenBucket(limits.MESSAGE_RATE, limits.MESSAGE_BURST, monotonic())
+        self._error_bucket: TokenBucket | None = None  # of the errors that the client reports
         self._counted_as: str | None = None  # the user's id in `_users`
 
     async def connect(self) -> None:
@@ -146,9 +148,19 @@ class LiveConsumer(WriterConsumer):
             await self.writer.wait_for_room()
             self.writer.pong(pong_frame(message.id))
         elif isinstance(message, Request) and message.method == WSMethod.ERROR:
-            logger.info("A client reports an error: %.500s", text_data)
+            self._log_client_error(text_data or "")
         else:
             await self._requests.add(message)
+
+    def _log_client_error(self, text: str) -> None:
+        if self._error_bucket is None:
+            self._error_bucket = TokenBucket(limits.CLIENT_ERROR_RATE, limits.CLIENT_ERROR_BURST, monotonic())
+        if self._error_bucket.take(monotonic()):
+            count("client_errors")
+            # `repr`: a client must not write lines of its own into the log.
+            logger.info("A client reports an error: %r", text[:MAX_LOGGED])
+        else:
+            count("client_errors_dropped")
 
     async def _answer(self, message: Request | BadRequest) -> None:
         await self.writer.wait_for_room()
@@ -161,7 +173,7 @@ class LiveConsumer(WriterConsumer):
             self.writer.answer(error_frame(str(bad_request), id=bad_request.id))
         except Exception:
             count("errors")
-            logger.exception("A request failed: %r", message)
+            logger.exception("A request failed: %.1000r", message)
             self.writer.answer(error_frame(INTERNAL_ERROR, id=message.id))
 
     async def _subscribe(self, request: Request) -> None:

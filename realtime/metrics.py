@@ -11,6 +11,8 @@ heads_repaired              heads that the sweep found to be ahead
 subscriptions_behind        subscriptions with a full buffer; they read from the log
 snapshots_forced            replays that were refused; a snapshot was sent instead
 floods                      sockets that sent too many messages; they are closed
+client_errors               errors that clients reported, and that were logged
+client_errors_dropped       errors that clients reported above CLIENT_ERROR_RATE; they are not logged
 slow_readers                sockets whose client read too slowly; they are closed
 first_request_timeouts      connections that did not send the head of a request in time; they are cut
 refused_process             sockets over the cap of the process (503)
