@@ -31,8 +31,10 @@ class Limits:
     MAX_PENDING_REQUESTS: int = 64  # of one socket; at the limit the socket is not read until some are answered
     INBOUND_MESSAGES: int = 64  # of one socket, unreceived; at the limit it is not read until half are left
     INBOUND_BYTES: int = 256 * 1024  # the same, in bytes
-    MESSAGE_RATE: float = 50.0  # a second, of one socket; a frontend sends a heartbeat and clicks
+    MESSAGE_RATE: float = 50.0  # frames a second of one socket, pings and fragments too; a frontend sends heartbeats
     MESSAGE_BURST: int = 2_000  # at once: a client that reconnects subscribes to all its streams; 0 is no limit
+    MAX_FRAGMENTS: int = 256  # of one message; a library that sends in pieces of 1 KB needs 64 for the largest message
+    FRAMES_PER_TURN: int = 32  # of one socket, before other work of the process; half a millisecond
     SNAPSHOT_LIMIT: int = 200  # entities of a snapshot, if the client names no limit
     MAX_SNAPSHOT_LIMIT: int = 10_000  # the highest limit of a client: a list of that many numbers is kept
 

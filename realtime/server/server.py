@@ -49,6 +49,7 @@ from realtime.server.http import LiveHTTPFactory
 from realtime.server.inbound_queue import InboundQueue, Message
 from realtime.server.periodic_checks import PeriodicChecksServer
 from realtime.server.shutdown import Shutdown
+from realtime.server.turns import Turns
 from realtime.server.websocket import LiveProtocol, count_sockets, make_protocol_class
 from realtime.tested_versions import find_untested
 from realtime.throttling import ServerCaps
@@ -90,6 +91,7 @@ class LiveServer(PeriodicChecksServer):
         self._listen_failure: BaseException | None = None  # CannotListen, or KeyboardInterrupt during the start
         self._ports: list[Any] = []
         self._caps = ServerCaps()
+        self.turns = Turns()
         self.get_frame = FrameCache(self._build_frame).get_frame
 
     def run(self) -> None:
