@@ -94,6 +94,7 @@ class ReceivingProtocol(SendingProtocol):
 
     def onConnect(self, request: Any) -> Any:
         self._has_handshake = True
+        self.websocket_extensions = []  # none is offered; autobahn would refuse an offer that it cannot parse
         return super().onConnect(request)
 
     def onOpen(self) -> None:

@@ -56,7 +56,8 @@ from realtime.throttling import ServerCaps
 
 logger = logging.getLogger("realtime.server")
 
-DEFAULTS: dict[str, int | None] = {
+DEFAULTS: dict[str, int | str | None] = {
+    "server_name": "",  # no header Server: a version tells an attacker what to try
     "websocket_timeout": -1,  # no limit; Daphne closes a socket after a day, with 1000, which means a normal end
     "websocket_connect_timeout": 20,  # above AUTH_TIMEOUT: a slow database must end in a response, not in a reset
     "ping_interval": 25,  # below 60 s, after which proxies close a silent connection
@@ -164,6 +165,7 @@ class LiveServer(PeriodicChecksServer):
                 asgi_extension.SEND: send,
             }
         }
+        scope["subprotocols"] = protocol.websocket_protocols  # as offered; Daphne decodes "%2C" in their names
         queue = protocol.make_inbound_queue()
         refusal = self._admit(protocol, scope["client"])
         if refusal:
@@ -200,6 +202,9 @@ class LiveServer(PeriodicChecksServer):
                 if not await protocol.send_in_pieces(message):
                     await super().handle_reply(protocol, message)
         else:
+            channel = getattr(protocol, "channel", None)  # None after the end of the connection or response
+            if channel is not None and message.get("type") == "http.response.body":
+                await channel.drain()
             await super().handle_reply(protocol, message)
 
     def _build_frame(self, content: str | bytes) -> bytes:

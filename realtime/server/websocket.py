@@ -10,6 +10,7 @@ what stops working if an upgrade renames one.
 import logging
 import re
 from collections.abc import Callable, Iterable
+from http import HTTPStatus
 from typing import Any
 
 from autobahn.websocket.types import ConnectionDeny
@@ -54,6 +55,18 @@ class LiveProtocol(ReceivingProtocol):
         if code == 503:
             responseHeaders = [*(responseHeaders or ()), ("Retry-After", RETRY_AFTER)]
         super().failHandshake(reason, code, responseHeaders)
+
+    def sendHttpErrorResponse(self, code: int, reason: str, responseHeaders: Any = None) -> None:
+        # autobahn writes the reason, with words of the client, into the status line.
+        body = f"{reason}\n".encode()
+        headers = [
+            ("Content-Type", "text/plain; charset=utf-8"),
+            ("Content-Length", len(body)),
+            ("Connection", "close"),
+            *(responseHeaders or ()),
+        ]
+        head = [f"HTTP/1.1 {code} {HTTPStatus(code).phrase}", *(f"{name}: {value}" for name, value in headers)]
+        self.sendData("\r\n".join([*head, "", ""]).encode() + body)
 
     def serverAccept(self, subprotocol: str | None = None) -> None:
         # autobahn would raise in a Deferred without an error handler, and leave the handshake without an answer.
