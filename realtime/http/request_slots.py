@@ -2,10 +2,10 @@
 
 Django runs each synchronous request in a thread of its own, without a bound: 200 slow requests are 200 threads, which
 want 200 database connections. Here a request waits for a slot. One address has only a part of the slots and of the
-places to wait, so one client cannot keep the others out. A request that finds no place, or waits for too long, gets 503.
+places to wait, so one client cannot keep the others out. A request that finds no place, or waits too long, gets 503.
 
-A slot is free again when the response starts: a client that reads slowly holds none. A view that still runs after its
-client has gone keeps its slot.
+A slot is free again when the response starts, so a client that reads slowly holds none. A view whose client has gone
+keeps its slot until its thread ends, or the server cancels the request after ten seconds.
 """
 
 import asyncio

@@ -51,16 +51,15 @@ class LiveRequest(BoundedRequest):
             self.client_addr = [str(self.client.host), self.client.port]  # for the log
         for name, value in refusal.headers:
             self.setHeader(name, value)
-        self.close_after_response()
         self.basic_error(refusal.status, refusal.reason, refusal.text)
         return None
 
-    def close_after_response(self) -> None:
+    def basic_error(self, status: int, status_text: bytes, body: str) -> None:
+        """Answers in plain text, and closes the connection. Daphne's page names Daphne."""
+        if self.finished or self.channel is None:
+            return
         self.channel.persistent = False
         self.setHeader(b"Connection", b"close")
-
-    def basic_error(self, status: int, status_text: bytes, body: str) -> None:
-        """Answers in plain text. Daphne's page names Daphne."""
         text = f"{status} {status_text.decode()}\n{body}\n".encode()
         headers = [(b"Content-Type", b"text/plain; charset=utf-8"), (b"Content-Length", b"%d" % len(text))]
         self.handle_reply({"type": "http.response.start", "status": status, "headers": headers})
