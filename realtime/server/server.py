@@ -7,11 +7,13 @@ The differences from Daphne. Every number is a limit in conf.py:
 - `await send()` waits while a client does not read (flow_control.py). A client that stops reading, or reads too slowly,
   is closed (slow_reader.py). Daphne keeps everything in memory, without a bound.
 - The server stops reading from a client that sends faster than its consumer receives (inbound_queue.py). A client that
-  floods the server is closed with 1008 (throttling.py).
+  floods the server with messages, pings or fragments is closed with 1008 (receiving.py). A socket parses a few frames,
+  and waits for its next turn (turns.py). Frames that come with the handshake are kept.
 - A message that comes in has at most MAX_MESSAGE_BYTES. A message that goes out may be larger.
 - Clients get the reason as a close code: 1009 too large, 1007 not UTF-8, 1002 protocol error. Daphne cuts the
   connection.
-- The connections of the process and of one address are capped (503). The head of a request has a deadline (http.py).
+- The connections of the process and of one address are capped (503). The head and the body of a request have deadlines
+  (http.py). Requests and handshakes that break the rules are refused (request.py, upgrade.py).
 - SIGTERM and SIGINT close each socket with 1012, and wait for consumers and HTTP responses to end (shutdown.py).
 - No log contains a query string, which may hold a token.
 - A socket may stay open for longer than a day. A ping times out before the next one is sent.
