@@ -110,6 +110,9 @@ class LiveChannel(HTTPChannel):
         self._cancel_timer()
         self._leave()
         super().connectionLost(reason)
+        # A channel and its request refer to each other, so they wait for the garbage collector. Their data does not.
+        self._transferDecoder, self._dataBuffer = None, []
+        self.clearLineBuffer()
 
     def _leave(self) -> None:
         self.factory.channels.discard(self)

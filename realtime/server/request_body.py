@@ -8,6 +8,7 @@ seconds without storing it, since a client whose connection is cut while it writ
 # ruff: noqa: N802 - Twisted names its hooks
 # mypy: disable-error-code="no-untyped-call"
 
+from tempfile import SpooledTemporaryFile
 from typing import Any
 
 from daphne.http_protocol import WebRequest
@@ -20,9 +21,10 @@ from realtime.metrics import count
 _RESPONSE_HEAD = (
     b"HTTP/1.1 %b\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
 )
+MEMORY_BYTES = 100_000  # of a body in chunks; a longer one goes to a file, as Twisted does with other bodies
 LINGER = 3.0  # seconds in which a refused client can read the response
-# Each chunk costs ten microseconds, so a body of single bytes would take the event loop for half a minute.
-FREE_CHUNKS = 1_000
+# Each chunk costs ten microseconds, so a body of single bytes would take half a minute.
+FREE_CHUNKS = 100
 MIN_CHUNK_BYTES = 256  # on average, beyond the free ones
 
 
@@ -34,9 +36,10 @@ class BoundedRequest(WebRequest):
     is_body_refused = False  # the rest of the body is dropped
 
     def gotLength(self, length: int | None) -> None:
-        # Twisted opens a temporary file for a long body. A refused body needs none.
-        super().gotLength(length if length is None or length <= limits.MAX_BODY_BYTES else 0)
+        # Twisted opens a temporary file for a long body, and for any body in chunks. A refused or short one needs none.
+        super().gotLength(length if length is not None and length <= limits.MAX_BODY_BYTES else 0)
         if length is None:
+            self.content = SpooledTemporaryFile(MEMORY_BYTES)  # noqa: SIM115 - Twisted closes it
             self._chunks = 0
         elif length > limits.MAX_BODY_BYTES:
             self.refuse_body(b"413 Content Too Large", b"The request is too large.\n")
