@@ -33,10 +33,12 @@ class Limits:
     MAX_PENDING_REQUESTS: int = 64  # of one socket; at the limit the socket is not read until some are answered
     INBOUND_MESSAGES: int = 64  # of one socket, unreceived; at the limit it is not read until half are left
     INBOUND_BYTES: int = 256 * 1024  # the same, in bytes
-    MESSAGE_RATE: float = 50.0  # a second, of one socket; a frontend sends a heartbeat and clicks
+    MESSAGE_RATE: float = 50.0  # frames a second of one socket, pings and fragments too; a frontend sends heartbeats
     MESSAGE_BURST: int = 2_000  # at once: a client that reconnects subscribes to all its streams; 0 is no limit
     CLIENT_ERROR_RATE: float = 0.1  # a second, of the errors that one socket's client reports; the others are counted
     CLIENT_ERROR_BURST: int = 10  # at once; each is a line in the log
+    MAX_FRAGMENTS: int = 256  # of one message; a library that sends in pieces of 1 KB needs 64 for the largest message
+    FRAMES_PER_TURN: int = 32  # of one socket, before other work of the process; half a millisecond
     SNAPSHOT_LIMIT: int = 200  # entities of a snapshot, if the client names no limit
     MAX_SNAPSHOT_LIMIT: int = 10_000  # the highest limit of a client: a list of that many numbers is kept
 
@@ -60,7 +62,19 @@ class Limits:
     MAX_CONNECTIONS: int = 10_000  # open sockets of a process, about 50 KB each; the next one gets 503
     MAX_ADDRESS_CONNECTIONS: int = 1_000  # of one address; a proxy puts all clients behind one address
     MAX_USER_CONNECTIONS: int = 100  # of one user in a process: many tabs, and a script that forgets to close
+    MAX_HTTP_CONNECTIONS: int = 2_000  # of a process, without an open socket: pages, and clients that send nothing
+    MAX_ADDRESS_HTTP_CONNECTIONS: int = 200  # of one address; a browser opens six. Not behind proxy headers
+    KEEP_ALIVE_TIMEOUT: float = 60.0  # of a connection between two requests; above that of a proxy
+    BODY_GRACE: float = 20.0  # a body may take so long, and longer by what follows
+    MIN_BODY_RATE: int = 8 * 1024  # bytes; for each so many a body gets another second
+    BODY_DEADLINE: float = 300.0  # for any body; the largest one needs 14 KB a second
+    TRUST_ROOT_PATH_HEADER: bool = False  # Daphne-Root-Path of a request; any client could choose where it is mounted
     FIRST_REQUEST_DEADLINE: float = 10.0  # for the head of a request, from its first byte or the connection's start
+    MAX_HTTP_REQUESTS: int = 12  # in Django at once; each has a thread, and usually a database connection
+    MAX_ADDRESS_HTTP_REQUESTS: int = 6  # of one address
+    MAX_WAITING_REQUESTS: int = 128  # for their turn; the next one gets 503
+    MAX_ADDRESS_WAITING_REQUESTS: int = 32  # of one address; a browser sends some dozens for a page
+    REQUEST_WAIT: float = 10.0  # then 503: the user has pressed reload by then
     DRAIN_SPREAD: float = 1.0  # sockets are closed over this time, since all their clients reconnect at once
     DRAIN_TIMEOUT: float = 10.0  # for consumers and HTTP responses to end; supervisors kill after 30 s, some after 10 s
     READY_TIMEOUT: float = 2.0  # for the database's answer to /readyz; probes wait a few seconds

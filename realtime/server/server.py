@@ -7,11 +7,13 @@ The differences from Daphne. Every number is a limit in conf.py:
 - `await send()` waits while a client does not read (flow_control.py). A client that stops reading, or reads too slowly,
   is closed (slow_reader.py). Daphne keeps everything in memory, without a bound.
 - The server stops reading from a client that sends faster than its consumer receives (inbound_queue.py). A client that
-  floods the server is closed with 1008 (throttling.py).
+  floods the server with messages, pings or fragments is closed with 1008 (receiving.py). A socket parses a few frames,
+  and waits for its next turn (turns.py). Frames that come with the handshake are kept.
 - A message that comes in has at most MAX_MESSAGE_BYTES. A message that goes out may be larger.
 - Clients get the reason as a close code: 1009 too large, 1007 not UTF-8, 1002 protocol error. Daphne cuts the
   connection.
-- The connections of the process and of one address are capped (503). The head of a request has a deadline (http.py).
+- The connections of the process and of one address are capped (503). The head and the body of a request have deadlines
+  (http.py). Requests and handshakes that break the rules are refused (request.py, upgrade.py).
 - SIGTERM and SIGINT close each socket with 1012, and wait for consumers and HTTP responses to end (shutdown.py).
 - No log contains a query string, which may hold a token.
 - A socket may stay open for longer than a day. A ping times out before the next one is sent.
@@ -49,13 +51,15 @@ from realtime.server.http import LiveHTTPFactory
 from realtime.server.inbound_queue import InboundQueue, Message
 from realtime.server.periodic_checks import PeriodicChecksServer
 from realtime.server.shutdown import Shutdown
+from realtime.server.turns import Turns
 from realtime.server.websocket import LiveProtocol, count_sockets, make_protocol_class
 from realtime.tested_versions import find_untested
 from realtime.throttling import ServerCaps
 
 logger = logging.getLogger("realtime.server")
 
-DEFAULTS: dict[str, int | None] = {
+DEFAULTS: dict[str, int | str | None] = {
+    "server_name": "",  # no header Server: a version tells an attacker what to try
     "websocket_timeout": -1,  # no limit; Daphne closes a socket after a day, with 1000, which means a normal end
     "websocket_connect_timeout": 20,  # above AUTH_TIMEOUT: a slow database must end in a response, not in a reset
     "ping_interval": 25,  # below 60 s, after which proxies close a silent connection
@@ -90,6 +94,7 @@ class LiveServer(PeriodicChecksServer):
         self._listen_failure: BaseException | None = None  # CannotListen, or KeyboardInterrupt during the start
         self._ports: list[Any] = []
         self._caps = ServerCaps()
+        self.turns = Turns()
         self.get_frame = FrameCache(self._build_frame).get_frame
 
     def run(self) -> None:
@@ -162,6 +167,7 @@ class LiveServer(PeriodicChecksServer):
                 asgi_extension.SEND: send,
             }
         }
+        scope["subprotocols"] = protocol.websocket_protocols  # as offered; Daphne decodes "%2C" in their names
         queue = protocol.make_inbound_queue()
         refusal = self._admit(protocol, scope["client"])
         if refusal:
@@ -198,6 +204,9 @@ class LiveServer(PeriodicChecksServer):
                 if not await protocol.send_in_pieces(message):
                     await super().handle_reply(protocol, message)
         else:
+            channel = getattr(protocol, "channel", None)  # None after the end of the connection or response
+            if channel is not None and message.get("type") == "http.response.body":
+                await channel.drain()
             await super().handle_reply(protocol, message)
 
     def _build_frame(self, content: str | bytes) -> bytes:

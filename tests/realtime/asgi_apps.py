@@ -11,6 +11,8 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+from realtime.metrics import counts
+
 Message = dict[str, Any]
 Receive = Callable[[], Coroutine[Any, Any, Message]]
 Send = Callable[[Message], Coroutine[Any, Any, None]]
@@ -62,6 +64,11 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
                 message = await receive()
                 length, more = length + len(message["body"]), message["more_body"]
             body = str(length)
+        case "counts":
+            body = json.dumps(counts())
+        case "stream":
+            await stream(rest[0], send)
+            return
         case "put":
             put(rest[0], True)
             body = "put"
@@ -73,6 +80,23 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
             body = "hello"
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
     await send({"type": "http.response.body", "body": body.encode()})
+
+
+async def stream(name: str, send: Send) -> None:
+    """Sends 200 MB. `GET /board/NAME` tells when that is over."""
+    try:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(200):
+            await send({"type": "http.response.body", "body": MEGABYTE.encode(), "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        put(name, True)
+
+
+async def accept_later(scope: Scope, receive: Receive, send: Send) -> None:
+    """Accepts after `GET /put/NAME-go`, and then echoes."""
+    await on_board(f"{scope['path'].split('/')[-1]}-go")
+    await echo(scope, receive, send)
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
@@ -196,6 +220,7 @@ async def handshake(scope: Scope, receive: Receive, send: Send) -> None:
 
 SOCKETS: dict[str, Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]] = {
     "accept-and-fail": accept_and_fail,
+    "accept-later": accept_later,
     "close": close,
     "concurrent-sends": concurrent_sends,
     "echo": echo,
