@@ -112,8 +112,8 @@ def test_a_process_that_was_second_takes_the_key_of_the_first(tmp_path: Path, mo
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="needs root, to become another user")
 def test_a_folder_that_cannot_be_written_is_an_error_with_the_cure(tmp_path: Path) -> None:
     script = (
-        f"import os, sys; os.setegid({AS_NOBODY}); os.seteuid({AS_NOBODY}); from pathlib import Path;"
-        "from config.secret_key import kept_in; kept_in(Path(sys.argv[1]))"
+        "import os, sys; from pathlib import Path; from config.secret_key import kept_in;"
+        f"os.setegid({AS_NOBODY}); os.seteuid({AS_NOBODY}); kept_in(Path(sys.argv[1]))"
     )
     for folder in (tmp_path, *list(tmp_path.parents)[:2]):
         folder.chmod(0o755)
