@@ -9,10 +9,12 @@ It migrates the database, makes the demo accounts, and serves. The environment a
 import argparse
 import os
 import socket
+import sys
 from contextlib import suppress
 from pathlib import Path
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
 from realtime.server.exposure import is_loopback
@@ -66,8 +68,12 @@ def main() -> None:
 
     from django.conf import settings
 
+    try:
+        is_debug = settings.DEBUG
+    except ImproperlyConfigured as error:
+        sys.exit(str(error))
     commands = [["migrate", "--verbosity", "0"], ["serve", "--host", options.host, "--port", options.port]]
-    if settings.DEBUG and is_loopback(options.host):
+    if is_debug and is_loopback(options.host):
         commands.insert(1, ["demo"])
     elif not is_given:  # who sets DEBUG=false has a site with accounts of its own
         commands.insert(1, ["demo", "--random-passwords"])

@@ -4,6 +4,6 @@ served from the apps under their plain names, so that a page never fails for wan
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 
-class StaticFiles(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
+class StaticFiles(CompressedManifestStaticFilesStorage):
     def stored_name(self, name: str) -> str:
         return super().stored_name(name) if self.hashed_files else name

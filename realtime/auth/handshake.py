@@ -149,7 +149,7 @@ def _is_origin_allowed(scope: Scope) -> bool:
         if sent is not None:  # Django, too, takes the value of the first proxy
             is_secure = sent.split(b",")[0].strip() == value.encode()
     own_origin = f"{'https' if is_secure else 'http'}://{host}"
-    return origin == own_origin  # the Host has been checked
+    return bool(origin == own_origin)  # the Host has been checked
 
 
 def _read_host(scope: Scope) -> str:

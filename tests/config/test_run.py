@@ -104,3 +104,9 @@ def test_a_site_with_debug_off_gets_no_demo_accounts(checkout: Checkout) -> None
     with running(checkout) as (said, _):
         assert "Runwire is at" in said
         assert "Log in as" not in said
+
+
+def test_what_cannot_be_is_told_in_one_line(checkout: Checkout) -> None:
+    with running(checkout, SECRET_KEY="django-insecure-key") as (said, _):
+        assert said.startswith("SECRET_KEY is publicly known")
+        assert said.count("\n") == 1

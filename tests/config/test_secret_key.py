@@ -117,9 +117,7 @@ def test_a_folder_that_cannot_be_written_is_an_error_with_the_cure(tmp_path: Pat
     )
     for folder in (tmp_path, *list(tmp_path.parents)[:2]):
         folder.chmod(0o755)
-    result = subprocess.run(
-        [sys.executable, "-c", script, tmp_path / FILE], cwd=ROOT, capture_output=True, text=True
-    )
+    result = subprocess.run([sys.executable, "-c", script, tmp_path / FILE], cwd=ROOT, capture_output=True, text=True)
     last = result.stderr.splitlines()[-1]
     assert "a random one cannot be kept in" in last
     assert "Permission denied. Let this user read and write there, or set SECRET_KEY." in last

@@ -164,7 +164,9 @@ def test_a_production_can_collect_its_static_files(checkout: Checkout) -> None:
 
 def test_a_database_url_names_a_postgres_with_a_pool(checkout: Checkout) -> None:
     settings = checkout.settings(
-        DEBUG="true", DATABASE_URL="postgres://me:a%20word@db.internal:5433/live?sslmode=require", DATABASE_POOL_SIZE="7"
+        DEBUG="true",
+        DATABASE_URL="postgres://me:a%20word@db.internal:5433/live?sslmode=require",
+        DATABASE_POOL_SIZE="7",
     )
     database = settings["DATABASES"]["default"]
     assert database["ENGINE"] == "django.db.backends.postgresql"

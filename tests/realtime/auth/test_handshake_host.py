@@ -11,7 +11,18 @@ from realtime.auth.handshake import ForeignHost
 from tests.realtime.auth.test_handshake import HOST, authenticate, cookie_of, scope, token_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
-FOREIGN = [None, "", "elsewhere.example", "localhost.elsewhere.example", "localhost:80:80", "[", "[::1", "é", "a b", "*"]
+FOREIGN = [
+    None,
+    "",
+    "elsewhere.example",
+    "localhost.elsewhere.example",
+    "localhost:80:80",
+    "[",
+    "[::1",
+    "é",
+    "a b",
+    "*",
+]
 
 
 @pytest.mark.parametrize("host", FOREIGN)

@@ -41,13 +41,15 @@ def test_an_endpoint_names_its_host(endpoint: str, hosts: list[str]) -> None:
 def test_debug_is_refused_where_other_machines_can_connect(settings: Settings) -> None:
     settings.DEBUG = True
     refuse_debug_on(["127.0.0.1", "::1"])
-    with pytest.raises(DebugExposed, match=r"DEBUG is on, .* not listen on 0\.0\.0\.0 and all addresses: .*DEBUG=false"):
+    with pytest.raises(DebugExposed, match=r"DEBUG is on, .* on 0\.0\.0\.0 and all addresses: .*DEBUG=false"):
         refuse_debug_on(["127.0.0.1", "0.0.0.0", ""])
     settings.DEBUG = False
     refuse_debug_on(["0.0.0.0", ""])
 
 
-@pytest.mark.parametrize("options", [["-b", "0.0.0.0", "-p", "0"], ["-e", "tcp:port=0"], ["-b", "127.0.0.1", "-e", "tcp:0"]])
+@pytest.mark.parametrize(
+    "options", [["-b", "0.0.0.0", "-p", "0"], ["-e", "tcp:port=0"], ["-b", "127.0.0.1", "-e", "tcp:0"]]
+)
 def test_the_command_line_ends_with_one_line(options: list[str]) -> None:
     command = [sys.executable, "-m", "realtime.server", "config.asgi:application", *options]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)  # the tests' environment has DEBUG=true
