@@ -92,10 +92,10 @@ sbom: $(TOOLS)/.installed ## the bill of materials (CycloneDX) and the licences 
 	@rm -rf build && mkdir build
 	@$(PY) -m venv --without-pip build/venv
 	@$(PIP) --python build/venv/bin/python install --require-hashes --requirement requirements.lock
-	@$(TOOLS)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+	@PYTHONWARNINGS=ignore $(TOOLS)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
 		--output-file build/sbom.json build/venv/bin/python
 	@$(TOOLS)/bin/pip-licenses --python build/venv/bin/python --from mixed --with-urls --format markdown \
-		--output-file build/licences.md
+		--output-file build/licences.md >/dev/null
 	@rm -rf build/venv
 
 clean: ## remove what can be made again: .venv, .matrix, caches, collected files; the database stays
