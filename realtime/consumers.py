@@ -16,7 +16,7 @@ from time import monotonic
 from typing import Any
 
 from realtime import asgi_extension, streams
-from realtime.auth.handshake import SUBPROTOCOL, CredentialsRefused, ForeignOrigin, authenticate, offers_bearer
+from realtime.auth.handshake import SUBPROTOCOL, CredentialsRefused, HandshakeRefused, authenticate, offers_bearer
 from realtime.auth.stream_access import stream_key
 from realtime.conf import limits
 from realtime.connection.request_queue import RequestQueue
@@ -80,7 +80,8 @@ class LiveConsumer(WriterConsumer):
         try:
             async with asyncio.timeout(limits.AUTH_TIMEOUT):
                 self.user = await authenticate(self.scope)
-        except ForeignOrigin:
+        except HandshakeRefused:
+            count("refused_handshakes")
             await self.close()
             return
         except CredentialsRefused as refused:

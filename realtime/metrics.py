@@ -24,6 +24,7 @@ refused_http_address        connections over the cap of their address (503)
 refused_process             sockets over the cap of the process (503)
 refused_address             sockets over the cap of their address (503)
 refused_user                sockets over the cap of their user
+refused_handshakes          sockets of a foreign Host, or of a foreign page with a cookie (403)
 errors                      unexpected exceptions; the log of the process has each of them
 """
 

@@ -4,9 +4,12 @@
 
 import argparse
 from collections.abc import Sequence
+from typing import Any
 
 from daphne.cli import CommandLineInterface
+from django.core.exceptions import ImproperlyConfigured
 
+from realtime.server.exposure import DebugExposed, hosts_of, refuse_debug_on
 from realtime.server.server import DEFAULTS, CannotListen, LiveServer
 
 HELP = """differences from Daphne:
@@ -38,7 +41,6 @@ class CLI(CommandLineInterface):
     """Daphne's command line with the server's defaults. Exits with 1 and one line if it cannot listen."""
 
     description = "Runwire's HTTP/WebSocket server: Daphne with back-pressure and real close codes"
-    server_class = LiveServer
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,5 +52,13 @@ class CLI(CommandLineInterface):
     def run(self, args: Sequence[str]) -> None:
         try:
             super().run(args)
+        except (DebugExposed, ImproperlyConfigured) as refused:
+            self.parser.exit(1, f"{refused}\n")
         except CannotListen as failure:
             self.parser.exit(1, f"{failure} Choose another port with -p, or address with -b.\n")
+
+    @staticmethod
+    def server_class(**options: Any) -> LiveServer:  # type: ignore[override] # Daphne has a class here
+        """Called when the application has loaded, and with it the settings."""
+        refuse_debug_on(hosts_of(options["endpoints"]))
+        return LiveServer(**options)
