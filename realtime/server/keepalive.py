@@ -37,7 +37,7 @@ class KeepaliveProtocol(WebSocketProtocol):
     bytes_written = 0  # all bytes that were given to the transport
     _bytes_read = 0  # of these, the bytes that the client has certainly read
     _bytes_before_ping = 0  # the value of bytes_written just before the last ping
-    _pong_due: float | None = None  # `time.time()`; None while no pong is awaited
+    _pong_due: float | None = None  # `time.monotonic()`; None while no pong is awaited
     _is_timeout_extended = False  # of the last ping
 
     @property
@@ -56,11 +56,11 @@ class KeepaliveProtocol(WebSocketProtocol):
     def check_timeouts(self) -> None:  # periodic_checks.py calls it at `next_check`
         super().check_timeouts()
         if self.autoPingPending:
-            self._check_pong(time.time())
+            self._check_pong(time.monotonic())
 
     @property
     def next_check(self) -> float:
-        """`time.time()` before which check_timeouts() has nothing to do."""
+        """`time.monotonic()` before which check_timeouts() has nothing to do."""
         if self.state != self.STATE_OPEN:
             return 0.0
         due = self.last_ping + self.server.ping_interval
@@ -74,9 +74,9 @@ class KeepaliveProtocol(WebSocketProtocol):
         # socket, pings go out all the same: if the client has gone, its system answers them with a reset.
         if self.state == self.STATE_OPEN and (self.is_reading_paused or not self.autoPingPending):
             self._bytes_before_ping, self._is_timeout_extended = self.bytes_written, False
-            self._pong_due = time.time() + self.autoPingTimeout if self._awaits_pong else None
+            self._pong_due = time.monotonic() + self.autoPingTimeout if self._awaits_pong else None
             self.autoPingPendingSeq += 1
-            self.autoPingPending = _PAYLOAD.pack(time.time_ns(), self.autoPingPendingSeq)
+            self.autoPingPending = _PAYLOAD.pack(time.monotonic_ns(), self.autoPingPendingSeq)
             self.send_control_frame(_PING + self.autoPingPending)
 
     def dataReceived(self, data: bytes) -> None:

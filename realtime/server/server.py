@@ -15,6 +15,7 @@ The differences from Daphne. Every number is a limit in conf.py:
 - SIGTERM and SIGINT close each socket with 1012, and wait for consumers and HTTP responses to end (shutdown.py).
 - No log contains a query string, which may hold a token.
 - A socket may stay open for longer than a day. A ping times out before the next one is sent.
+- Timers do not depend on the wall clock (monotonic_time.py).
 - A port in use gives an error of one line, and exit code 1.
 
 Each change is a subclass or an attribute of a factory. tests/realtime/server/test_server_hooks.py lists the parts of
@@ -44,6 +45,7 @@ from twisted.python.failure import Failure
 from realtime import asgi_extension
 from realtime.conf import limits
 from realtime.metrics import count
+from realtime.server import monotonic_time
 from realtime.server.frame_cache import FrameCache
 from realtime.server.http import LiveHTTPFactory
 from realtime.server.inbound_queue import InboundQueue, Message
@@ -100,6 +102,7 @@ class LiveServer(PeriodicChecksServer):
         for _, text in find_untested():
             logger.warning('%s See docs/operations.md, "Versions"', text)
         gc.set_threshold(*GC_THRESHOLDS)
+        monotonic_time.install()
         old_handlers = {each: signal.getsignal(each) for each in STOP_SIGNALS} if self.signal_handlers else {}
         try:
             super().run()
