@@ -115,6 +115,7 @@ class LiveConsumer(WriterConsumer):
         if self._counted_as is not None:
             _users.release(self._counted_as)
         await self._stop_tasks()
+        del self._requests  # it refers to this consumer: the garbage collector runs seldom
         hub, self.hub = self.hub, None
         if hub is None:
             return

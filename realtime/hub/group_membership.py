@@ -63,6 +63,9 @@ class GroupMembership:
                 for task in tasks:
                     task.cancel()
                 _, tasks = await asyncio.wait(tasks, timeout=limits.ANNOUNCE_TIMEOUT / _CANCELLATIONS)
+        # These refer to this object. Without the cycles it is freed now: a server runs the garbage collector seldom.
+        self._tasks = [each for each in self._tasks if not each.done()]
+        self._on_message = _ignore
 
     async def join(self, group: str) -> None:
         """Returns when the group is joined, or after JOIN_TIMEOUT. The attempts go on."""
@@ -164,3 +167,7 @@ class GroupMembership:
             except Exception:
                 count("errors")
                 logger.exception("A layer message of type %r could not be handled", message.get("type"))
+
+
+def _ignore(message: dict[str, Any]) -> None:
+    """Handles the messages that a layer delivers after the stop."""

@@ -46,6 +46,12 @@ class DirectWriter:
         self.is_clear = False  # the connection is open, its buffer empty, and no message is half sent
         self.bytes_written = 0  # all bytes of the connection, on either path
 
+    def close(self) -> None:
+        """The connection is gone: everything is dropped from now on. The callbacks go, since they refer to the
+        connection, which refers to this object: such a cycle would wait for the garbage collector."""
+        self.is_clear = False
+        self._send_slow_path = self._write_rest = _drop
+
     def send(self, text: str | None) -> bool:
         """Sends the text if that needs no waiting. Returns whether it was sent."""
         if self.is_clear and text and len(text) <= self._max_piece_bytes // 4:  # a character has at most 4 bytes
@@ -84,3 +90,7 @@ class DirectWriter:
         if sent < len(frames):
             self.is_clear = False
             self._write_rest(frames[sent:])
+
+
+def _drop(content: object) -> bool:
+    return True

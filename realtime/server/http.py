@@ -55,6 +55,7 @@ class LiveChannel(HTTPChannel):
         transport: Any = self.transport
         if getattr(transport, "wrappedProtocol", None) is not self and transport.protocol is not self:
             self.factory.channels.discard(self)  # the connection is a WebSocket now
+            self.requests.clear()  # a request refers to its channel
 
     def checkPersistence(self, request: Request, version: bytes) -> bool:
         if asgi_extension.is_shutting_down:

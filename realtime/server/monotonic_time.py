@@ -1,6 +1,6 @@
 """Gives the timers of Twisted, autobahn and Daphne a monotonic clock.
 
-They compute their timers and durations from `time.time()`. Without this, no timer fires for a day after the clock of the
+They compute timers and durations from `time.time()`. Without this, no timer fires for a day after the clock of the
 machine was set back by a day: no ping goes out, no deadline holds, and the server does not stop. A clock that is set
 forward lets every timeout pass at once.
 

@@ -67,7 +67,9 @@ DEFAULTS: dict[str, int | None] = {
 }
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 BACKLOG = 4096  # connections waiting for accept; Twisted's default of 50 makes clients beyond it retry after seconds
-GC_THRESHOLDS = (100_000, 50, 100)  # a full collection visits all objects of all sockets, and frees almost nothing
+# A full collection visits all objects of all sockets, and frees almost nothing: a socket leaves no cycles. The cycles of
+# pages are freed by the collections of young objects, at the latest after ten.
+GC_THRESHOLDS = (100_000, 10, 100)
 CLOSE_TIMEOUT = 3  # seconds for the client's close frame; autobahn's timers fire up to one second early
 
 

@@ -213,7 +213,7 @@ def test_daphne_measures_durations_only_by_time_time(module: ModuleType) -> None
     source = inspect.getsource(module)
     assert "\nimport time\n" in source, "A clock that is set changes Daphne's timeouts."
     assert set(re.findall(r"\btime\.\w+", source)) == {"time.time"}, (
-        "The monotonic clock of the server lacks a function."
+        "The server's clock lacks a function."
     )
 
 
