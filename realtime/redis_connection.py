@@ -11,6 +11,8 @@ It corrects two things:
 An address with rediss:// or unix:// makes redis-py choose a class of its own, without these corrections.
 """
 
+# mypy: disable-error-code="no-untyped-call"
+
 from typing import Any, Final
 from weakref import ref
 

@@ -33,7 +33,7 @@ class DirectWriter:
         *,
         max_piece_bytes: int,
         send_slow_path: Callable[[str | None], bool],
-        write_rest: Callable[[bytes], None],
+        write_rest: Callable[[bytes], object],
     ) -> None:
         """`connection` is a connected, non-blocking socket. `get_frame` returns the frame of a text. `send_slow_path`
         gets each text that may be larger than `max_piece_bytes`. `write_rest` gets the bytes that the operating system

@@ -67,8 +67,8 @@ DEFAULTS: dict[str, int | None] = {
 }
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 BACKLOG = 4096  # connections waiting for accept; Twisted's default of 50 makes clients beyond it retry after seconds
-# A full collection visits all objects of all sockets, and frees almost nothing: a socket leaves no cycles. The cycles of
-# pages are freed by the collections of young objects, at the latest after ten.
+# A full collection visits all objects of all sockets, and frees almost nothing: a socket leaves no cycles. Pages do;
+# the collections of young objects free them, at the latest every tenth.
 GC_THRESHOLDS = (100_000, 10, 100)
 CLOSE_TIMEOUT = 3  # seconds for the client's close frame; autobahn's timers fire up to one second early
 

@@ -58,8 +58,8 @@ def subscribed_frame(
 
 
 def error_frame(error: str, *, channel: str | None = None, id: str | None = None) -> str:
-    """The answer to a refused request, the end of a stream, or the reason why the server is about to close. `channel` is
-    the stream that the error is about; only clients that know numbers get it."""
+    """The answer to a refused request, the end of a stream, or the reason why the server is about to close. `channel`
+    is the stream that the error is about; only clients that know numbers get it."""
     text = WSMessage(method=WSMethod.ERROR, success=False, channel=channel, error=error).model_dump_json()
     return text if id is None else _with_field(text, "id", id)
 

@@ -17,7 +17,9 @@ from tests.realtime.conftest import ConnectClient
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-KNOWS_NUMBERS = pytest.mark.parametrize("options", [{}, {"replay": "none"}, {"after": 0}], ids=["base", "none", "after"])
+KNOWS_NUMBERS = pytest.mark.parametrize(
+    "options", [{}, {"replay": "none"}, {"after": 0}], ids=["base", "none", "after"]
+)
 
 
 def channel(execution: GraphExecution, options: dict[str, Any]) -> str | None:

@@ -8,12 +8,10 @@ import pytest
 from django.contrib.auth.models import User
 
 from executions.models import GraphExecution
-from realtime.connection.writer import Writer
 from realtime.connection.request_queue import RequestQueue
 from realtime.connection.send_queue import SendQueue
 from realtime.connection.writer import Writer
 from realtime.consumers import LiveConsumer
-from realtime.hub import registry
 from realtime.hub.hub import Hub
 from realtime.subscription.subscription import SocketSubscription
 from tests.realtime.clients import InProcess

@@ -212,9 +212,7 @@ def test_daphne_checks_the_timeouts_that_next_check_predicts() -> None:
 def test_daphne_measures_durations_only_by_time_time(module: ModuleType) -> None:
     source = inspect.getsource(module)
     assert "\nimport time\n" in source, "A clock that is set changes Daphne's timeouts."
-    assert set(re.findall(r"\btime\.\w+", source)) == {"time.time"}, (
-        "The server's clock lacks a function."
-    )
+    assert set(re.findall(r"\btime\.\w+", source)) == {"time.time"}, "The server's clock lacks a function."
 
 
 def test_the_timers_of_the_reactor_use_its_own_clock() -> None:
