@@ -88,6 +88,7 @@ class Limits:
     # The fast path
     JOIN_TIMEOUT: float = 0.2  # a subscribe waits this long for its group to be joined, and is answered then
     REJOIN_INTERVAL: float = 50.0  # at least once a minute, since a layer that stores the members may forget them
+    MAX_DOUBTFUL_GROUPS: int = 10_000  # left while Redis is away, and left again later; the core layer forgets others
     GAP_WAIT: float = 0.05  # a hint that came too early waits this long for the events before it
     ANNOUNCER_QUEUE: int = 10_000  # announcements that wait for Redis; beyond it they are dropped and counted
     ANNOUNCER_BYTES: int = 16 * 1024 * 1024  # of their data; beyond it they are sent without data

@@ -64,6 +64,7 @@ class LiveConsumer(WriterConsumer):
         self._requests: RequestQueue[Request | BadRequest] = RequestQueue(
             self._answer, limit=limits.MAX_PENDING_REQUESTS
         )
+        self._channel: str | None = None  # for an error: the stream of the request in work, if its client knows numbers
         self._is_flooded = False
         self._bucket: TokenBucket | None = None
         if asgi_extension.register_last_frames(self.scope, LAST_FRAMES):
@@ -118,6 +119,7 @@ class LiveConsumer(WriterConsumer):
         if self._counted_as is not None:
             _users.release(self._counted_as)
         await self._stop_tasks()
+        del self._requests  # it refers to this consumer: the garbage collector runs seldom
         hub, self.hub = self.hub, None
         if hub is None:
             return
@@ -165,22 +167,24 @@ class LiveConsumer(WriterConsumer):
 
     async def _answer(self, message: Request | BadRequest) -> None:
         await self.writer.wait_for_room()
+        self._channel = None
         try:
             if isinstance(message, BadRequest):
                 raise message
             handle = self._unsubscribe if message.method == WSMethod.UNSUBSCRIBE else self._subscribe
             await handle(message)
         except BadRequest as bad_request:
-            self.writer.answer(error_frame(str(bad_request), id=bad_request.id))
+            self.writer.answer(error_frame(str(bad_request), channel=self._channel, id=bad_request.id))
         except Exception:
             count("errors")
             logger.exception("A request failed: %.1000r", message)
-            self.writer.answer(error_frame(INTERNAL_ERROR, id=message.id))
+            self.writer.answer(error_frame(INTERNAL_ERROR, channel=self._channel, id=message.id))
 
     async def _subscribe(self, request: Request) -> None:
         """Until the answer, a former subscription to the stream goes on. It stays if the new one fails."""
         key = await stream_key(self.user, request)
         options: Subscribe = request.data
+        self._channel = key if options.numbered else None
         former = self.subscriptions.get(key)
         if former and not options.numbered:
             self.writer.answer(answer_frame(request.method, channel=key, id=request.id))
@@ -208,6 +212,7 @@ class LiveConsumer(WriterConsumer):
     async def _unsubscribe(self, request: Request) -> None:
         subscription = next((each for each in self.subscriptions.values() if each.target == request.data), None)
         if subscription:
+            self._channel = subscription.channel_of_errors
             del self.subscriptions[subscription.key]
             await self.hub.unsubscribe(subscription)
         channel = subscription.key if subscription else None
@@ -222,4 +227,4 @@ class LiveConsumer(WriterConsumer):
     def _on_stream_end(self, subscription: SocketSubscription) -> None:
         if self.subscriptions.get(subscription.key) is subscription:
             del self.subscriptions[subscription.key]
-            self.writer.answer(error_frame(NOT_FOUND[subscription.method]))
+            self.writer.answer(error_frame(NOT_FOUND[subscription.method], channel=subscription.channel_of_errors))

@@ -89,6 +89,7 @@ class LiveChannel(HTTPChannel):
         if protocol is not self:  # the connection is a WebSocket now
             self._socket = protocol
             self._leave()
+            self.requests.clear()  # a request refers to its channel
 
     def checkPersistence(self, request: Request, version: bytes) -> bool:
         if asgi_extension.is_shutting_down:

@@ -58,7 +58,7 @@ class SendingProtocol(KeepaliveProtocol):
             self._tcp.getHandle().setsockopt(*option)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.direct_writer.is_clear = False
+        self.direct_writer.close()
         self.flow.connection_lost()
         super().connectionLost(reason)
 

@@ -53,6 +53,11 @@ class SocketSubscription(Subscription[Event]):
         self.log_reader: LogReader | None = None  # the hub sets it
         self.on_end = on_end  # called when the stream has ended
 
+    @property
+    def channel_of_errors(self) -> str | None:
+        """The `channel` of an error about this stream. In the base protocol errors have none."""
+        return self.key if self.numbered else None
+
     def wake(self) -> None:
         self.writer.ready(self)
 

@@ -1,7 +1,12 @@
 """The parts of Daphne, autobahn and Twisted that the server depends on, and what fails if an upgrade changes one."""
 
 import inspect
+import re
+from types import ModuleType
 
+import daphne.http_protocol
+import daphne.server
+import daphne.ws_protocol
 import pytest
 from autobahn.websocket.protocol import WebSocketProtocol as AutobahnProtocol
 from autobahn.websocket.protocol import WebSocketServerFactory
@@ -237,6 +242,19 @@ def test_daphne_checks_the_timeouts_that_next_check_predicts() -> None:
     for term in ("self.duration()", "websocket_timeout >= 0", "self.last_ping", "self.server.ping_interval"):
         assert term in source, "A socket may be checked too late."
     assert "time.time() - self.socket_opened" in inspect.getsource(WebSocketProtocol.duration)
+
+
+@pytest.mark.parametrize("module", [daphne.server, daphne.http_protocol, daphne.ws_protocol])
+def test_daphne_measures_durations_only_by_time_time(module: ModuleType) -> None:
+    source = inspect.getsource(module)
+    assert "\nimport time\n" in source, "A clock that is set changes Daphne's timeouts."
+    assert set(re.findall(r"\btime\.\w+", source)) == {"time.time"}, "The server's clock lacks a function."
+
+
+def test_the_timers_of_the_reactor_use_its_own_clock() -> None:
+    source = inspect.getsource(ReactorBase)
+    assert "seconds=self.seconds" in source, "A clock that is set stops the timers."
+    assert "runtimeSeconds" not in source.replace("seconds = staticmethod(runtimeSeconds)", "")
 
 
 def test_a_prepared_message_is_one_frame_without_a_mask() -> None:
