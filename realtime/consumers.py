@@ -217,7 +217,9 @@ class LiveConsumer(WriterConsumer):
 
     async def _may_watch(self, subscription: SocketSubscription) -> bool:
         try:
-            return await stream_key(self.user, request_for(subscription.method, subscription.target)) == subscription.key
+            return (
+                await stream_key(self.user, request_for(subscription.method, subscription.target)) == subscription.key
+            )
         except BadRequest:
             return False
 

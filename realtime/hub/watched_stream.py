@@ -251,6 +251,7 @@ class WatchedStream:
             return False
         for subscription in self.subscriptions.each():
             if may_watch.get(subscription.user_id) is False:
+                self.subscriptions.discard(subscription)
                 subscription.end()
         return True
 

@@ -136,7 +136,8 @@ def remove(key: str) -> bool:
 
 
 def _remove_batch(stream_id: int, key: str, batch: Sequence[tuple[int, int]]) -> bool:
-    """Removes the events of a batch, except the one at the head. Returns False where the stream is removed already, or locked."""
+    """Removes the events of a batch, except the one at the head. Returns False where the stream is removed already, or
+    locked."""
     using = database()
     events = StreamEvent.objects.using(using).filter(pk__in=[pk for pk, _ in batch])
     keys = _keys_to_lock(key, events)

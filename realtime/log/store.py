@@ -123,8 +123,11 @@ _BRIEF_WAIT = 500  # milliseconds; writers of SQLite wait for one another anyway
 
 
 def is_busy(error: Exception) -> bool:
-    """Whether SQLite has raised this error because another writer was too slow."""
-    return str(getattr(error.__cause__, "sqlite_errorname", "")).startswith("SQLITE_BUSY")
+    """Whether another transaction was in the way, so that it is worth to try again: it holds the lock of SQLite, or
+    the default isolation level of PostgreSQL is higher than READ COMMITTED, and both changed the same rows."""
+    cause = error.__cause__
+    is_serialization_failure = getattr(cause, "sqlstate", None) == "40001"
+    return is_serialization_failure or str(getattr(cause, "sqlite_errorname", "")).startswith("SQLITE_BUSY")
 
 
 def create_streams(keys: Iterable[str]) -> None:

@@ -39,7 +39,7 @@ def number_and_announce(keys: Iterable[str], *, may_have_ended: bool = True) -> 
 
 
 def _attempt(keys: Iterable[str], *, may_have_ended: bool = True) -> set[str]:
-    """`number_and_announce` that waits for no writer of SQLite either."""
+    """`number_and_announce` that leaves all keys where the whole database was in the way."""
     keys = set(keys)
     try:
         with store.brief_wait():
@@ -87,7 +87,8 @@ _retry_thread = RetryThread(_attempt)
 
 
 def flush() -> None:
-    """Waits for the retries, for at most _FLUSH_TIMEOUT seconds. Runs when the process exits, before the announcer's."""
+    """Waits for the retries, for at most _FLUSH_TIMEOUT seconds. Runs when the process exits, before the announcer
+    flushes."""
     if not _retry_thread.flush(_FLUSH_TIMEOUT):
         logger.warning("The process ends while heads are locked; the sweep numbers and announces their events")
 

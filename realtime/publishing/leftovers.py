@@ -21,10 +21,8 @@ def number_watched(keys: Sequence[str]) -> bool:
     found: Sequence[str] = store.find_unnumbered(limits.SWEEP_BATCH)
     if not found:
         return False
-    if len(found) < limits.SWEEP_BATCH:
-        own = sorted({*keys} & {*found})
-    else:
-        own = store.find_unnumbered_among(keys)
+    are_all = len(found) < limits.SWEEP_BATCH
+    own = sorted({*keys} & {*found}) if are_all else store.find_unnumbered_among(keys)
     for start in range(0, len(own), BATCH_SIZE):
         _number(own[start : start + BATCH_SIZE], may_have_ended=False)
     return True

@@ -36,7 +36,9 @@ class Backup:
             do("CREATE DATABASE {} TEMPLATE template0", restored)
             self._run("pg_restore", f"--dbname={restored}", str(self._path))
             do("ALTER DATABASE {} ALLOW_CONNECTIONS false", self._name)
-            server.execute("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s", [self._name])
+            server.execute(
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s", [self._name]
+            )
             do("ALTER DATABASE {} RENAME TO {}", self._name, former)
             do("ALTER DATABASE {} RENAME TO {}", restored, self._name)
             do("DROP DATABASE {}", former)
@@ -55,4 +57,4 @@ class Backup:
             "PGPORT": str(self._database["PORT"]),
             "PGUSER": str(self._database["USER"]),
         }
-        subprocess.run([folder / program, *arguments], env=environment, check=True)  # noqa: S603 - our own arguments
+        subprocess.run([folder / program, *arguments], env=environment, check=True)

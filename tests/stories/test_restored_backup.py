@@ -56,9 +56,7 @@ def is_reset(channel: str, head: int) -> Callable[[Frame], bool]:
 
 def is_event(channel: str, **data: Any) -> Callable[[Frame], bool]:
     return lambda frame: (
-        frame["channel"] == channel
-        and frame["method"].endswith("_event")
-        and data.items() <= frame["data"].items()
+        frame["channel"] == channel and frame["method"].endswith("_event") and data.items() <= frame["data"].items()
     )
 
 
