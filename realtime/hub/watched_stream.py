@@ -9,6 +9,7 @@ from realtime.aio.single_flight import SingleFlight
 from realtime.aio.tasks import detached
 from realtime.conf import limits
 from realtime.db import in_thread
+from realtime.hub.existence import still_exists
 from realtime.hub.fanout import Fanout
 from realtime.hub.page_cache import PageCache
 from realtime.hub.reorder_buffer import ReorderBuffer
@@ -222,7 +223,8 @@ class WatchedStream:
             async with self._restarts:
                 known = self.ordering.known
                 stream, _ = await self._head.read()
-                if stream is None and await self._still_exists():
+                # Notifications never end.
+                if stream is None and (self.channel is None or await still_exists(self.subscriptions)):
                     stream = await self.read_head()
         except Exception as error:
             count("errors")
@@ -234,26 +236,6 @@ class WatchedStream:
             self.on_head(stream)  # it is the same history: an older read or announcement has raised doubts
         else:
             self._begin_history(stream)
-
-    async def _still_exists(self) -> bool:
-        """Whether what the stream tells of exists. The row of the stream does not tell: it is removed when the stream
-        ends, and a restored backup may lack it. So the users are asked, one after the other, until one may watch it.
-        Those who may not are unsubscribed then."""
-        if self.channel is None:
-            return True  # notifications never end
-        may_watch: dict[str, bool] = {}
-        for subscription in self.subscriptions.each():
-            if subscription.user_id not in may_watch:
-                may_watch[subscription.user_id] = await subscription.may_watch(subscription)
-                if may_watch[subscription.user_id]:
-                    break
-        else:
-            return False
-        for subscription in self.subscriptions.each():
-            if may_watch.get(subscription.user_id) is False:
-                self.subscriptions.discard(subscription)
-                subscription.end()
-        return True
 
     def _begin_history(self, stream: StreamPosition) -> None:
         count("streams_restarted")
