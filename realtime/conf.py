@@ -92,12 +92,13 @@ class Limits:
     GAP_WAIT: float = 0.05  # a hint that came too early waits this long for the events before it
     ANNOUNCER_QUEUE: int = 10_000  # announcements that wait for Redis; beyond it they are dropped and counted
     ANNOUNCER_BYTES: int = 16 * 1024 * 1024  # of their data; beyond it they are sent without data
+    RETRY_STREAMS: int = 10_000  # that wait in a process for another writer's lock; beyond it they wait for the sweep
     ANNOUNCE_TIMEOUT: float = 2.0  # for one `group_send`, and for the flush at exit
 
     # The sweep, which repairs lost announcements
     SWEEP_INTERVAL: float = 2.0  # the delay of an event whose announcement was lost; each sweep is a query
     SWEEP_GRACE: float = 0.25  # a head that is ahead for this long counts as lost; a shorter time is normal delivery
-    SWEEP_BATCH: int = 1_000  # streams with unnumbered events that one sweep numbers
+    SWEEP_BATCH: int = 1_000  # streams with unnumbered events of one read; those with sockets come first
 
 
 DEFAULTS = Limits()

@@ -44,6 +44,7 @@ from realtime.wire.requests import (
     Request,
     Subscribe,
     parse_request,
+    request_for,
 )
 
 logger = logging.getLogger(__name__)
@@ -222,7 +223,23 @@ class LiveConsumer(WriterConsumer):
 
     def _new_subscription(self, key: str, request: Request) -> SocketSubscription:
         """A subscription that sends nothing until it is started."""
-        return SocketSubscription(key, request.method, request.data, writer=self.writer, on_end=self._on_stream_end)
+        return SocketSubscription(
+            key,
+            request.method,
+            request.data,
+            writer=self.writer,
+            on_end=self._on_stream_end,
+            user_id=str(self.user.pk),
+            may_watch=self._may_watch,
+        )
+
+    async def _may_watch(self, subscription: SocketSubscription) -> bool:
+        try:
+            return (
+                await stream_key(self.user, request_for(subscription.method, subscription.target)) == subscription.key
+            )
+        except BadRequest:
+            return False
 
     def _on_stream_end(self, subscription: SocketSubscription) -> None:
         if self.subscriptions.get(subscription.key) is subscription:

@@ -6,8 +6,11 @@ announcements_thinned       announcements that were sent without their data, to 
 layer_errors                joins, leaves and receives that failed; they are tried again
 layer_messages_unknown      messages of an unknown type, or for a stream without watchers in this process
 numbering_failed            failures after a commit; the sweep or the next reader numbers these events
+numbering_retried           streams with a locked head; a thread of the process numbers their events soon
+numbering_left              streams whose head stayed locked; the sweep or the next reader numbers these events
 gaps_filled                 reads from the log because a number was missing
 heads_repaired              heads that the sweep found to be ahead
+streams_restarted           watched streams that began another history: of a restored backup, or a new epoch
 subscriptions_behind        subscriptions with a full buffer; they read from the log
 snapshots_forced            replays that were refused; a snapshot was sent instead
 client_errors               errors that clients reported, and that were logged

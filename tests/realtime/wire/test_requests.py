@@ -29,6 +29,7 @@ from realtime.wire.requests import (
     SubscribeNotifications,
     SubscribeStream,
     parse_request,
+    request_for,
 )
 
 SUBSCRIBE = WSMethod.SUBSCRIBE_GRAPH_EXEC
@@ -227,6 +228,8 @@ def test_the_target_of_a_subscribe_is_the_data_of_its_unsubscribe() -> None:
         names = {"graph_exec_id": "graph_execution", "graph_id": "graph_executions", "kind": "stream"}
         subscribed = parse_request(request(f"subscribe_{names[method]}", subscribe)).data
         assert subscribed.target == parse_request(request("unsubscribe", unsubscribe)).data
+        again = request_for(WSMethod(f"subscribe_{names[method]}"), subscribed.target)
+        assert (again.data.target, again.data.numbered) == (subscribed.target, False)
     assert SubscribeNotifications().target is None
 
 
