@@ -127,7 +127,7 @@ def release_claim(execution: GraphExecution) -> None:
     """Queues a run again that its owner cannot finish. The run starts from the beginning."""
     with transaction.atomic():
         terminate_execution(execution)
-        requeue_execution(execution)
+        requeue_execution(execution, keeps_its_place=True)
         GraphExecution.objects.filter(pk=execution.pk).update(runner=EMBEDDED)
 
 

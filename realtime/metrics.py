@@ -16,6 +16,7 @@ first_request_timeouts      connections that did not send the head of a request 
 refused_process             sockets over the cap of the process (503)
 refused_address             sockets over the cap of their address (503)
 refused_user                sockets over the cap of their user
+refused_starts              executions that were not started, because too many of the user or of all users wait
 errors                      unexpected exceptions; the log of the process has each of them
 """
 

@@ -16,6 +16,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from executions.runner.block_process import BlockProcess, Outcome
@@ -71,7 +72,7 @@ class ProcessPool:
         self, count: int, *, block_modules: tuple[str, ...], start_timeout: float, memory: int | None = None
     ) -> None:
         """`memory` is the limit of each process, in bytes."""
-        self._new_process = lambda: BlockProcess(block_modules, start_timeout, memory)
+        self._new_process = partial(BlockProcess, block_modules, start_timeout, memory)
         self._threads = ThreadPoolExecutor(count + 1, thread_name_prefix="executions-block")
         self._lock = threading.Lock()
         self._turns: Turns[Hashable] = Turns(count)
