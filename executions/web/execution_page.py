@@ -30,7 +30,7 @@ MAX_READ: Final = 10_000  # node executions of a run, the newest; an engine may 
 MAX_HAPPENINGS: Final = 500  # as many as static/executions/event_list.js shows
 MAX_NAMES: Final = 100  # of the inputs or outputs of one node
 
-_WITHOUT_DATA = ("id", "node_id", "block_id", "status", "start_time", "end_time")
+_WITHOUT_DATA = ("id", "graph_execution", "node_id", "block_id", "status", "start_time", "end_time")
 
 
 @dataclass(frozen=True)

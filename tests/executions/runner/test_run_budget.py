@@ -74,9 +74,7 @@ def test_the_node_that_would_pass_the_budget_has_the_error_and_no_input(
     assert not execution.node_executions.exclude(status__in=["COMPLETED", "FAILED", "TERMINATED"]).exists()
 
 
-def test_an_output_that_would_pass_the_budget_is_not_written(
-    user: User, pool: ProcessPool, settings: Settings
-) -> None:
+def test_an_output_that_would_pass_the_budget_is_not_written(user: User, pool: ProcessPool, settings: Settings) -> None:
     settings.EXECUTIONS = {"MAX_RUN_BYTES": 9 * len(LONG)}
     execution = start(user, {"a": "test.echo"}, value=LONG)
     claim(pool).go()
