@@ -27,7 +27,7 @@ class Limits:
     # For the nodes of one user; one more is for others. They have a lower priority than the sockets.
     BLOCK_PROCESSES: int = max(2, (os.cpu_count() or 2) - 1)
     BLOCK_MEMORY: int = 512 * 2**20  # bytes of address space of a block process; it has 120 MB when it is idle
-    MAX_RUN_BYTES: int = 32 * 2**20  # that one run writes; the largest sample run writes 8 MB, from a text of 256 KB
+    MAX_RUN_BYTES: int = 32 * 2**20  # that one run writes; the largest sample writes 9 MB, from a text of 256 KB
     NODE_TIMEOUT: float = 60.0  # of one node; then its block process is killed: nothing else stops a busy block
     BLOCK_PROCESS_START_TIMEOUT: float = 30.0  # time to import pydantic and the block modules on a busy machine
 
