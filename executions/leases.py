@@ -16,10 +16,11 @@ All times come from the database, so the clocks of the processes need not agree.
 import logging
 from collections.abc import Collection
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Min, Q, QuerySet
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 
@@ -41,16 +42,23 @@ _CANDIDATES = 100  # the oldest queued executions: one call of claim_next() trie
 _FOR_EMBEDDED = Q(runner=EMBEDDED) | Q(runner__startswith=f"{EMBEDDED}:")
 
 
-def claim_next() -> GraphExecution | None:
-    """Claims the oldest queued execution of the embedded runner. Returns it, RUNNING, or None if there is none.
+def waiting_users() -> list[Any]:
+    """The ids of the users whose executions wait for the embedded runner; who waits longest comes first."""
+    users = _waiting().values("user_id").annotate(since=Min("created_at")).order_by("since", "user_id")
+    return list(users.values_list("user_id", flat=True))
+
+
+def claim_next(user_id: Any = None) -> GraphExecution | None:
+    """Claims the oldest queued execution of the embedded runner: of this user, or of all. Returns it, RUNNING, or None
+    if there is none.
 
     Only one of two concurrent callers gets an execution. If the start of an execution cannot be recorded, it stays
     queued, and the next one is claimed."""
-    waiting = GraphExecution.objects.filter(_FOR_EMBEDDED, status=ExecutionStatus.QUEUED).order_by("created_at")
-    for pk in waiting.values_list("pk", flat=True)[:_CANDIDATES]:
+    waiting = _waiting() if user_id is None else _waiting().filter(user_id=user_id)
+    for pk in waiting.order_by("created_at").values_list("pk", flat=True)[:_CANDIDATES]:
         try:
             with transaction.atomic():
-                if waiting.filter(pk=pk).order_by().update(runner=f"{EMBEDDED}:{uuid4()}", lease_expires_at=_lease()):
+                if waiting.filter(pk=pk).update(runner=f"{EMBEDDED}:{uuid4()}", lease_expires_at=_lease()):
                     return report_execution(GraphExecution(pk=pk), status=ExecutionStatus.RUNNING)
         except ValueError:
             logger.exception("Execution %s cannot be started.", pk)
@@ -119,8 +127,12 @@ def release_claim(execution: GraphExecution) -> None:
     """Queues a run again that its owner cannot finish. The run starts from the beginning."""
     with transaction.atomic():
         terminate_execution(execution)
-        requeue_execution(execution)
+        requeue_execution(execution, keeps_its_place=True)
         GraphExecution.objects.filter(pk=execution.pk).update(runner=EMBEDDED)
+
+
+def _waiting() -> QuerySet[GraphExecution]:
+    return GraphExecution.objects.filter(_FOR_EMBEDDED, status=ExecutionStatus.QUEUED)
 
 
 def _running() -> QuerySet[GraphExecution]:

@@ -28,6 +28,7 @@ refused_process             sockets over the cap of the process (503)
 refused_address             sockets over the cap of their address (503)
 refused_user                sockets over the cap of their user
 refused_handshakes          sockets of a foreign Host, or of a foreign page with a cookie (403)
+refused_starts              executions that were not started, because too many of the user or of all users wait
 errors                      unexpected exceptions; the log of the process has each of them
 """
 
