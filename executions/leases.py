@@ -23,6 +23,7 @@ from django.db.models import Q, QuerySet
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 
+from executions import signals
 from executions.conf import limits
 from executions.models import GraphExecution
 from executions.models.worker_token import WORKER
@@ -91,6 +92,7 @@ def _fail(expired: QuerySet[GraphExecution]) -> int:
                 execution = expired.filter(pk=pk).select_for_update(no_key=True).first()
                 if execution is not None:
                     finish_execution(execution, status=ExecutionStatus.FAILED, error=_reason(execution))
+                    signals.lease_expired.send(GraphExecution)
                     count += 1
         except ValueError:
             logger.exception("Execution %s, whose owner is gone, cannot be ended.", pk)

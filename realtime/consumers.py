@@ -79,9 +79,11 @@ class LiveConsumer(WriterConsumer):
             async with asyncio.timeout(limits.AUTH_TIMEOUT):
                 self.user = await authenticate(self.scope)
         except ForeignOrigin:
+            count("refused_origin")
             await self.close()
             return
         except CredentialsRefused as refused:
+            count(f"refused_{int(refused.code)}")
             await self.accept(subprotocol)
             await self._close_because(refused.text, refused.code)
             return

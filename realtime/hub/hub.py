@@ -130,10 +130,12 @@ def _read(message: dict[str, Any], channel: str | None) -> tuple[str, int, list[
     """Epoch, last number and events of an announcement. A newer version may add fields to the message, and to an
     event's row at its end. Raises KeyError, TypeError or ValueError if a field is missing or of another type."""
     epoch, last, events = message["epoch"], message["last"], []
+    at = message.get("at")
+    committed_at = at if isinstance(at, float) else None
     for seq, method, data, *_ in message.get("events") or ():
         if not (isinstance(seq, int) and isinstance(method, str) and isinstance(data, str)):
             raise TypeError
-        events.append(Event(seq, method, data, channel))
+        events.append(Event(seq, method, data, channel, committed_at))
     if not (isinstance(epoch, str) and isinstance(last, int)):
         raise TypeError
     return epoch, last, events

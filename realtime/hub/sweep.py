@@ -10,7 +10,7 @@ from realtime.db import in_thread
 from realtime.hub.hub import Hub
 from realtime.log import store
 from realtime.log.types import StreamPosition
-from realtime.metrics import count
+from realtime.metrics import count, share
 from realtime.publishing.after_commit import number_and_announce
 
 logger = logging.getLogger(__name__)
@@ -21,6 +21,7 @@ async def sweep_forever(hub: Hub) -> None:
     while True:
         await asyncio.sleep(limits.SWEEP_INTERVAL)
         try:
+            share()
             await sweep(hub)
         except Exception as error:
             count("errors")
@@ -66,6 +67,7 @@ def _number_leftovers() -> None:
     for key in keys:
         try:
             number_and_announce([key])
+            count("streams_numbered_late")
         except Exception:
             count("numbering_failed")
             logger.exception("The events of %s stay unnumbered; the next sweep tries again", key)

@@ -27,8 +27,10 @@ def read_after(stream_id: int, after: int) -> Page | None:
     """The events that follow `after`, or None where the stream is gone. One statement, so that epoch, head, floor and
     events are of one snapshot."""
     after = max(0, min(after, _MAX_SEQ))  # a client may send any number
-    with connections[database()].cursor() as cursor:
-        cursor.execute(_AFTER, (limits.MAX_INLINE_BYTES, after, after + limits.PAGE_EVENTS, stream_id))
+    connection = connections[database()]
+    sql = _AFTER.format(recorded_at=_RECORDED_AT[connection.vendor])
+    with connection.cursor() as cursor:
+        cursor.execute(sql, (limits.MAX_INLINE_BYTES, after, after + limits.PAGE_EVENTS, stream_id))
         rows = cursor.fetchall()
     if not rows:
         return None
@@ -42,12 +44,16 @@ _MAX_SEQ = 2**62  # no stream grows so long; a page's upper bound still fits the
 # Plain SQL: Django takes four times as long to build this query as PostgreSQL to read a page.
 _AFTER = """
     SELECT stream.epoch, stream.head, stream.floor, event.seq, event.method, event.size,
-        CASE WHEN event.size <= %s THEN COALESCE(event.data, original.data) END
+        CASE WHEN event.size <= %s THEN COALESCE(event.data, original.data) END, {recorded_at}
     FROM realtime_stream stream
     LEFT JOIN realtime_streamevent event ON event.stream_id = stream.id AND event.seq > %s AND event.seq <= %s
     LEFT JOIN realtime_streamevent original ON original.id = event.data_of_id
     WHERE stream.id = %s ORDER BY event.seq
 """
+_RECORDED_AT = {  # in seconds since 1970
+    "postgresql": "extract(epoch FROM event.created_at)::float8",
+    "sqlite": "(julianday(event.created_at) - 2440587.5) * 86400",
+}
 
 
 def read_each(stream_id: int, seqs: Sequence[int]) -> Sequence[LogEvent]:
@@ -64,19 +70,21 @@ def read_each(stream_id: int, seqs: Sequence[int]) -> Sequence[LogEvent]:
             Case(When(size__lte=limits.MAX_INLINE_BYTES, then=Coalesce("data", "data_of__data"))),
         )
     )
-    return _within_page_bytes(stream_id, list(rows))
+    return _within_page_bytes(stream_id, [(*row, None) for row in rows])
 
 
-def _within_page_bytes(stream_id: int, rows: Sequence[tuple[int, str, int, str | None]]) -> Sequence[LogEvent]:
+def _within_page_bytes(
+    stream_id: int, rows: Sequence[tuple[int, str, int, str | None, float | None]]
+) -> Sequence[LogEvent]:
     """Cuts the rows where the sum of their sizes exceeds PAGE_BYTES, and reads the data of the large events left."""
     total, count = 0, 0
-    for _, _, size, _ in rows:
+    for _, _, size, *_ in rows:
         total += size
         if count and total > limits.PAGE_BYTES:
             break
         count += 1
     rows = rows[:count]
-    large = [seq for seq, _, _, data in rows if data is None]
+    large = [seq for seq, _, _, data, _ in rows if data is None]
     data_by_seq = dict(
         StreamEvent.objects.using(database())
         .filter(stream_id=stream_id, seq__in=large)
@@ -85,10 +93,10 @@ def _within_page_bytes(stream_id: int, rows: Sequence[tuple[int, str, int, str |
         else ()
     )
     events = []
-    for seq, method, _, data in rows:
+    for seq, method, _, data, recorded_at in rows:
         text = data if data is not None else data_by_seq.get(seq)
         if text is not None:  # None: pruned between the two statements
-            events.append(LogEvent(seq, method, text))
+            events.append(LogEvent(seq, method, text, recorded_at))
     return events
 
 

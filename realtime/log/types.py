@@ -34,6 +34,7 @@ class LogEvent(NamedTuple):
     seq: int
     method: str
     data: str | None  # JSON text; None where it is larger than MAX_INLINE_BYTES and must be read from the log
+    recorded_at: float | None = None  # seconds since 1970, by the writer's clock; None where it was not read
 
 
 class NumberedEvents(NamedTuple):

@@ -1,13 +1,14 @@
 """What is done after a commit: the events of the transaction are numbered and announced."""
 
 import logging
+import time
 from collections.abc import Iterable
 
 from django.db import connections
 
 from realtime.log import numbering, retention, store
 from realtime.log.types import NumberedEvents, StreamPosition
-from realtime.metrics import count
+from realtime.metrics import count, observe
 from realtime.publishing import announcer
 
 logger = logging.getLogger(__name__)
@@ -15,14 +16,15 @@ logger = logging.getLogger(__name__)
 _BATCH_SIZE = 100  # streams that one transaction numbers; it locks all of them
 
 
-def number_and_announce(keys: Iterable[str], *, may_have_ended: bool = True) -> None:
+def number_and_announce(keys: Iterable[str], *, may_have_ended: bool = True, committed_at: float | None = None) -> None:
     """Numbers the unnumbered events of these streams, removes the streams that were ended, and announces both.
-    `may_have_ended` False saves a query where the caller knows that no stream was ended."""
+    `may_have_ended` False saves a query where the caller knows that no stream was ended. `committed_at` is the time of
+    the commit, where the caller knows it."""
     in_order = sorted(set(keys))
     for start in range(0, len(in_order), _BATCH_SIZE):
         batch = in_order[start : start + _BATCH_SIZE]
         for numbered in numbering.number(batch):
-            announcer.announce(numbered)
+            announcer.announce(numbered, committed_at)
         for key in store.find_ended(batch) if may_have_ended else ():
             if retention.remove(key):
                 announcer.announce_end(key)
@@ -47,14 +49,19 @@ class AfterCommit:
         self.has_ended = False  # whether the transaction ended a stream
 
     def __call__(self) -> None:
+        committed_at, began = time.time(), time.perf_counter()
+        self._number_and_announce(committed_at)
+        observe("publish", time.perf_counter() - began, "after_commit")
+
+    def _number_and_announce(self, committed_at: float) -> None:
         numbered, self.numbered = self.numbered, []
         keys, self.unnumbered_keys = self.unnumbered_keys, set()
         for each in numbered:
-            announcer.announce(each)
+            announcer.announce(each, committed_at)
         if not keys:
             return
         try:
-            number_and_announce(keys, may_have_ended=self.has_ended)
+            number_and_announce(keys, may_have_ended=self.has_ended, committed_at=committed_at)
         except Exception:
             count("numbering_failed")
             logger.exception("Numbering after a commit failed; the sweep or the next reader numbers the events")

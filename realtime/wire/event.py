@@ -7,16 +7,18 @@ from realtime.wire.methods import NUMBERED_ONLY
 class Event:
     """An event with its data. `frame` and `numbered_frame` are the two forms of its frame, without and with `seq`."""
 
-    __slots__ = ("_channel", "_data", "frame", "method", "numbered_frame", "seq", "size")
+    __slots__ = ("_channel", "_data", "at", "frame", "method", "numbered_frame", "seq", "size")
 
     frame: str  # for clients of the base protocol
     numbered_frame: str  # for clients that know numbers
 
-    def __init__(self, seq: int, method: str, data: str | None, channel: str | None) -> None:
-        """`data` is JSON text. `channel` is the stream's key, or None for notifications."""
+    def __init__(self, seq: int, method: str, data: str | None, channel: str | None, at: float | None = None) -> None:
+        """`data` is JSON text. `channel` is the stream's key, or None for notifications. `at` is the time of the commit
+        or of the record, in seconds since 1970, where it is known."""
         if data is None:
             raise ValueError("An event without data cannot be sent; read it from the log.")
         self.seq, self.method, self._data, self._channel = seq, method, data, channel
+        self.at = at
         self.size = len(data)  # characters
 
     @property
