@@ -22,8 +22,8 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
+from django.dispatch import Signal
 
-from executions import signals
 from executions.conf import limits
 from executions.models import GraphExecution
 from executions.models.worker_token import WORKER
@@ -31,6 +31,10 @@ from executions.services import finish_execution, report_execution, requeue_exec
 from executions.statuses import ExecutionStatus
 
 logger = logging.getLogger(__name__)
+
+lease_expired = Signal()
+"""An execution was ended because its owner let the lease expire. Sent with GraphExecution as the sender, inside the
+transaction of the change, which `graph_execution_changed` tells."""
 
 EMBEDDED = "embedded"
 """The `runner` of an execution that waits for the embedded runner."""
@@ -92,7 +96,7 @@ def _fail(expired: QuerySet[GraphExecution]) -> int:
                 execution = expired.filter(pk=pk).select_for_update(no_key=True).first()
                 if execution is not None:
                     finish_execution(execution, status=ExecutionStatus.FAILED, error=_reason(execution))
-                    signals.lease_expired.send(GraphExecution)
+                    lease_expired.send(GraphExecution)
                     count += 1
         except ValueError:
             logger.exception("Execution %s, whose owner is gone, cannot be ended.", pk)

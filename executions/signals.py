@@ -41,10 +41,6 @@ graph_deleted = Signal()
 # A user was deleted. Sent after the signals of everything that belonged to the user. event: UserDeleted
 user_deleted = Signal()
 
-# An execution was ended because its owner let the lease expire; `graph_execution_changed` tells the change.
-# sender: GraphExecution; no event
-lease_expired = Signal()
-
 # One `report_all()` was recorded. sender: None; events: GraphExecutionEvent and NodeExecutionEvent, in the order of the
 # reports; is_last_before_commit is not sent. For receivers that need the order of changes across both models. The
 # signals of the models follow, with `of_reports=True`: one for each run of consecutive events of the same model. A

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from executions import figures, signals
+from executions import figures, leases
 from realtime.http import stored_gauges
 from realtime.metrics import count
 
@@ -10,7 +10,7 @@ from realtime.metrics import count
 def connect() -> None:
     """Adds the gauges of executions, and counts expired leases."""
     stored_gauges.add_source(read_gauges)
-    signals.lease_expired.connect(on_lease_expired, dispatch_uid=on_lease_expired.__name__)
+    leases.lease_expired.connect(on_lease_expired, dispatch_uid=on_lease_expired.__name__)
 
 
 def read_gauges() -> dict[str, stored_gauges.Value]:

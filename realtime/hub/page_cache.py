@@ -67,9 +67,7 @@ class PageCache:
 
     async def read_each(self, stream_id: int, seqs: Sequence[int], *, channel: str | None) -> list[Event]:
         """The events with these numbers, or the first of them."""
-        return [
-            Event(seq, method, data, channel) for seq, method, data, _ in await in_thread(read_each, stream_id, seqs)
-        ]
+        return [Event(seq, method, data, channel) for seq, method, data in await in_thread(read_each, stream_id, seqs)]
 
     async def _share(self, stream_id: int, after: int, channel: str | None) -> CachedPage | None:
         reads = self._reads[stream_id]
@@ -96,5 +94,6 @@ class PageCache:
         page = await in_thread(read_after, stream_id, after)
         if page is None:
             return None
-        events = [Event(seq, method, data, channel, at) for seq, method, data, at in page.events]
+        at = page.recorded_at
+        events = [Event(seq, method, data, channel, at.get(seq)) for seq, method, data in page.events]
         return CachedPage(page.epoch, page.head, page.floor, after, events)

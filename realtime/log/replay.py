@@ -1,6 +1,7 @@
 """The log's reading side: pages of the events after a cursor, and the newest event of each entity."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from django.db import connections
@@ -21,6 +22,7 @@ class Page(NamedTuple):
     head: int
     floor: int
     events: Sequence[LogEvent]
+    recorded_at: Mapping[int, float] = MappingProxyType({})  # by number: seconds since 1970, by the writer's clock
 
 
 def read_after(stream_id: int, after: int) -> Page | None:
@@ -35,8 +37,9 @@ def read_after(stream_id: int, after: int) -> Page | None:
     if not rows:
         return None
     epoch, head, floor = rows[0][:3]
-    events = [row[3:] for row in rows if row[3] is not None]
-    return Page(epoch, head, floor, _within_page_bytes(stream_id, events))
+    events = [row[3:7] for row in rows if row[3] is not None]
+    recorded_at = {row[3]: row[7] for row in rows if row[3] is not None}
+    return Page(epoch, head, floor, _within_page_bytes(stream_id, events), recorded_at)
 
 
 _MAX_SEQ = 2**62  # no stream grows so long; a page's upper bound still fits the column
@@ -50,7 +53,7 @@ _AFTER = """
     LEFT JOIN realtime_streamevent original ON original.id = event.data_of_id
     WHERE stream.id = %s ORDER BY event.seq
 """
-_RECORDED_AT = {  # in seconds since 1970
+_RECORDED_AT = {
     "postgresql": "extract(epoch FROM event.created_at)::float8",
     "sqlite": "(julianday(event.created_at) - 2440587.5) * 86400",
 }
@@ -70,21 +73,19 @@ def read_each(stream_id: int, seqs: Sequence[int]) -> Sequence[LogEvent]:
             Case(When(size__lte=limits.MAX_INLINE_BYTES, then=Coalesce("data", "data_of__data"))),
         )
     )
-    return _within_page_bytes(stream_id, [(*row, None) for row in rows])
+    return _within_page_bytes(stream_id, list(rows))
 
 
-def _within_page_bytes(
-    stream_id: int, rows: Sequence[tuple[int, str, int, str | None, float | None]]
-) -> Sequence[LogEvent]:
+def _within_page_bytes(stream_id: int, rows: Sequence[tuple[int, str, int, str | None]]) -> Sequence[LogEvent]:
     """Cuts the rows where the sum of their sizes exceeds PAGE_BYTES, and reads the data of the large events left."""
     total, count = 0, 0
-    for _, _, size, *_ in rows:
+    for _, _, size, _ in rows:
         total += size
         if count and total > limits.PAGE_BYTES:
             break
         count += 1
     rows = rows[:count]
-    large = [seq for seq, _, _, data, _ in rows if data is None]
+    large = [seq for seq, _, _, data in rows if data is None]
     data_by_seq = dict(
         StreamEvent.objects.using(database())
         .filter(stream_id=stream_id, seq__in=large)
@@ -93,10 +94,10 @@ def _within_page_bytes(
         else ()
     )
     events = []
-    for seq, method, _, data, recorded_at in rows:
+    for seq, method, _, data in rows:
         text = data if data is not None else data_by_seq.get(seq)
         if text is not None:  # None: pruned between the two statements
-            events.append(LogEvent(seq, method, text, recorded_at))
+            events.append(LogEvent(seq, method, text))
     return events
 
 

@@ -34,7 +34,6 @@ class LogEvent(NamedTuple):
     seq: int
     method: str
     data: str | None  # JSON text; None where it is larger than MAX_INLINE_BYTES and must be read from the log
-    recorded_at: float | None = None  # seconds since 1970, by the writer's clock; None where it was not read
 
 
 class NumberedEvents(NamedTuple):
@@ -43,6 +42,7 @@ class NumberedEvents(NamedTuple):
     key: str
     epoch: str
     events: Sequence[LogEvent]
+    committed_at: float | None = None  # seconds since 1970, by the writer's clock; None where it is not known
 
 
 class StreamPosition(NamedTuple):

@@ -47,8 +47,9 @@ class Sent:
     def take_over(self) -> None:
         """Adds to the counters what went out since the last call."""
         with _lock:
-            count("sent_frames", self.frames - _counts["sent_frames"])
-            count("sent_bytes", self.bytes - _counts["sent_bytes"])
+            if self.frames > _counts["sent_frames"]:
+                count("sent_frames", self.frames - _counts["sent_frames"])
+                count("sent_bytes", self.bytes - _counts["sent_bytes"])
 
 
 sent = Sent()

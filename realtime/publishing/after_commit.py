@@ -24,7 +24,7 @@ def number_and_announce(keys: Iterable[str], *, may_have_ended: bool = True, com
     for start in range(0, len(in_order), _BATCH_SIZE):
         batch = in_order[start : start + _BATCH_SIZE]
         for numbered in numbering.number(batch):
-            announcer.announce(numbered, committed_at)
+            announcer.announce(numbered._replace(committed_at=committed_at))
         for key in store.find_ended(batch) if may_have_ended else ():
             if retention.remove(key):
                 announcer.announce_end(key)
@@ -57,7 +57,7 @@ class AfterCommit:
         numbered, self.numbered = self.numbered, []
         keys, self.unnumbered_keys = self.unnumbered_keys, set()
         for each in numbered:
-            announcer.announce(each, committed_at)
+            announcer.announce(each._replace(committed_at=committed_at))
         if not keys:
             return
         try:

@@ -37,9 +37,8 @@ EVENT_TYPES = frozenset({*_TYPES.values(), MIXED})
 """The types of layer messages that carry events; docs/protocol.md names them all."""
 
 
-def announce(numbered: NumberedEvents, committed_at: float | None = None) -> None:
-    """Tells every process the numbers of a stream's new events. Their data goes along unless it is large.
-    `committed_at`, in seconds since 1970, is the time of their commit, where that has just been."""
+def announce(numbered: NumberedEvents) -> None:
+    """Tells every process the numbers of a stream's new events. Their data goes along unless it is large."""
     methods = {event.method for event in numbered.events}
     message: Message = {
         "type": _TYPES.get(methods.pop(), MIXED) if len(methods) == 1 else MIXED,
@@ -48,8 +47,8 @@ def announce(numbered: NumberedEvents, committed_at: float | None = None) -> Non
         "first": numbered.events[0].seq,
         "last": numbered.events[-1].seq,
     }
-    if committed_at is not None:
-        message["at"] = committed_at
+    if numbered.committed_at is not None:
+        message["at"] = numbered.committed_at
     size = 0
     for event in numbered.events:
         size += len(event.data.encode()) if event.data is not None else limits.MAX_ANNOUNCED_BYTES + 1
