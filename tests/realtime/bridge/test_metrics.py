@@ -4,10 +4,11 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
+from pytest_django import Settings
 
 from executions.leases import fail_expired
 from executions.models import GraphExecution
-from executions.services import report_execution
+from executions.services import QueueIsFull, report_execution, start_execution
 from realtime.http import stored_gauges
 from tests.realtime.conftest import Counted
 
@@ -32,3 +33,10 @@ def test_expired_leases_are_overdue_and_then_counted(execution: GraphExecution, 
     fail_expired()
     assert stored_gauges.read()["leases_overdue"] == 0
     assert counted["leases_expired"] == 1
+
+
+def test_a_refused_start_is_counted(execution: GraphExecution, counted: Counted, settings: Settings) -> None:
+    settings.EXECUTIONS = {"MAX_QUEUED_OF_USER": 1}
+    with pytest.raises(QueueIsFull):
+        start_execution(execution.graph, user=execution.user)
+    assert counted["refused_starts"] == 1
