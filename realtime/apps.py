@@ -10,6 +10,10 @@ class RealtimeConfig(AppConfig):
     def ready(self) -> None:
         from realtime import checks, db  # noqa: F401 - importing the checks registers them
 
+        if apps.is_installed("django.contrib.auth"):
+            from realtime.revocation import receivers as revocation
+
+            revocation.connect()
         if apps.is_installed("executions"):
             from realtime.bridge import access, metrics, receivers
 

@@ -19,6 +19,11 @@ class Limits:
     STREAM_ACCESS: dict[str, str] = field(default_factory=dict)  # kind of stream → path of its access function
     AUTH_TIMEOUT: float = 10.0  # a database that does not answer must not block a handshake for ever
 
+    # Access that ends while a socket is open
+    RECHECK_INTERVAL: float = 25.0  # of each socket; with the time that a check takes, access ends within 30 s
+    RECHECK_DELAY: float = 0.4  # between a notice and its check: a logout signals before it deletes the session
+    RECHECK_TIMEOUT: float = 10.0  # after a notice; a socket that cannot be checked in this time is closed
+
     # Who may read /metrics, besides staff
     METRICS_TOKEN: str = ""  # as `Authorization: Bearer TOKEN`; empty: no token opens it
     METRICS_OPEN: bool = False  # True: anybody may, for a port that only Prometheus reaches

@@ -16,20 +16,16 @@ from time import monotonic
 from typing import Any
 
 from realtime import asgi_extension, streams
-from realtime.auth.handshake import (
-    SUBPROTOCOL,
-    CredentialsRefused,
-    ForeignHost,
-    HandshakeRefused,
-    authenticate,
-    offers_bearer,
-)
+from realtime.aio.tasks import detached
+from realtime.auth.handshake import SUBPROTOCOL, ForeignHost, HandshakeRefused, authenticate, offers_bearer
+from realtime.auth.identity import CredentialsRefused, Identity, check
 from realtime.auth.stream_access import stream_key
 from realtime.conf import limits
 from realtime.connection.request_queue import RequestQueue
 from realtime.connection.writer_consumer import WriterConsumer
 from realtime.hub import registry
 from realtime.metrics import count
+from realtime.revocation import review as reviews
 from realtime.subscription.subscription import SocketSubscription
 from realtime.throttling import Cap, TokenBucket
 from realtime.wire.close_codes import CloseCode
@@ -43,6 +39,7 @@ from realtime.wire.frames import (
 )
 from realtime.wire.methods import WSMethod
 from realtime.wire.requests import (
+    ACCESS_REVOKED,
     INTERNAL_ERROR,
     INVALID_FORMAT,
     NOT_FOUND,
@@ -67,28 +64,33 @@ class LiveConsumer(WriterConsumer):
 
     def set_up(self) -> None:
         self.user: Any = None
+        self.user_id = ""
+        self.proof: Any = None  # a Proof, if the user is in the database
+        self.notices = 0  # of changed access
         self.hub: Any = None  # a Hub, once the user is known
+        self.review: Any = None  # the Review of the hub's sockets, likewise
         self.subscriptions: dict[str, SocketSubscription] = {}  # by key
         self._requests: RequestQueue[Request | BadRequest] = RequestQueue(
             self._answer, limit=limits.MAX_PENDING_REQUESTS
         )
         self._channel: str | None = None  # for an error: the stream of the request in work, if its client knows numbers
-        self._is_flooded = False
+        self._is_closing = False
         self._bucket: TokenBucket | None = None
         if asgi_extension.register_last_frames(self.scope, LAST_FRAMES):
             pass  # the server counts messages
         elif limits.MESSAGE_BURST:
             self._bucket = TokenBucket(limits.MESSAGE_RATE, limits.MESSAGE_BURST, monotonic())
         self._error_bucket: TokenBucket | None = None  # of the errors that the client reports
-        self._counted_as: str | None = None  # the user's id in `_users`
+        self._is_counted = False  # in `_users`
 
     async def connect(self) -> None:
         """Joins the user's notifications, then accepts. A socket with refused credentials is accepted before it is
         closed, since a browser would not show the close code otherwise."""
         subprotocol = SUBPROTOCOL if offers_bearer(self.scope) else None
+        since = reviews.moment()
         try:
             async with asyncio.timeout(limits.AUTH_TIMEOUT):
-                self.user = await authenticate(self.scope)
+                self.user, self.proof, expires_at = await authenticate(self.scope)
         except HandshakeRefused as refused:
             count("refused_host" if isinstance(refused, ForeignHost) else "refused_origin")
             await self.close()
@@ -98,18 +100,21 @@ class LiveConsumer(WriterConsumer):
             await self.accept(subprotocol)
             await self._close_because(refused.text, refused.code)
             return
-        if not _users.try_acquire(str(self.user.pk), limits.MAX_USER_CONNECTIONS):
+        self.user_id = str(self.user.pk)
+        if not _users.try_acquire(self.user_id, limits.MAX_USER_CONNECTIONS):
             count("refused_user")
             await self.accept(subprotocol)
             await self._close_because(TOO_MANY_CONNECTIONS, CloseCode.TOO_MANY)
             return
-        self._counted_as = str(self.user.pk)
+        self._is_counted = True
         self.hub = registry.acquire()
+        self.review = reviews.of(self.hub)
         request = Request(WSMethod.SUBSCRIBE_NOTIFICATIONS, None, Subscribe())
-        notifications = self._new_subscription(streams.notifications(str(self.user.pk)), request)
+        notifications = self._new_subscription(streams.notifications(self.user_id), request)
         self.subscriptions[notifications.key] = notifications
         stream = await self.hub.subscribe(notifications)
         await self.accept(subprotocol)
+        self.review.add(self, since, expires_at)
         notifications.start(stream.head, stream.head)
         self.writing = self.writer.start()
 
@@ -125,8 +130,10 @@ class LiveConsumer(WriterConsumer):
             await asyncio.wait(tasks, timeout=CLEAN_UP_TIMEOUT)
 
     async def clean_up(self) -> None:
-        if self._counted_as is not None:
-            _users.release(self._counted_as)
+        if self._is_counted:
+            _users.release(self.user_id)
+        if self.review:
+            self.review.remove(self)
         await self._stop_tasks()
         del self._requests  # it refers to this consumer: the garbage collector runs seldom
         hub, self.hub = self.hub, None
@@ -143,10 +150,10 @@ class LiveConsumer(WriterConsumer):
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """Answers heartbeats at once, and queues all other requests."""
-        if self.writing is None or self._is_flooded:
+        if self.writing is None or self._is_closing:
             return  # the socket was refused, or is being closed
         if self._bucket and not self._bucket.take(monotonic()):
-            self._is_flooded = True
+            self._is_closing = True
             count("floods")
             await self._stop_tasks()
             await self._close_because(TOO_MANY_MESSAGES, CloseCode.TOO_MANY)
@@ -191,7 +198,8 @@ class LiveConsumer(WriterConsumer):
 
     async def _subscribe(self, request: Request) -> None:
         """Until the answer, a former subscription to the stream goes on. It stays if the new one fails."""
-        key = await stream_key(self.user, request)
+        notices = self.notices
+        key = await self._find_key(request)
         options: Subscribe = request.data
         self._channel = key if options.numbered else None
         former = self.subscriptions.get(key)
@@ -206,11 +214,17 @@ class LiveConsumer(WriterConsumer):
             start = await self.hub.prepare_start(subscription, options, stream)
             if start is None:
                 raise BadRequest(NOT_FOUND[request.method], request.id)
+            while notices != self.notices:  # access has changed while the log was read
+                notices = self.notices
+                if await self._find_key(request) != key:
+                    raise BadRequest(NOT_FOUND[request.method], request.id)
             answer = start.answer(request.id)
             if former:
                 former.stop()
             self.subscriptions[key] = subscription
             self.writer.answer(answer)
+            if self.review.is_in_doubt(self.user_id):
+                self.hub.pause(subscription)
             start.begin()
         except BaseException:
             await self.hub.unsubscribe(subscription)
@@ -237,17 +251,56 @@ class LiveConsumer(WriterConsumer):
             request.data,
             writer=self.writer,
             on_end=self._on_stream_end,
-            user_id=str(self.user.pk),
+            user_id=self.user_id,
             may_watch=self._may_watch,
         )
 
     async def _may_watch(self, subscription: SocketSubscription) -> bool:
+        if self.proof and not isinstance(await check(self.proof), Identity):
+            return False
         try:
             return (
                 await stream_key(self.user, request_for(subscription.method, subscription.target)) == subscription.key
             )
         except BadRequest:
             return False
+
+    async def _find_key(self, request: Request) -> str:
+        """The key of the stream, asked with the user as the database has it now."""
+        while self.proof:
+            await self.review.doubt_ends(self.user_id)
+            identity = await check(self.proof)
+            if isinstance(identity, Identity):
+                self.user = identity.user
+                break
+            self.review.note(self.user_id)  # closes this socket, and others that have the same credentials
+        return await stream_key(self.user, request)
+
+    # The end of access, which the review finds
+
+    def end_access(self, subscription: SocketSubscription) -> None:
+        if self.subscriptions.get(subscription.key) is subscription:
+            count("revoked_subscriptions")
+            del self.subscriptions[subscription.key]
+            subscription.stop()
+            detached(self.hub.unsubscribe(subscription))
+            error = ACCESS_REVOKED[subscription.method]
+            self.writer.answer(error_frame(error, channel=subscription.channel_of_errors))
+
+    async def end(self, refusal: CredentialsRefused | None) -> None:
+        if self._is_closing:
+            return
+        self._is_closing = True
+        if refusal is None:
+            self._fail(RuntimeError("The access of this socket could not be checked in time"))
+            return
+        count(f"revoked_{int(refusal.code)}")
+        await self._stop_tasks()
+        try:
+            async with asyncio.timeout(CLEAN_UP_TIMEOUT):  # a client that does not read is closed by the server
+                await self._close_because(refusal.text, refusal.code)
+        except Exception as error:
+            logger.debug("A socket is gone before it could be closed: %r", error)
 
     def _on_stream_end(self, subscription: SocketSubscription) -> None:
         if self.subscriptions.get(subscription.key) is subscription:

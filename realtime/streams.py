@@ -13,6 +13,9 @@ hash. No two keys have the same group. Pure: no Django, no I/O.
 import re
 from hashlib import blake2b
 
+ACCESS_GROUP = "realtime.access"
+"""The group of all processes, for notices that somebody's access has changed. No stream has it."""
+
 _MAX_GROUP_LENGTH = 99  # Channels requires fewer than 100 characters
 _OWN_KIND = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _RESERVED_KINDS = frozenset({"graph_exec", "graph"})

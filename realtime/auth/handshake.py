@@ -12,27 +12,20 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
 from django.conf import settings
-from django.contrib.auth import get_user, get_user_model
+from django.contrib.auth import SESSION_KEY, get_user, get_user_model
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, parse_cookie
 from django.http.request import split_domain_port, validate_host
 
 from realtime.aio.single_flight import SingleFlightGroup
-from realtime.auth.jwt import BadToken, NoSubject, read_token
+from realtime.auth.identity import CredentialsRefused, Identity, Proof, check_now, token_proof
+from realtime.auth.jwt import SOCKET_SCOPE, BadToken, NoSubject, read_claims
 from realtime.conf import limits
 from realtime.db import in_thread
 from realtime.wire.close_codes import CloseCode
 
 Scope = dict[str, Any]
 SUBPROTOCOL = "bearer"
-
-
-class CredentialsRefused(Exception):  # noqa: N818
-    """The credentials are bad. The socket is accepted and then closed with the code, so that a browser can read it."""
-
-    def __init__(self, code: CloseCode, text: str) -> None:
-        self.code, self.text = code, text
-        super().__init__(text)
 
 
 class HandshakeRefused(Exception):  # noqa: N818
@@ -62,16 +55,32 @@ def offers_bearer(scope: Scope) -> bool:
     return SUBPROTOCOL in scope.get("subprotocols", ())
 
 
-async def authenticate(scope: Scope) -> Any:
+class Authenticated(NamedTuple):
+    """The active user of a connection, and by what proof. `proof` is None for a user who is not in the database."""
+
+    user: Any
+    proof: Proof | None
+    expires_at: float | None = None  # as in Identity
+
+
+async def authenticate(scope: Scope) -> Authenticated:
     """The active user of the connection. Raises CredentialsRefused or HandshakeRefused. Reads the database in a
     thread. Connections with the same credentials at the same time share one read: after a restart all tabs of a browser
     reconnect together."""
     if not _is_host_allowed(_read_host(scope)):
         raise ForeignHost
     if "user" in scope:
-        return await in_thread(_require_active, scope["user"])  # a lazy user reads the database
+        return await in_thread(_find_given_user, scope)  # a lazy user reads the database
     credentials = _read_credentials(scope)
     return await _single_flights.read(credentials, lambda: in_thread(_find_user, credentials))
+
+
+def _find_given_user(scope: Scope) -> Authenticated:
+    user, session = _require_active(scope["user"]), scope.get("session")
+    if not isinstance(user, get_user_model()):
+        return Authenticated(user, None)
+    is_of_session = session is not None and session.get(SESSION_KEY) == str(user.pk)
+    return Authenticated(user, Proof(user.pk, session.session_key if is_of_session else None))
 
 
 def _require_active(user: Any) -> Any:
@@ -102,7 +111,7 @@ def _read_credentials(scope: Scope) -> Credentials:
     return Credentials(token, session_key)
 
 
-def _find_user(credentials: Credentials) -> Any:
+def _find_user(credentials: Credentials) -> Authenticated:
     if credentials.token is not None:
         return _find_token_user(credentials.token)
     if credentials.session_key is not None:
@@ -110,26 +119,28 @@ def _find_user(credentials: Credentials) -> Any:
     raise CredentialsRefused(CloseCode.NO_CREDENTIALS, "Authentication required")
 
 
-def _find_token_user(token: str) -> Any:
+def _find_token_user(token: str) -> Authenticated:
     try:
-        user_id = read_token(token)
+        claims = read_claims(token, SOCKET_SCOPE)
     except BadToken:
         raise CredentialsRefused(CloseCode.BAD_TOKEN, "Invalid or expired token") from None
     except NoSubject:
         raise CredentialsRefused(CloseCode.UNKNOWN_USER, "The token names no user") from None
     try:
-        user = get_user_model()._default_manager.get(pk=user_id)
+        user = get_user_model()._default_manager.get(pk=claims["sub"])
     except (get_user_model().DoesNotExist, ValueError, OverflowError, ValidationError):
         raise CredentialsRefused(CloseCode.UNKNOWN_USER, "The token names no user") from None
-    if not user.is_active:
-        raise CredentialsRefused(CloseCode.BAD_TOKEN, "Invalid or expired token")
-    return user
+    proof = token_proof(user, claims)
+    if not user.is_active or (proof.session_key and not isinstance(check_now(proof), Identity)):
+        raise proof.refusal
+    return Authenticated(user, proof, proof.expires_at)
 
 
-def _find_session_user(session_key: str) -> Any:
+def _find_session_user(session_key: str) -> Authenticated:
     request = HttpRequest()
     request.session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
-    return _require_active(get_user(request))  # get_user checks the hash of the password
+    user = _require_active(get_user(request))  # get_user checks the hash of the password
+    return Authenticated(user, Proof(user.pk, session_key))
 
 
 def _is_origin_allowed(scope: Scope) -> bool:

@@ -28,13 +28,23 @@ class NoSubject(Exception):  # noqa: N818
     """A valid token that names no user."""
 
 
-def issue_token(user_id: object, lifetime: timedelta, *, scope: str | None = None, auth_time: int | None = None) -> str:
+def issue_token(
+    user_id: object,
+    lifetime: timedelta,
+    *,
+    scope: str | None = None,
+    auth_time: int | None = None,
+    session: str | None = None,
+) -> str:
     """A token for this user, valid for `lifetime`. `auth_time` is when the user authenticated, in seconds since 1970;
-    now by default. It is written only with a scope."""
+    now by default. It is written only with a scope. `session` is the sealed key of the session that the token dies
+    with."""
     now = datetime.now(UTC)
     claims: dict[str, Any] = {"sub": str(user_id), "iat": now, "exp": now + lifetime}
     if scope is not None:
         claims |= {"scope": scope, "auth_time": int(now.timestamp()) if auth_time is None else auth_time}
+    if session is not None:
+        claims["session"] = session
     if settings.JWT_AUDIENCE:
         claims["aud"] = settings.JWT_AUDIENCE
     if settings.JWT_ISSUER:

@@ -8,8 +8,9 @@ Another app decides about its streams with `REALTIME["STREAM_ACCESS"] = {kind: "
 the user and the id in the subscribe. It returns the id of the stream's owner, or None.
 """
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from django.utils.module_loading import import_string
 
@@ -17,6 +18,7 @@ from realtime import streams
 from realtime.aio.single_flight import SingleFlightGroup
 from realtime.conf import limits
 from realtime.db import in_thread
+from realtime.metrics import count
 from realtime.wire.requests import (
     NOT_FOUND,
     BadRequest,
@@ -26,16 +28,62 @@ from realtime.wire.requests import (
     SubscribeStream,
 )
 
+logger = logging.getLogger(__name__)
+
 S = TypeVar("S", bound=Subscribe)
 
 _OPTIONS = set(Subscribe.model_fields)  # the fields that do not name the stream
 _single_flights: SingleFlightGroup[str | None] = SingleFlightGroup()  # by user object, class and stream
 _functions: dict[type[Subscribe], Callable[[Any, Any], str | None]] = {}
+_confirmations: dict[type[Subscribe], Callable[[Sequence[tuple[Any, Any]]], Iterable[str | None]]] = {}
 
 
-def register(data: type[S], find_key: Callable[[Any, S], str | None]) -> None:
-    """Makes `find_key` the access function for subscribes of this class."""
+def register(
+    data: type[S],
+    find_key: Callable[[Any, S], str | None],
+    confirm: Callable[[Sequence[tuple[Any, S]]], Iterable[str | None]] | None = None,
+) -> None:
+    """Makes `find_key` the access function for subscribes of this class. `confirm` answers for many pairs of user and
+    data in a few queries: with the key where the user surely may watch the stream, or None. `find_key` is asked about
+    those, so `confirm` need not know every rule."""
     _functions[data] = find_key
+    if confirm:
+        _confirmations[data] = confirm
+
+
+class Watch(NamedTuple):
+    """That a user watches a stream."""
+
+    user_id: str
+    key: str
+
+
+async def may_still_watch(watches: dict[Watch, tuple[Any, Subscribe]]) -> dict[Watch, bool | None]:
+    """Whether each user may watch the stream still. The values are the user, as read a moment ago, and the data of the
+    subscribe. None: the access function of another app has failed. Raises what the database raises."""
+    return await in_thread(_confirm, watches) if watches else {}
+
+
+def _confirm(watches: dict[Watch, tuple[Any, Subscribe]]) -> dict[Watch, bool | None]:
+    answers: dict[Watch, bool | None] = {}
+    for kind in {type(data) for _, data in watches.values()}:
+        of_kind = [watch for watch, (_, data) in watches.items() if type(data) is kind]
+        confirm = _confirmations.get(kind)
+        keys = confirm([watches[watch] for watch in of_kind]) if confirm else [None] * len(of_kind)
+        for watch, key in zip(of_kind, keys, strict=True):
+            answers[watch] = key == watch.key or _may_watch(watch, *watches[watch])
+    return answers
+
+
+def _may_watch(watch: Watch, user: Any, data: Subscribe) -> bool | None:
+    try:
+        return _find_key(user, data) == watch.key
+    except Exception:
+        if not isinstance(data, SubscribeStream):
+            raise
+        count("errors")
+        logger.exception("The access function of %s failed; the subscription is paused until it answers", watch.key)
+        return None
 
 
 async def stream_key(user: Any, request: Request) -> str:

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from realtime import streams
 from realtime.auth.jwt import SOCKET_SCOPE, issue_token
+from realtime.auth.sessions import seal
 from realtime.conf import limits
 from realtime.http.bearer import SocketBearer
 from realtime.http.stream_events import After, Epoch, EventPage, stream_page
@@ -59,17 +60,26 @@ def read_notification_events(request: HttpRequest, after: After = 0, epoch: Epoc
 
 def get_socket_token(request: HttpRequest) -> Any:
     """Opens sockets as you for five minutes, and does nothing else. For pages of another origin, which have no cookie
-    to show there."""
-    return _socket_token(request.auth, None)  # type: ignore[attr-defined]
+    to show there. It ends with your session, and so do its sockets."""
+    return _socket_token(request.auth, None, _session_of(request))  # type: ignore[attr-defined]
 
 
 def refresh_socket_token(request: HttpRequest) -> Any:
     """Send the token that you have, while it is valid, as `Authorization: Bearer TOKEN`. That works for twelve hours
-    after the first one was got."""
-    return _socket_token(request.auth, request.auth_time)  # type: ignore[attr-defined]
+    after the first one was got, unless its session has ended."""
+    claims = request.claims  # type: ignore[attr-defined]
+    return _socket_token(request.auth, claims["auth_time"], claims.get("session"))  # type: ignore[attr-defined]
 
 
-def _socket_token(user: Any, auth_time: int | None) -> dict[str, Any]:
+def _session_of(request: HttpRequest) -> str | None:
+    """The sealed key of the session by which the request is the user's; None if it is by a token."""
+    session = getattr(request, "session", None)
+    if "Authorization" in request.headers or session is None or session.session_key is None:
+        return None
+    return seal(session.session_key)
+
+
+def _socket_token(user: Any, auth_time: int | None, session: str | None) -> dict[str, Any]:
     lifetime = timedelta(seconds=limits.SOCKET_TOKEN_LIFETIME)
-    token = issue_token(user.pk, lifetime, scope=SOCKET_SCOPE, auth_time=auth_time)
+    token = issue_token(user.pk, lifetime, scope=SOCKET_SCOPE, auth_time=auth_time, session=session)
     return {"token": token, "expires_at": datetime.now(UTC) + lifetime}

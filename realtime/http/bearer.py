@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from ninja.security import HttpBearer
 
+from realtime.auth.identity import CredentialsRefused, Identity, check_now, token_proof
 from realtime.auth.jwt import API_SCOPE, SOCKET_SCOPE, BadToken, NoSubject, read_claims
 from realtime.conf import limits
 from realtime.http.problem import HttpProblem
@@ -37,23 +38,29 @@ class UserBearer(HttpBearer):
             user = None
         if user is None:
             raise _unauthorized("Invalid or expired token", _HINT)
-        self.check_claims(request, claims)
+        self.check_claims(request, user, claims)
         return user
 
-    def check_claims(self, request: HttpRequest, claims: dict[str, Any]) -> None:
+    def check_claims(self, request: HttpRequest, user: Any, claims: dict[str, Any]) -> None:
         """Checks further claims. Raises HttpProblem."""
 
 
 class SocketBearer(UserBearer):
-    """A token for sockets that has not expired and that a page wants to renew. Sets `request.auth_time`."""
+    """A token for sockets that has not expired and that a page wants to renew. Sets `request.claims`."""
 
     purpose = SOCKET_SCOPE
 
-    def check_claims(self, request: HttpRequest, claims: dict[str, Any]) -> None:
+    def check_claims(self, request: HttpRequest, user: Any, claims: dict[str, Any]) -> None:
         auth_time = claims.get("auth_time")
         if not isinstance(auth_time, int) or _age(auth_time) > limits.SOCKET_TOKEN_RENEWAL:
             raise _unauthorized("This token cannot be renewed any more.", "Log in again.")
-        request.auth_time = auth_time  # type: ignore[attr-defined]
+        try:
+            is_proven = isinstance(check_now(token_proof(user, claims)), Identity)
+        except CredentialsRefused:
+            is_proven = False
+        if not is_proven:
+            raise _unauthorized("The session of this token has ended.", "Log in again.")
+        request.claims = claims  # type: ignore[attr-defined]
 
 
 def _age(moment: int) -> float:

@@ -15,7 +15,8 @@ from typing import Any, Generic, TypeVar
 
 from django.utils.crypto import constant_time_compare
 
-from realtime.auth.handshake import CredentialsRefused, authenticate
+from realtime.auth.handshake import authenticate
+from realtime.auth.identity import CredentialsRefused
 from realtime.conf import limits
 from realtime.db import in_thread
 from realtime.http import live_gauges, stored_gauges  # noqa: F401 - live_gauges registers its gauges
@@ -73,7 +74,7 @@ async def is_allowed(scope: Scope) -> bool:
         return False
     try:
         async with asyncio.timeout(limits.AUTH_TIMEOUT):
-            user = await authenticate({"headers": [(b"cookie", headers[b"cookie"])]})
+            user = (await authenticate({"headers": [(b"cookie", headers[b"cookie"])]})).user
     except (CredentialsRefused, TimeoutError):
         return False
     return bool(user.is_staff)

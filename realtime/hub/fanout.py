@@ -41,6 +41,14 @@ class Fanout:
         if synced.get(subscription.writer) is subscription:
             del synced[subscription.writer]
 
+    def pause(self, subscription: SocketSubscription) -> None:
+        """Nothing is sent to it until its `resume`."""
+        synced = self._synced[subscription.numbered]
+        if synced.get(subscription.writer) is subscription:
+            del synced[subscription.writer]
+            self._mark_lagging(subscription)
+        subscription.pause()
+
     def each(self) -> list[SocketSubscription]:
         """All subscriptions in the order of their arrival, with their numbers up to date."""
         self._mark_all_lagging()

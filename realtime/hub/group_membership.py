@@ -72,6 +72,13 @@ class GroupMembership:
         self._wanted.add(group)
         await self._wait_until_reconciled(group)
 
+    async def join_for_sure(self, group: str) -> bool:
+        """Returns when the group is joined, however long it takes. Returns False if there is no layer."""
+        self._wanted.add(group)
+        if self._layer is not None and not self._is_reconciled(group):
+            await asyncio.wait({self._reconcile_soon(group)})
+        return self._layer is not None
+
     async def leave(self, group: str) -> None:
         """Like `join`."""
         self._wanted.discard(group)

@@ -33,6 +33,8 @@ class Hub:
         # Each restart reads the database. The other threads stay free for requests.
         self._restarts = asyncio.Semaphore(max(1, limits.DB_THREADS // 2))
         self.groups = GroupMembership(self._on_message)
+        # Takes the messages of ACCESS_GROUP, and returns whether it understands one. `revocation` sets it.
+        self.on_access_message: Callable[[dict[str, Any]], bool] | None = None
         self.sweeping: asyncio.Task[None] | None = None  # the registry starts it
 
     def start(self) -> None:
@@ -87,6 +89,11 @@ class Hub:
             watched.close()
             await self.groups.leave(streams.group(watched.key))
 
+    def pause(self, subscription: SocketSubscription) -> None:
+        """Sends nothing to the subscription until its `resume`. Nothing is lost meanwhile."""
+        if watched := self.streams.get(subscription.key):
+            watched.subscriptions.pause(subscription)
+
     def end(self, watched: WatchedStream) -> None:
         """The stream is gone: every subscription is stopped and notified. A user's notifications never end: their
         subscriptions continue with the notifications to come."""
@@ -106,6 +113,10 @@ class Hub:
 
     def _on_message(self, message: Any) -> None:
         try:
+            if message["type"] in announcer.ACCESS_TYPES:
+                if not (self.on_access_message and self.on_access_message(message)):
+                    count("layer_messages_unknown")
+                return
             handler, watched = self._handlers.get(message["type"]), self.streams.get(message["key"])
         except (KeyError, TypeError):
             handler = watched = None

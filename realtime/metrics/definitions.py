@@ -29,6 +29,10 @@ COUNTERS: Final[dict[str, str]] = {
     "announcements_thinned": "Announcements that were sent without their data, to save memory.",
     "layer_errors": "Joins, leaves and receives that failed. They are tried again.",
     "layer_messages_unknown": "Messages of an unknown type, or for a stream without watchers in this process.",
+    "access_notices": "Notices that the access of users has changed. The sockets of these users are checked at once.",
+    "access_rechecks": "Checks of open sockets: in turn, after a notice, and when a token or session ends.",
+    "recheck_timeouts": "Users whose sockets could not be checked in time after a notice. They are closed (1011).",
+    "revoked_subscriptions": "Subscriptions that ended, since their user may not watch the stream any more.",
     "client_errors": "Errors that clients reported and that were logged.",
     "client_errors_dropped": "Errors that clients reported above `CLIENT_ERROR_RATE`. They are not logged.",
     "leases_expired": "Executions that were ended because their worker or runner let its lease expire.",
@@ -73,6 +77,12 @@ REFUSALS: Final[dict[str, Refusal]] = {
     ),
     "refused_4002": Refusal("auth_4002", "Sockets whose token names no user (4002)."),
     "refused_4003": Refusal("auth_4003", "Sockets with a bad or expired token (4003)."),
+    "revoked_4001": Refusal(
+        "revoked_4001", "Open sockets whose session has ended, or whose user is gone or inactive (4001)."
+    ),
+    "revoked_4003": Refusal(
+        "revoked_4003", "Open sockets whose token has ended, or whose user is gone or inactive (4003)."
+    ),
     "refused_metrics": Refusal("metrics", "Requests for `/metrics` with a wrong token, or without credentials."),
 }
 """By the name that `count` takes. One counter, `runwire_refusals_total`, has them by `cause`."""

@@ -33,6 +33,8 @@ _TYPES = {  # from the method of all events of a message to the message's type
     "notification": "notification.event",
 }
 MIXED, ENDED = "stream.events", "stream.ended"
+ACCESS_CHANGED, SESSION_MOVED = "access.changed", "session.moved"
+ACCESS_TYPES = frozenset({ACCESS_CHANGED, SESSION_MOVED})
 EVENT_TYPES = frozenset({*_TYPES.values(), MIXED})
 """The types of layer messages that carry events; docs/protocol.md names them all."""
 
@@ -63,6 +65,11 @@ def announce(numbered: NumberedEvents) -> None:
 def announce_end(key: str) -> None:
     """Tells every process that a stream is gone."""
     _send(streams.group(key), {"type": ENDED, "key": key}, 0)
+
+
+def announce_access(type: str, **fields: Any) -> None:
+    """Tells every process to look again at what somebody may do."""
+    _send(streams.ACCESS_GROUP, {"type": type, **fields}, 0)
 
 
 def _send(group: str, message: Message, size: int) -> None:

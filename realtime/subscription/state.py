@@ -15,6 +15,7 @@ The states and their moves:
     REGISTERED  → ACTIVE          start, start_snapshot
     ACTIVE      → INVALIDATED     invalidate
     INVALIDATED → ACTIVE          start, start_snapshot
+    any         → PAUSED          pause; the other moves are made as well, and take effect with `resume`
     any         → STOPPED         stop; nothing leads out of it
 
 Pure: no Django, no I/O.
@@ -30,6 +31,7 @@ class State(Enum):
     REGISTERED = "registered"  # nothing is sent; `known` is raised
     ACTIVE = "active"  # sends
     INVALIDATED = "invalidated"  # sends nothing, and wants a snapshot
+    PAUSED = "paused"  # sends nothing; `known` is raised
     STOPPED = "stopped"  # sends nothing more
 
 
@@ -72,6 +74,7 @@ class Subscription(Generic[E]):
         "_buffer",
         "_max_bytes",
         "_max_events",
+        "_resumed",
         "_size",
         "_snapshot",
         "delivered_seq",
@@ -85,7 +88,7 @@ class Subscription(Generic[E]):
     def __init__(self, key: str, *, numbered: bool, max_events: int, max_bytes: int) -> None:
         self.key, self.numbered = key, numbered
         self._max_events, self._max_bytes = max_events, max_bytes
-        self.state = State.REGISTERED
+        self.state = self._resumed = State.REGISTERED  # `_resumed`: the state without a pause
         self.delivered_seq = 0  # up to this number the client has the events of the stream's present history
         self.tail = self.known = 0
         # Lists and tuples: every socket has these, and an empty deque takes 760 bytes.
@@ -137,9 +140,23 @@ class Subscription(Generic[E]):
         self._snapshot = ()
         self._buffer.clear()
 
+    def pause(self) -> None:
+        """Sends nothing until `resume`. What is known to be missing then is read from the log."""
+        if self.state is not State.STOPPED:
+            self.state = State.PAUSED
+
+    def resume(self) -> None:
+        """Goes on where it was paused."""
+        if self.state is State.PAUSED:
+            self.state = self._resumed
+            if self.has_work:
+                self.wake()
+
     def _move(self, state: State) -> None:
         if self.state is not State.STOPPED:
-            self.state = state
+            self._resumed = state
+            if self.state is not State.PAUSED or state is State.STOPPED:
+                self.state = state
 
     # What the state says
 
@@ -203,7 +220,7 @@ class Subscription(Generic[E]):
 
     def take(self) -> E | None:
         """The next event to send. It counts as sent from now on."""
-        if not self._buffer:
+        if not self._buffer or self.state is State.PAUSED:
             return None
         event = self._buffer.pop(0)
         self._size -= event.size

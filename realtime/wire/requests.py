@@ -135,6 +135,12 @@ NOT_FOUND: Final = {
     WSMethod.SUBSCRIBE_NOTIFICATIONS: "Notifications not found",
     WSMethod.SUBSCRIBE_STREAM: "Stream not found",
 }
+ACCESS_REVOKED: Final = {
+    WSMethod.SUBSCRIBE_GRAPH_EXEC: "Execution subscription access was revoked",
+    WSMethod.SUBSCRIBE_GRAPH_EXECS: "Graph subscription access was revoked",
+    WSMethod.SUBSCRIBE_NOTIFICATIONS: "Notification subscription access was revoked",
+    WSMethod.SUBSCRIBE_STREAM: "Stream subscription access was revoked",
+}
 TOO_MANY_SUBSCRIPTIONS: Final = "Too many subscriptions on this connection"
 INTERNAL_ERROR: Final = "Internal error"
 

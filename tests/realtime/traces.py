@@ -5,12 +5,18 @@ from typing import Any
 
 from channels.layers import InMemoryChannelLayer, get_channel_layer
 
+from realtime import streams
 from realtime.hub.registry import hub_of_this_loop
 from tests.realtime.clients import PATIENCE
 
 
 def groups_joined() -> set[str]:
-    """The groups that this loop has joined, in memory or by Redis' pub/sub."""
+    """The groups of streams that this loop has joined, in memory or by Redis' pub/sub."""
+    return all_groups_joined() - {streams.ACCESS_GROUP}
+
+
+def all_groups_joined() -> set[str]:
+    """The same, and the group of all processes."""
     layer: Any = get_channel_layer()
     if isinstance(layer, InMemoryChannelLayer):
         return set(layer.groups)
@@ -39,5 +45,5 @@ async def nothing_is_left() -> None:
         _, pending = await asyncio.wait(left, timeout=PATIENCE)
         assert not pending, pending
     assert hub_of_this_loop() is None
-    assert groups_joined() == set()
+    assert all_groups_joined() == set()
     assert channels_open() == set()

@@ -48,7 +48,7 @@ def scope(
 
 
 def authenticate(of: dict[str, Any]) -> Any:
-    return async_to_sync(handshake.authenticate)(of)
+    return async_to_sync(handshake.authenticate)(of).user
 
 
 def token_of(user: User) -> str:
@@ -297,7 +297,8 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[handshake.Credentials]:
 
 
 async def authenticate_all(*scopes: dict[str, Any]) -> list[Any]:
-    return await asyncio.gather(*map(handshake.authenticate, scopes), return_exceptions=True)
+    found = await asyncio.gather(*map(handshake.authenticate, scopes), return_exceptions=True)
+    return [each if isinstance(each, BaseException) else each.user for each in found]
 
 
 async def test_connections_with_the_same_credentials_share_one_read(user: User, reads: list[Any]) -> None:

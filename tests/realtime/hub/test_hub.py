@@ -138,7 +138,7 @@ async def test_without_a_layer_the_sweep_delivers_updates(live_client, user, set
 
 async def test_a_join_that_fails_at_first_is_tried_again(live_client, user, settings, counted):
     settings.REALTIME = NO_SWEEPS
-    settings.CHANNEL_LAYERS = layer_named("JoinsLate", failures=2)
+    settings.CHANNEL_LAYERS = layer_named("JoinsLate", failures=4)  # of two groups
     client = await live_client(user)
     await get_channel_layer().joined.wait()
     await in_db(notify_user)(user, type="info", event="hey")
