@@ -11,13 +11,14 @@ class RealtimeConfig(AppConfig):
         from realtime import checks, db  # noqa: F401 - importing the checks registers them
 
         if apps.is_installed("django.contrib.auth"):
-            from realtime.revocation import receivers as revocation
+            from realtime.revocation import receivers as changes
 
-            revocation.connect()
+            changes.connect()
         if apps.is_installed("executions"):
-            from realtime.bridge import access, metrics, receivers
+            from realtime.bridge import access, metrics, receivers, revocation
 
             access.connect()
             metrics.connect()
             receivers.connect()
+            revocation.connect()
         got_request_exception.connect(db.on_request_exception)

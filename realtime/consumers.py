@@ -297,8 +297,10 @@ class LiveConsumer(WriterConsumer):
         count(f"revoked_{int(refusal.code)}")
         await self._stop_tasks()
         try:
-            async with asyncio.timeout(CLEAN_UP_TIMEOUT):  # a client that does not read is closed by the server
+            async with asyncio.timeout(CLEAN_UP_TIMEOUT):  # the client may not read
                 await self._close_because(refusal.text, refusal.code)
+        except TimeoutError as error:
+            self._fail(error)
         except Exception as error:
             logger.debug("A socket is gone before it could be closed: %r", error)
 

@@ -47,7 +47,7 @@ class Credentials(NamedTuple):
     session_key: str | None
 
 
-_single_flights: SingleFlightGroup[Any] = SingleFlightGroup()  # by credentials
+_single_flights: "SingleFlightGroup[Authenticated]" = SingleFlightGroup()  # by credentials
 
 
 def offers_bearer(scope: Scope) -> bool:
@@ -79,8 +79,9 @@ def _find_given_user(scope: Scope) -> Authenticated:
     user, session = _require_active(scope["user"]), scope.get("session")
     if not isinstance(user, get_user_model()):
         return Authenticated(user, None)
-    is_of_session = session is not None and session.get(SESSION_KEY) == str(user.pk)
-    return Authenticated(user, Proof(user.pk, session.session_key if is_of_session else None))
+    if session is None or session.get(SESSION_KEY) != str(user.pk):
+        return Authenticated(user, Proof(user.pk))
+    return Authenticated(user, Proof(user.pk, session.session_key))
 
 
 def _require_active(user: Any) -> Any:

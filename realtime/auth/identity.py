@@ -116,9 +116,9 @@ def _is_of(user: Any, session: Mapping[str, Any]) -> bool:
         return False
     if not hasattr(user, "get_session_auth_hash"):
         return True
-    session_hash = session.get(HASH_SESSION_KEY)
+    session_hash = session.get(HASH_SESSION_KEY) or ""
     hashes = (user.get_session_auth_hash(), *user.get_session_auth_fallback_hash())
-    return bool(session_hash) and any(constant_time_compare(session_hash, each) for each in hashes)
+    return any(constant_time_compare(session_hash, each) for each in hashes)
 
 
 async def _check_in_thread(proofs: Sequence[Proof]) -> dict[Proof, Identity | CredentialsRefused]:

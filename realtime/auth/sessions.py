@@ -10,6 +10,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.contrib.sessions.backends import cache, cached_db, db
 from django.utils import timezone
+from django.utils.encoding import force_bytes
 
 
 class Session(NamedTuple):
@@ -56,5 +57,5 @@ def unseal(sealed: str) -> str | None:
 
 def _fernet() -> MultiFernet:
     secrets = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
-    keys = (hashlib.sha256(f"realtime.auth.sessions:{secret}".encode()).digest() for secret in secrets)
+    keys = (hashlib.sha256(b"realtime.auth.sessions:" + force_bytes(secret)).digest() for secret in secrets)
     return MultiFernet([Fernet(base64.urlsafe_b64encode(key)) for key in keys])

@@ -97,6 +97,19 @@ for (const code of [4001, 4002, 4003]) {
   });
 }
 
+for (const code of [4001, 4003]) {
+  test(`${code} after a while: it tries once more, since the browser may have other credentials`, () => {
+    connect();
+    tick(6);
+    server.socket.drop(code);
+    assert.equal(states.at(-1).name, "connecting");
+    server.accept();
+    server.socket.drop(code);
+    assert.equal(states.at(-1).name, "signed_out");
+    assert.equal(server.sockets.length, 2);
+  });
+}
+
 test("after signing in again it may be opened again", () => {
   connect();
   server.socket.drop(4003);

@@ -48,8 +48,10 @@ live.watchExecution(page.dataset.execution, {
   onState: (name) => {
     if (name === "live") showSoon();
   },
-  onRefused: () => {
-    part("run-trouble").textContent = "This run is no longer there. It may have been deleted.";
+  onRefused: (reason) => {
+    part("run-trouble").textContent = reason.endsWith("access was revoked")
+      ? "You may not see this run any more."
+      : "This run is no longer there. It may have been deleted.";
     part("run-trouble").hidden = false;
   },
 });

@@ -49,7 +49,10 @@ export interface WatchOptions {
   onSnapshot?(snapshot: Snapshot): void;
   /** "live" means that all events up to the server's answer have been delivered. */
   onState?(state: WatchState): void;
-  /** The execution or graph does not exist, is not visible to this user, or was deleted during the watch. */
+  /**
+   * The execution or graph does not exist, is not visible to this user, or was deleted during the watch; or this user
+   * may not watch it any more.
+   */
   onRefused?(reason: string): void;
 }
 

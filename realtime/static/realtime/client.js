@@ -4,6 +4,7 @@ import { Subscription } from "./subscription.js";
 
 const NOTIFICATIONS = "subscribe_notifications";
 const INTERNAL_ERROR = "Internal error";
+const ACCESS_REVOKED = /access was revoked$/;
 
 /**
  * Watches executions, graphs and notifications over one WebSocket. client.d.ts documents the API and its guarantees.
@@ -124,10 +125,12 @@ export class RunwireClient {
   }
 
   #onError({ error, channel }, asked) {
-    // An error without a request is the end of a stream. The answer to a new request says whether it is there again.
+    // An error without a request is the end of a stream or of access. After the end of a stream, the answer to a new
+    // request says whether it is there again.
     const ended = channel === null ? undefined : this.#byChannel.get(channel);
     if (asked && error === INTERNAL_ERROR) this.#retryLater(asked);
     else if (asked) asked.refused(error);
+    else if (ended && ACCESS_REVOKED.test(error)) ended.refused(error);
     else if (ended) this.#subscribe(ended);
   }
 

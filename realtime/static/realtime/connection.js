@@ -27,6 +27,7 @@ export class Connection {
   #timer = null;
   #heartbeatTimer = null;
   #stableTimer = null; // not a comparison of times: the computer's clock may be set
+  #isStable = false; // this connection has lasted
   #failures = 0;
 
   constructor({ url, onState, onFrame }) {
@@ -73,9 +74,14 @@ export class Connection {
   }
 
   #onOpen() {
-    this.#stableTimer = setTimeout(() => (this.#failures = 0), STABLE_AFTER);
+    this.#stableTimer = setTimeout(() => this.#onStable(), STABLE_AFTER);
     this.#scheduleHeartbeat();
     this.#setState({ name: "open" });
+  }
+
+  #onStable() {
+    this.#failures = 0;
+    this.#isStable = true;
   }
 
   #onMessage(message) {
@@ -104,7 +110,13 @@ export class Connection {
   }
 
   #onLost(code = 1006) {
+    // The credentials of an open connection have ended. The browser may have others by now, as after a new password.
+    const mayRenew = this.#isStable;
     this.#dropSocket();
+    if (isSignedOut(code) && mayRenew) {
+      this.open();
+      return;
+    }
     if (isSignedOut(code)) {
       this.#setState({ name: "signed_out" });
       return;
@@ -120,6 +132,7 @@ export class Connection {
     clearTimeout(this.#timer);
     clearTimeout(this.#heartbeatTimer);
     clearTimeout(this.#stableTimer);
+    this.#isStable = false;
     this.#heartbeatTimer = null;
     const socket = this.#socket;
     if (!socket) return;
