@@ -53,9 +53,8 @@ def before_user_saved(
 ) -> None:
     """Finds out whether the save changes something of access. A login writes `last_login` only, and asks nothing."""
     written = _fields_of(sender, update_fields)
-    is_new = instance._state.adding or instance.pk is None
     before = None
-    if written and not is_new and not raw:
+    if written and instance.pk is not None and not raw:
         before = sender._base_manager.using(using).filter(pk=instance.pk).values(*written).first()
     instance._changes_access = before is not None and any(getattr(instance, name) != before[name] for name in written)
 

@@ -321,6 +321,34 @@ async def test_the_page_shows_that_the_user_is_signed_out(
     await expect(tab.page.get_by_label("Password")).to_be_visible()
 
 
+async def test_a_logout_in_one_tab_is_shown_in_the_other(
+    server: WebServer, open_tab: OpenTab, graph: Graph, user: User
+) -> None:
+    tab = await open_tab(server, user)
+    await tab.open_live()
+    other = await tab.page.context.new_page()
+    await other.goto(server.url)
+    await other.get_by_role("button", name="Sign out").click()
+    await expect(other.get_by_label("Password")).to_be_visible()
+    await tab.shows("#connection", "Signed out. Sign in again")
+    await tab.page.get_by_role("link", name="Sign in again").click()
+    await expect(tab.page.get_by_label("Password")).to_be_visible()
+
+
+async def test_a_page_says_that_its_run_may_not_be_seen_any_more(
+    server: WebServer, open_tab: OpenTab, graph: Graph, user: User
+) -> None:
+    staff = await database(User.objects.create_user, "staff", is_staff=True, is_superuser=True)
+    execution = await database(start_execution, graph, user=user)
+    tab = await open_tab(server, staff)
+    await tab.open_live(path_of(execution))
+    staff.is_staff = staff.is_superuser = False
+    await database(staff.save)
+    await database(notify_user, staff, type="info", event="still here")
+    await tab.shows("#run-trouble", "You may not see this run any more.")
+    await tab.check()
+
+
 async def test_the_list_shows_all_runs_live(server: WebServer, open_tab: OpenTab, graph: Graph, user: User) -> None:
     tab = await open_tab(server, user)
     await tab.open_live()

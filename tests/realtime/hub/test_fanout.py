@@ -126,6 +126,23 @@ async def test_a_discarded_subscription_gets_no_more_events() -> None:
     fanout.discard(subscription)  # a second discard does nothing
 
 
+async def test_a_paused_subscription_gets_no_event_until_it_goes_on() -> None:
+    log = [event(seq) for seq in range(1, 5)]
+    socket, other = Socket(), Socket()
+    paused, goes_on = socket.subscribe(), other.subscribe()
+    fanout = fanout_of(paused, goes_on)
+    fanout.deliver(log[:1])
+    fanout.pause(paused)
+    fanout.deliver(log[1:2])
+    fanout.deliver(log[2:3])
+    assert socket.frames == expected(log[:1], numbered=True)
+    assert other.frames == expected(log[:3], numbered=True)
+    paused.resume()
+    socket.catch_up(paused, log[:3])
+    fanout.deliver(log[3:])
+    assert socket.frames == other.frames == expected(log, numbered=True)
+
+
 async def test_a_subscription_that_has_not_started_knows_of_new_events() -> None:
     socket = Socket()
     subscription = SocketSubscription(

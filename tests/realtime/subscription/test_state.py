@@ -144,6 +144,38 @@ def test_an_invalidated_subscription_takes_no_event_and_wants_a_snapshot_until_i
     assert live.wanted == After(1)
 
 
+def test_a_paused_subscription_sends_nothing_and_goes_on_without_a_loss() -> None:
+    live = started()
+    live.offer(Event(1))
+    live.pause()
+    live.offer(Event(2))
+    assert (taken(live), live.wanted, live.has_work, live.is_synced) == ([], None, False, False)
+    live.resume()
+    assert taken(live) == [1]
+    assert live.wanted == After(1)
+    assert live.fill([Event(2)])
+    assert taken(live) == [2]
+    assert live.is_synced
+
+
+def test_what_happens_to_a_paused_subscription_takes_effect_with_its_resume() -> None:
+    live = subscription()
+    live.pause()
+    live.start(0, 3)
+    assert not live.has_work
+    live.resume()
+    assert live.wanted == After(0)
+    live.pause()
+    live.invalidate(0)
+    assert live.wanted is None
+    live.resume()
+    assert live.wanted == Anew()
+    live.pause()
+    live.stop()
+    live.resume()
+    assert live.is_stopped
+
+
 def test_a_stopped_subscription_sends_nothing() -> None:
     live = started()
     live.offer(Event(1))

@@ -1,0 +1,35 @@
+"""A graph that gets another owner."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+
+from executions.models import Graph
+from realtime.publishing import announcer
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    messages: list[dict[str, Any]] = []
+    monkeypatch.setattr(announcer, "announce_access", lambda type, **fields: messages.append(fields))
+    return messages
+
+
+@pytest.mark.parametrize("fields", [None, ["owner"], ["owner_id"]])
+def test_the_former_owner_is_looked_at_again(
+    graph: Graph, user: User, other_user: User, sent: list[Any], fields: Any
+) -> None:
+    graph.owner = other_user
+    graph.save(update_fields=fields)
+    assert sent == [{"users": [str(user.pk)], "stream": f"{user.pk}|graph#{graph.pk}|executions"}]
+
+
+def test_another_save_sends_nothing(graph: Graph, sent: list[Any], user: User) -> None:
+    graph.name = "Another name"
+    graph.save()
+    graph.save(update_fields=["name"])
+    Graph.objects.create(owner=user, name="New")
+    assert sent == []
