@@ -15,6 +15,7 @@ from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.db import connections
 from django.test import Client
+from pytest_django import Settings
 
 from executions.models import Graph, GraphExecution
 from executions.samples import CODEBASE_CENSUS, CSV_PROFILE, make_sample, make_text_insight
@@ -29,7 +30,8 @@ from executions.services import (
     terminate_execution,
 )
 from tests.conftest import StartWebServer
-from tests.servers import WebServer
+from tests.realtime.layers import redis_layer
+from tests.servers import Redis, WebServer
 
 playwright_api = pytest.importorskip(
     "playwright.async_api", reason="Playwright is not installed: pip install -r requirements-dev.txt"
@@ -336,8 +338,10 @@ async def test_a_logout_in_one_tab_is_shown_in_the_other(
 
 
 async def test_a_page_says_that_its_run_may_not_be_seen_any_more(
-    server: WebServer, open_tab: OpenTab, graph: Graph, user: User
+    web_server: StartWebServer, redis_server: Redis, settings: Settings, open_tab: OpenTab, graph: Graph, user: User
 ) -> None:
+    settings.CHANNEL_LAYERS = redis_layer(redis_server.url)
+    server = await database(web_server, {"DEBUG": "true"}, redis=redis_server)
     staff = await database(User.objects.create_user, "staff", is_staff=True, is_superuser=True)
     execution = await database(start_execution, graph, user=user)
     tab = await open_tab(server, staff)

@@ -2,6 +2,7 @@
 
 from contextlib import ExitStack
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 from django.contrib.auth.models import User
@@ -54,10 +55,8 @@ async def test_a_logout_closes_the_sockets_of_every_server(
         others = [await connected(door, other) for door in two.doors]
         for client in clients:
             await watch(client, execution)
-        # This process has no Redis. The first server takes the logout.
+        # This process has no Redis: the first server takes the logout.
         page = two.doors[0].address
-        from urllib.request import Request, urlopen
-
         cookie = f"sessionid={browser.cookies['sessionid'].value}; csrftoken={'a' * 32}"
         request = Request(f"http://{page}/logout/", b"", {"Cookie": cookie, "X-CSRFToken": "a" * 32})
         await in_db(lambda: urlopen(request, timeout=20).close())()
