@@ -55,7 +55,6 @@ logger = logging.getLogger(__name__)
 
 MAX_LOGGED = 500  # characters of a frame in the log
 CLEAN_UP_TIMEOUT = 5.0  # seconds; first for the tasks, then for the groups
-
 _users = Cap()  # the sockets of this process, by user id
 
 
@@ -259,21 +258,14 @@ class LiveConsumer(WriterConsumer):
         if self.proof and not isinstance(await check(self.proof), Identity):
             return False
         try:
-            return (
-                await stream_key(self.user, request_for(subscription.method, subscription.target)) == subscription.key
-            )
+            request = request_for(subscription.method, subscription.target)
+            return await stream_key(self.user, request) == subscription.key
         except BadRequest:
             return False
 
     async def _find_key(self, request: Request) -> str:
         """The key of the stream, asked with the user as the database has it now."""
-        while self.proof:
-            await self.review.doubt_ends(self.user_id)
-            identity = await check(self.proof)
-            if isinstance(identity, Identity):
-                self.user = identity.user
-                break
-            self.review.note(self.user_id)  # closes this socket, and others that have the same credentials
+        await self.review.read_user(self)
         return await stream_key(self.user, request)
 
     # The end of access, which the review finds
@@ -288,8 +280,6 @@ class LiveConsumer(WriterConsumer):
             self.writer.answer(error_frame(error, channel=subscription.channel_of_errors))
 
     async def end(self, refusal: CredentialsRefused | None) -> None:
-        if self._is_closing:
-            return
         self._is_closing = True
         if refusal is None:
             self._fail(RuntimeError("The access of this socket could not be checked in time"))

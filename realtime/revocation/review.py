@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 
 from realtime import streams
 from realtime.aio.tasks import detached
-from realtime.auth.identity import CredentialsRefused, Proof, check_all
+from realtime.auth.identity import CredentialsRefused, Identity, Proof, check, check_all
 from realtime.auth.sessions import digest, unseal
 from realtime.auth.stream_access import Watch, may_still_watch
 from realtime.conf import limits
@@ -26,6 +26,8 @@ from realtime.hub import registry
 from realtime.hub.hub import Hub
 from realtime.metrics import count
 from realtime.publishing import announcer
+from realtime.revocation.expiry import Expiry
+from realtime.revocation.recent_notices import RecentNotices
 from realtime.subscription.subscription import SocketSubscription
 from realtime.wire.requests import Subscribe, request_for
 
@@ -33,7 +35,6 @@ logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 200  # sockets of one check
 _RETRY_DELAY = 0.5  # seconds after a check that has failed
-_REMEMBERED = 1_000  # notices, for handshakes that began before them
 
 
 class Socket(Protocol):
@@ -61,11 +62,10 @@ class Review:
         self._by_user: dict[str, set[Socket]] = {}
         self._doubts: dict[str, asyncio.Task[None]] = {}  # by user: waits for a check, or checks
         self._noted: dict[str, set[str | None]] = {}  # by user: the streams of notices not looked at yet; None is all
-        self._notices: list[str] = []  # the users of the last notices
-        self._forgotten = 0  # notices before those
+        self._recent = RecentNotices()
         self._is_listening = False  # whether notices arrive
-        self._timers: dict[Socket, asyncio.TimerHandle] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._expiry = Expiry(self.note)
+        self._tasks: list[asyncio.Task[None]] = []
         self._is_running = False
         self._unanswered: set[Watch] = set()  # paused, since the access function of another app has failed
 
@@ -74,7 +74,7 @@ class Review:
     @property
     def moment(self) -> int | None:
         """For `add`: how many notices have come. None: they do not arrive yet."""
-        return self._forgotten + len(self._notices) if self._is_listening else None
+        return self._recent.count if self._is_listening else None
 
     def add(self, socket: Socket, since: int | None, expires_at: float | None) -> None:
         """Watches over the socket. `since` was the moment when its credentials began to be read."""
@@ -82,17 +82,14 @@ class Review:
             self._start()
         self._checked_at[socket] = time.monotonic()
         self._by_user.setdefault(socket.user_id, set()).add(socket)
-        self._set_timer(socket, expires_at)
-        if self._is_listening and (
-            since is None or since < self._forgotten or socket.user_id in self._notices[since - self._forgotten :]
-        ):
+        self._expiry.set(socket, socket.user_id, expires_at)
+        if self._is_listening and (since is None or self._recent.concern(socket.user_id, since)):
             self.note(socket.user_id)
 
     def remove(self, socket: Socket) -> None:
         """The socket is gone. The last one stops the review."""
         self._checked_at.pop(socket, None)
-        if timer := self._timers.pop(socket, None):
-            timer.cancel()
+        self._expiry.set(socket, socket.user_id, None)
         of_user = self._by_user.get(socket.user_id, set())
         of_user.discard(socket)
         if not of_user:
@@ -106,8 +103,7 @@ class Review:
     def _start(self) -> None:
         self._is_running = True
         self._hub.on_access_message = self._on_message
-        self._begin(self._listen())
-        self._begin(self._recheck_forever())
+        self._tasks = [detached(self._listen()), detached(self._recheck_forever())]
 
     def _stop(self) -> None:
         self._hub.on_access_message = None
@@ -117,16 +113,10 @@ class Review:
             task.cancel()
         _reviews.pop(self._hub, None)
 
-    def _begin(self, work: Any) -> None:
-        task = detached(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     async def _listen(self) -> None:
         """Joins the group, and looks at those who have connected before."""
         self._is_listening = await self._hub.groups.join_for_sure(streams.ACCESS_GROUP)
-        before = list(self._checked_at)
-        await self._try(lambda: self._look_at(before), "The first check of the sockets")
+        await self._try(lambda: self._look_at(list(self._checked_at)), "The first check")
 
     # Notices
 
@@ -156,10 +146,7 @@ class Review:
 
     def note(self, user_id: str, stream: str | None = None) -> None:
         """What this user may do has changed, on one stream or (None) everywhere."""
-        self._notices.append(user_id)
-        if len(self._notices) > _REMEMBERED:
-            del self._notices[: _REMEMBERED // 2]
-            self._forgotten += _REMEMBERED // 2
+        self._recent.add(user_id)
         if user_id not in self._by_user:
             return
         self._noted.setdefault(user_id, set()).add(stream)
@@ -175,10 +162,17 @@ class Review:
         """Whether a notice about this user waits for its check. A new subscription begins paused then."""
         return user_id in self._doubts
 
-    async def doubt_ends(self, user_id: str) -> None:
-        """Returns when no notice about this user waits for its check."""
-        if doubt := self._doubts.get(user_id):
-            await asyncio.wait({doubt})
+    async def read_user(self, socket: Socket) -> None:
+        """Sets the user as the database has it now. Waits for a check that a notice has asked for. Bad credentials are
+        a notice: then it waits until the socket is closed."""
+        while socket.proof:
+            if doubt := self._doubts.get(socket.user_id):
+                await asyncio.wait({doubt})
+            identity = await check(socket.proof)
+            if isinstance(identity, Identity):
+                socket.user = identity.user
+                return
+            self.note(socket.user_id)
 
     async def _look_at_user(self, user_id: str) -> None:
         try:
@@ -252,7 +246,7 @@ class Review:
                 continue
             if identity is not None:
                 socket.user = identity.user
-                self._set_timer(socket, identity.expires_at)
+                self._expiry.set(socket, socket.user_id, identity.expires_at)
             staying.append(socket)
         watches: dict[Watch, tuple[Any, Subscribe]] = {}
         for socket in staying:
@@ -287,14 +281,6 @@ class Review:
             subscription.stop()
         self._checked_at.pop(socket, None)  # it is looked at no more
         detached(socket.end(refusal))
-
-    def _set_timer(self, socket: Socket, expires_at: float | None) -> None:
-        if timer := self._timers.pop(socket, None):
-            timer.cancel()
-        seconds = None if expires_at is None else expires_at - time.time()
-        if seconds is not None and seconds < 2 * limits.RECHECK_INTERVAL:  # a later check sets the others
-            loop = asyncio.get_running_loop()
-            self._timers[socket] = loop.call_later(max(seconds, 0.0), self.note, socket.user_id)
 
 
 _reviews: WeakKeyDictionary[Hub, Review] = WeakKeyDictionary()

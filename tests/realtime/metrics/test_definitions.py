@@ -22,6 +22,9 @@ PUT_TOGETHER = {
     "f'refused_{int(refused.code)}'": {
         f"refused_{int(code)}" for code in (CloseCode.NO_CREDENTIALS, CloseCode.UNKNOWN_USER, CloseCode.BAD_TOKEN)
     },
+    "f'revoked_{int(refusal.code)}'": {
+        f"revoked_{int(code)}" for code in (CloseCode.NO_CREDENTIALS, CloseCode.BAD_TOKEN)
+    },
 }
 
 
