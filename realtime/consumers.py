@@ -107,12 +107,12 @@ class LiveConsumer(WriterConsumer):
             return
         self._is_counted = True
         self.hub = registry.acquire()
-        self.review = reviews.of(self.hub)
         request = Request(WSMethod.SUBSCRIBE_NOTIFICATIONS, None, Subscribe())
         notifications = self._new_subscription(streams.notifications(self.user_id), request)
         self.subscriptions[notifications.key] = notifications
         stream = await self.hub.subscribe(notifications)
         await self.accept(subprotocol)
+        self.review = reviews.of(self.hub)
         self.review.add(self, since, expires_at)
         notifications.start(stream.head, stream.head)
         self.writing = self.writer.start()

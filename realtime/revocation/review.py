@@ -32,7 +32,6 @@ from realtime.subscription.subscription import SocketSubscription
 from realtime.wire.requests import Subscribe, request_for
 
 logger = logging.getLogger(__name__)
-
 BATCH_SIZE = 200  # sockets of one check
 _RETRY_DELAY = 0.5  # seconds after a check that has failed
 
@@ -54,7 +53,7 @@ class Socket(Protocol):
 
 
 class Review:
-    """`of(hub)` makes it. It works while it has sockets."""
+    """`of(hub)` makes it. It works from its first socket to its last."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
@@ -109,9 +108,10 @@ class Review:
         self._hub.on_access_message = None
         self._is_running = self._is_listening = False
         self._hub.groups.leave_soon(streams.ACCESS_GROUP)
-        for task in self._tasks:
-            task.cancel()
+        while self._tasks:
+            self._tasks.pop().cancel()
         _reviews.pop(self._hub, None)
+        del self._expiry  # it refers to this object: the garbage collector runs seldom
 
     async def _listen(self) -> None:
         """Joins the group, and looks at those who have connected before."""
@@ -197,8 +197,6 @@ class Review:
 
     def _sockets_of(self, user_id: str) -> list[Socket]:
         return list(self._by_user.get(user_id, ()))
-
-    # In turn
 
     async def _recheck_forever(self) -> None:
         while True:
@@ -297,4 +295,5 @@ def of(hub: Hub) -> Review:
 def moment() -> int | None:
     """Before credentials are read: what `Review.add` wants to know."""
     hub = registry.hub_of_this_loop()
-    return of(hub).moment if hub else None
+    review = _reviews.get(hub) if hub else None
+    return review.moment if review else None

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_the_public_names() -> None:
-    assert module.__all__ == ["EventTooLarge", "end_stream", "publish"]
+    assert module.__all__ == ["EventTooLarge", "end_stream", "publish", "revoke"]
 
 
 @dataclass
