@@ -6,22 +6,21 @@ PORT ?= 8000
 MINUTES ?= 10
 
 VENV := .venv
+TOOLS := .tools
 PY := $(VENV)/bin/python
-# The embedded default, whatever the environment says, and no file is left behind.
-NOWHERE := DEBUG=true DATABASE_URL=sqlite://:memory: REDIS_URL=
+# Settings for development, whatever the environment says, and no file is left behind.
+NOWHERE := DEBUG=true SECRET_KEY=for-lint-which-serves-nobody DATABASE_URL=sqlite://:memory: REDIS_URL=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-quick test-fast matrix soak bench bench-quick lint format clean port
+.PHONY: help run test test-quick test-fast matrix soak bench bench-quick lint format lock sbom clean port
 .NOTPARALLEL:
 
 help: ## list these words
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: port $(VENV)/.installed ## start Runwire on http://127.0.0.1:8000 (HOST= and PORT= change it)
-	@$(PY) manage.py migrate --verbosity 0
-	@$(PY) manage.py demo
-	@exec $(PY) manage.py serve --host "$(HOST)" --port "$(PORT)"
+	@exec $(PY) -m config.run --host "$(HOST)" --port "$(PORT)"
 
 test: lint ## before you push: lint, and all tests on SQLite, then on PostgreSQL and Redis
 	$(call say,tests on SQLite and in memory)
@@ -78,21 +77,48 @@ format: $(VENV)/.installed-dev ## let ruff mend style and format
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
+# One file for every Python from 3.11 on and every system: markers choose. The first part of requirements.txt ends where
+# the packages of the tests begin.
+LOCK := $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
+lock: $(TOOLS)/.installed ## pin all that is installed, with hashes, in *.lock; ARGS="--upgrade" takes newer versions
+	@sed '/^# To test it/,$$d' requirements.txt | $(LOCK) - --output-file requirements.lock $(ARGS)
+	@$(LOCK) requirements-dev.txt --output-file requirements-dev.lock $(ARGS)
+	@$(LOCK) requirements-tools.txt --output-file requirements-tools.lock $(ARGS)
+
+# Of what production installs, and of nothing else: from a virtualenv that has only requirements.lock.
+sbom: $(TOOLS)/.installed ## the bill of materials (CycloneDX) and the licences of what production installs, in build/
+	@rm -rf build && mkdir build
+	@$(PY) -m venv --without-pip build/venv
+	@$(PIP) --python build/venv/bin/python install --require-hashes --requirement requirements.lock
+	@PYTHONWARNINGS=ignore $(TOOLS)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+		--output-file build/sbom.json build/venv/bin/python
+	@$(TOOLS)/bin/pip-licenses --python build/venv/bin/python --from mixed --with-urls --format markdown \
+		--output-file build/licences.md >/dev/null
+	@rm -rf build/venv
+
 clean: ## remove what can be made again: .venv, .matrix, caches, collected files; the database stays
-	@rm -rf $(VENV) .matrix staticfiles .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) $(TOOLS) build .matrix staticfiles .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The virtualenv. A requirements file that is newer than its stamp is installed again; nothing else is.
+# The virtualenv. A lock file that is newer than its stamp is installed again; nothing else is.
 
-$(VENV)/.installed: requirements.txt $(PY)
+$(VENV)/.installed: requirements.lock $(PY)
 	$(call say,installing $< (it may take a minute))
-	@$(PIP) install --requirement $<
+	@$(PIP) install --require-hashes --requirement $<
 	@touch $@
 
-$(VENV)/.installed-dev: requirements-dev.txt requirements.txt $(PY)
+$(VENV)/.installed-dev: requirements-dev.lock requirements.lock $(PY)
 	$(call say,installing $< (it may take some minutes))
-	@$(PIP) install --requirement $<
+	@$(PIP) install --require-hashes --requirement $<
 	@touch $@ $(VENV)/.installed
+
+$(TOOLS)/.installed: requirements-tools.lock $(PY)
+	$(call say,installing $<)
+	@rm -rf $(TOOLS) && $(PY) -m venv --without-pip $(TOOLS)
+	@$(PIP) --python $(TOOLS)/bin/python install --require-hashes --requirement $<
+	@touch $@
 
 PIP := $(PY) -m pip -qq --disable-pip-version-check --no-input
 

@@ -9,6 +9,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 http_application = get_asgi_application()
 
 from realtime.http.health import HealthPages  # noqa: E402 - Django must be set up before the consumers load
+from realtime.http.request_slots import RequestSlots  # noqa: E402
 from realtime.routing import websocket_application  # noqa: E402
 
-application = ProtocolTypeRouter({"http": HealthPages(http_application), "websocket": websocket_application})
+application = ProtocolTypeRouter(
+    {"http": HealthPages(RequestSlots(http_application)), "websocket": websocket_application}
+)

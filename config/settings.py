@@ -1,9 +1,9 @@
 """The settings, from the environment (12-factor). Without any variable they are the embedded default: SQLite, an
-in-memory channel layer, DEBUG on. README.md lists what production sets.
+in-memory channel layer, DEBUG off, one machine, reached by its loopback names. README.md lists what production sets.
 
-    SECRET_KEY            required when DEBUG is off
-    DEBUG                 true | false; on by default, so that `make run` needs no settings
-    ALLOWED_HOSTS         comma-separated; by default the loopback names with DEBUG, none without
+    SECRET_KEY            required when DEBUG is off and DATABASE_URL or REDIS_URL is set; else made, see secret_key.py
+    DEBUG                 true | false; off by default. For development on one machine only: `make run` sets it
+    ALLOWED_HOSTS         comma-separated; by default the loopback names
     DATABASE_URL          sqlite:///path | postgres://user:password@host/name
     DATABASE_POOL_SIZE    PostgreSQL connections of one process, at most
     REDIS_URL             redis://host:6379/0; several URLs, comma-separated, shard the channel layer
@@ -22,9 +22,8 @@ from typing import Any
 from urllib.parse import quote
 
 import environ
-from django.core.exceptions import ImproperlyConfigured
 
-from config import content_security
+from config import checks, content_security, secret_key  # noqa: F401 - importing the checks registers them
 from realtime.redis_connection import LongWaitConnection
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -33,16 +32,14 @@ env = environ.Env()
 if (BASE_DIR / ".env").exists():  # django-environ logs a missing file
     env.read_env(BASE_DIR / ".env")
 
-DEBUG = env.bool("DEBUG", default=True)
-SECRET_KEY = env.str("SECRET_KEY", default="")
-if not SECRET_KEY:
-    if not DEBUG:
-        raise ImproperlyConfigured(
-            "SECRET_KEY is not set. With DEBUG off it must be: a long random string, the same for every process, for "
-            "example SECRET_KEY=$(python -c 'import secrets; print(secrets.token_urlsafe(50))')."
-        )
-    SECRET_KEY = "embedded-default-for-one-machine-and-debug-only-never-for-production"  # noqa: S105
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
+DEBUG = env.bool("DEBUG", default=False)
+SECRET_KEY = secret_key.choose(
+    env.str("SECRET_KEY", default=""),
+    BASE_DIR,
+    debug=DEBUG,
+    embedded=not env.str("DATABASE_URL", default="") and not env.str("REDIS_URL", default=""),
+)
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[]) or ["localhost", "127.0.0.1", "[::1]"]
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 INSTALLED_APPS = [
@@ -62,7 +59,10 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "config.release_body.ReleaseBody",
+    "config.headers.add_headers",
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",  # before those that answer without a view
     "whitenoise.middleware.WhiteNoiseMiddleware",
     content_security.MIDDLEWARE,
     "executions.api.middleware.ApiErrors",
@@ -71,7 +71,6 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -163,6 +162,7 @@ JWT_ALGORITHM = env.str("JWT_ALGORITHM", default="HS256")
 JWT_AUDIENCE = env.str("JWT_AUDIENCE", default="")
 JWT_ISSUER = env.str("JWT_ISSUER", default="")
 
+AUTHENTICATION_BACKENDS = ["config.demo_passwords.RefuseDemoPasswords", "django.contrib.auth.backends.ModelBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -187,13 +187,15 @@ FILE_UPLOAD_HANDLERS = ["executions.web.uploads.BoundedUploadHandler"]
 
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
-WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG  # serve static files without `collectstatic`
+WHITENOISE_AUTOREFRESH = DEBUG
+# Static files come from the apps until `collectstatic` has put them into STATIC_ROOT.
+WHITENOISE_USE_FINDERS = DEBUG or not (STATIC_ROOT / "staticfiles.json").exists()
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEBUG
-        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        else "config.static_files.StaticFiles"
     },
 }
 
@@ -212,7 +214,13 @@ SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W008", "security.W021"]
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "formatters": {
+        "plain": {
+            "()": "config.log_lines.SafeFormatter",
+            "format": "{asctime} {levelname} {name}: {message}",
+            "style": "{",
+        }
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {

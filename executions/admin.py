@@ -16,10 +16,11 @@ from django.http import HttpRequest
 
 from executions import services
 from executions.admin_notify import NotifyUsers
-from executions.admin_status import StatusAdmin, StatusForm
+from executions.admin_status import StatusAdmin, StatusForm, shown
 from executions.models import Graph, GraphExecution, NodeExecution, Notification
 from executions.models.graph_execution import OF_ALL_BY_AGE
 from executions.statuses import IllegalTransition
+from executions.web.formatting import cut
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[Any]
@@ -98,14 +99,16 @@ class GraphExecutionAdmin(NotifyUsers, StatusAdmin):
             return rows.filter(OF_ALL_BY_AGE).defer(*_LARGE_FIELDS, "graph__nodes", "graph__links")
         return rows
 
-    def get_fields(self, request: HttpRequest, obj: GraphExecution | None = None) -> tuple[str, ...]:
+    def get_fields(self, request: HttpRequest, obj: GraphExecution | None = None) -> tuple[Any, ...]:
         if obj is None:
             return self.add_fields
         return (*self.change_fields, *self.get_readonly_fields(request, obj))
 
-    def get_readonly_fields(self, request: HttpRequest, obj: GraphExecution | None = None) -> tuple[str, ...]:
+    def get_readonly_fields(self, request: HttpRequest, obj: GraphExecution | None = None) -> tuple[Any, ...]:
         fields = () if obj is None else (field.name for field in GraphExecution._meta.concrete_fields)
-        return tuple(name for name in fields if name not in self.change_fields)
+        return tuple(
+            shown(name) if name in _LARGE_FIELDS else name for name in fields if name not in self.change_fields
+        )
 
     def get_inlines(self, request: HttpRequest, obj: GraphExecution | None) -> Any:
         return self.inlines if obj else ()
@@ -159,8 +162,11 @@ class NodeExecutionAdmin(StatusAdmin):
     list_filter = ("status", "add_time")
     search_fields = ("^id", "^graph_execution__id", "node_id", "block_id")
     ordering = ("-add_time",)
-    fields = ("status", "graph_execution", "node_id", "block_id", "attempt", "input_data", "output_data")
-    readonly_fields = tuple(name for name in fields if name != "status")
+    readonly_fields = (  # type: ignore[assignment]
+        *("graph_execution", "node_id", "block_id", "attempt"),
+        *(shown("input_data"), shown("output_data")),
+    )
+    fields = ("status", *readonly_fields)  # type: ignore[assignment]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # the engine creates them
@@ -172,7 +178,7 @@ class NodeExecutionAdmin(StatusAdmin):
 
 @admin.register(Notification)
 class NotificationAdmin(_ModelAdmin):
-    list_display = ("event", "type", "user", "created_at", "read_at")
+    list_display = ("start_of_event", "type", "user", "created_at", "read_at")
     list_select_related = ("user",)
     list_filter = ("type", ("read_at", admin.EmptyFieldListFilter), "created_at")
     search_fields = ("^id", "event", "user__username")
@@ -184,6 +190,10 @@ class NotificationAdmin(_ModelAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Notification | None = None) -> tuple[str, ...]:
         return ("created_at",) if obj is None else ("user", "created_at")
+
+    @admin.display(description="event", ordering="event")
+    def start_of_event(self, notification: Notification) -> str:
+        return cut(notification.event)
 
 
 class NotifyingUserAdmin(NotifyUsers, _UserAdmin):

@@ -1,5 +1,7 @@
 """The form and the admin of models with a status."""
 
+from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -7,6 +9,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from executions.statuses import IllegalTransition, check_transition
+from executions.web.formatting import values
 
 if TYPE_CHECKING:
     _ModelForm = forms.ModelForm[Any]
@@ -14,6 +17,18 @@ if TYPE_CHECKING:
 else:
     _ModelForm = forms.ModelForm
     _ModelAdmin = admin.ModelAdmin
+
+
+@cache
+def shown(name: str) -> Callable[[Any], str]:
+    """A column for `readonly_fields`: the JSON of the field with this name, cut. Django itself shows all of it."""
+
+    @admin.display(description=name.replace("_", " "))
+    def text_of(row: Any) -> str:
+        (value,) = values({"": getattr(row, name)})
+        return f"{value.text} {value.more}".strip()
+
+    return text_of
 
 
 class StatusForm(_ModelForm):

@@ -19,6 +19,10 @@ class Limits:
 
     MAX_BULK_EVENTS: int = 10_000  # rows of one bulk write: each records an event in the same transaction
 
+    # JSON of people and programs: bodies, form fields, files
+    MAX_JSON_VALUES: int = 100_000  # of one text; an event of 1 MB has room for a list of about so many numbers
+    MAX_JSON_DEPTH: int = 400  # above the 200 levels of a value, whose error names the path; below Python's 1,000 calls
+
     # The embedded runner
     BLOCK_MODULES: tuple[str, ...] = ()  # modules with blocks of the project, besides executions.blocks
 
@@ -37,6 +41,9 @@ class Limits:
     MAX_REPORTS: int = 1_000  # of one request, which locks its executions until all are recorded
     PAGE_SIZE: int = 50  # rows of a list if the client names no number
     MAX_PAGE_SIZE: int = 200  # the largest number that a client may name
+    MAX_KEPT_ANSWER: int = (
+        4_096  # characters of an answer kept for repeats; of a longer one, which row it shows is kept
+    )
     IDEMPOTENCY_LIFETIME: float = 86_400.0  # a key that a worker sends again after a day belongs to a new request
     LEASE_SWEEP_INTERVAL: float = 5.0  # the interval in which a process that receives reports looks for silent workers
 

@@ -11,6 +11,8 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from executions.bounded_json import BoundedDecoder
+from executions.conf import limits
 from executions.storable import UnstorableValue, check_text, plain_json
 
 if TYPE_CHECKING:
@@ -55,6 +57,19 @@ class JSONField(_Checked, models.JSONField):
 
     def check_value(self, value: Any) -> None:
         self.plain(value)
+
+    def formfield(self, **kwargs: Any) -> Any:
+        """A form field that parses within the bounds of `executions.bounded_json`."""
+        return super().formfield(
+            **{
+                "decoder": BoundedDecoder,
+                "error_messages": {
+                    "invalid": f"Enter valid JSON, of at most {limits.MAX_JSON_VALUES:,} values and "
+                    f"{limits.MAX_JSON_DEPTH} levels."
+                },
+                **kwargs,
+            }
+        )
 
 
 if TYPE_CHECKING:

@@ -8,27 +8,30 @@ A valid definition can be run in topological order: ids are unique, links lead t
 cycle. `executions.blocks.registry` knows whether the blocks exist. This module uses no Django and no I/O.
 """
 
+from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
+from itertools import islice
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
+from pydantic import Field, StringConstraints, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from executions.validation import MAX_ERRORS, StrictModel
 
 MAX_NODES = 1_000  # a page draws all of them, and a run keeps all of them in memory
 MAX_LINKS = 5_000
 MAX_ID_LENGTH = 200  # fits into the columns of a node execution
 MAX_NAME_LENGTH = 200
 MAX_TITLE_LENGTH = 200
+_MAX_CYCLE = 10  # nodes of a cycle that its error names
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME_LENGTH)]
 Title = Annotated[str, StringConstraints(max_length=MAX_TITLE_LENGTH)]
 
 
-class Node(BaseModel):
+class Node(StrictModel):
     """One step. `input_default` holds default inputs of its block. A link or an input of the run overrides them."""
-
-    model_config = ConfigDict(extra="forbid")
 
     id: Id
     block_id: Id
@@ -41,10 +44,8 @@ class Node(BaseModel):
         return self.title or self.id
 
 
-class Link(BaseModel):
+class Link(StrictModel):
     """Carries the output `source_name` of node `source_id` to the input `sink_name` of node `sink_id`."""
-
-    model_config = ConfigDict(extra="forbid")
 
     source_id: Id
     source_name: Name
@@ -52,61 +53,55 @@ class Link(BaseModel):
     sink_name: Name
 
 
-class GraphDefinition(BaseModel):
+_Fault = tuple[tuple[int | str, ...], str]  # where, and what is wrong
+
+# Validation ends at the first node and at the first link that is not valid, as many as there may be.
+Nodes = Annotated[list[Node], Field(max_length=MAX_NODES, fail_fast=True)]
+Links = Annotated[list[Link], Field(max_length=MAX_LINKS, fail_fast=True)]
+
+
+class GraphDefinition(StrictModel):
     """Nodes and links that can be run. Errors carry their path, such as `links[2].sink_id`. `validation.sentences`
     makes sentences of them."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    nodes: list[Node]
-    links: list[Link] = []
+    nodes: Nodes
+    links: Links = []
 
     @model_validator(mode="after")
     def _can_be_run(self) -> Self:
-        # The counts are checked here and not by pydantic, so that all sentences have the same form.
-        errors = self._too_many() or self._duplicates() or self._dangling_links() or self._cycles()
-        if errors:
-            raise ValidationError.from_exception_data(type(self).__name__, errors)
+        for find in (self._duplicates, self._dangling_links, self._cycles):
+            if errors := _first(find()):
+                raise ValidationError.from_exception_data(type(self).__name__, errors)
         return self
 
-    def _too_many(self) -> list[InitErrorDetails]:
-        return [
-            _error((name,), f"there are {count} {name}; {limit} are the most")
-            for name, count, limit in (("nodes", len(self.nodes), MAX_NODES), ("links", len(self.links), MAX_LINKS))
-            if count > limit
-        ]
-
-    def _duplicates(self) -> list[InitErrorDetails]:
-        errors: list[InitErrorDetails] = []
+    def _duplicates(self) -> Iterator[_Fault]:
         first_at: dict[str, int] = {}
         for index, node in enumerate(self.nodes):
             first = first_at.setdefault(node.id, index)
             if first != index:
-                errors.append(_error(("nodes", index, "id"), f'nodes[{first}] has the id "{node.id}" already'))
+                yield ("nodes", index, "id"), f'nodes[{first}] has the id "{node.id}" already'
         first_link: dict[tuple[str, str, str, str], int] = {}
         for index, link in enumerate(self.links):
             key = (link.source_id, link.source_name, link.sink_id, link.sink_name)
             first = first_link.setdefault(key, index)
             if first != index:
-                errors.append(_error(("links", index), f"it is the same as links[{first}]"))
-        return errors
+                yield ("links", index), f"it is the same as links[{first}]"
 
-    def _dangling_links(self) -> list[InitErrorDetails]:
+    def _dangling_links(self) -> Iterator[_Fault]:
         known = {node.id for node in self.nodes}
-        return [
-            _error(("links", index, end), f'there is no node "{node_id}"')
-            for index, link in enumerate(self.links)
-            for end, node_id in (("source_id", link.source_id), ("sink_id", link.sink_id))
-            if node_id not in known
-        ]
+        for index, link in enumerate(self.links):
+            for end, node_id in (("source_id", link.source_id), ("sink_id", link.sink_id)):
+                if node_id not in known:
+                    yield ("links", index, end), f'there is no node "{node_id}"'
 
-    def _cycles(self) -> list[InitErrorDetails]:
+    def _cycles(self) -> Iterator[_Fault]:
         try:
             TopologicalSorter(self.predecessors()).prepare()
         except CycleError as error:
             cycle = error.args[1]  # in the direction of the links; the first node is also the last
-            return [_error(("links",), f"the nodes wait for each other: {' → '.join(cycle)}")]
-        return []
+            if len(cycle) > _MAX_CYCLE:
+                cycle = [*cycle[:_MAX_CYCLE], f"{len(cycle) - _MAX_CYCLE - 1} more", cycle[-1]]
+            yield ("links",), f"the nodes wait for each other: {' → '.join(cycle)}"
 
     def predecessors(self) -> dict[str, set[str]]:
         """Node id → the ids of the nodes whose output it takes. The nodes are in the order of the definition."""
@@ -119,6 +114,14 @@ class GraphDefinition(BaseModel):
 def parse_graph(nodes: Any, links: Any) -> GraphDefinition:
     """The definition from the two lists that a `Graph` row holds. Raises pydantic's ValidationError."""
     return GraphDefinition.model_validate({"nodes": nodes, "links": links})
+
+
+def _first(faults: Iterator[_Fault]) -> list[InitErrorDetails]:
+    """Errors of the first faults, and one that counts the others."""
+    errors = [_error(*fault) for fault in islice(faults, MAX_ERRORS - 1)]
+    if more := sum(1 for _ in faults):
+        errors.append(_error((), f"and {more:,} more like these"))
+    return errors
 
 
 def _error(location: tuple[int | str, ...], message: str) -> InitErrorDetails:

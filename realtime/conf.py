@@ -23,6 +23,8 @@ class Limits:
     SOCKET_TOKEN_LIFETIME: float = 300.0  # a token is needed only for the handshake, in its URL or a header
     SOCKET_TOKEN_RENEWAL: float = 43_200.0  # for this long after a login, a token can be renewed with itself alone
 
+    MAX_TOKEN_BYTES: int = 16 * 1024  # as long as a header that Twisted takes; tokens with many groups have 8 KB
+
     # What a client may send
     MAX_MESSAGE_BYTES: int = 64 * 1024  # requests are tiny; Daphne's default is 1 MiB
     MAX_BODY_BYTES: int = 4 * 1024 * 1024  # of an HTTP request: the largest form plus its encoding
@@ -31,8 +33,12 @@ class Limits:
     MAX_PENDING_REQUESTS: int = 64  # of one socket; at the limit the socket is not read until some are answered
     INBOUND_MESSAGES: int = 64  # of one socket, unreceived; at the limit it is not read until half are left
     INBOUND_BYTES: int = 256 * 1024  # the same, in bytes
-    MESSAGE_RATE: float = 50.0  # a second, of one socket; a frontend sends a heartbeat and clicks
+    MESSAGE_RATE: float = 50.0  # frames a second of one socket, pings and fragments too; a frontend sends heartbeats
     MESSAGE_BURST: int = 2_000  # at once: a client that reconnects subscribes to all its streams; 0 is no limit
+    CLIENT_ERROR_RATE: float = 0.1  # a second, of the errors that one socket's client reports; the others are counted
+    CLIENT_ERROR_BURST: int = 10  # at once; each is a line in the log
+    MAX_FRAGMENTS: int = 256  # of one message; a library that sends in pieces of 1 KB needs 64 for the largest message
+    FRAMES_PER_TURN: int = 32  # of one socket, before other work of the process; half a millisecond
     SNAPSHOT_LIMIT: int = 200  # entities of a snapshot, if the client names no limit
     MAX_SNAPSHOT_LIMIT: int = 10_000  # the highest limit of a client: a list of that many numbers is kept
 
@@ -56,7 +62,19 @@ class Limits:
     MAX_CONNECTIONS: int = 10_000  # open sockets of a process, about 50 KB each; the next one gets 503
     MAX_ADDRESS_CONNECTIONS: int = 1_000  # of one address; a proxy puts all clients behind one address
     MAX_USER_CONNECTIONS: int = 100  # of one user in a process: many tabs, and a script that forgets to close
+    MAX_HTTP_CONNECTIONS: int = 2_000  # of a process, without an open socket: pages, and clients that send nothing
+    MAX_ADDRESS_HTTP_CONNECTIONS: int = 200  # of one address; a browser opens six. Not behind proxy headers
+    KEEP_ALIVE_TIMEOUT: float = 60.0  # of a connection between two requests; above that of a proxy
+    BODY_GRACE: float = 20.0  # a body may take so long, and longer by what follows
+    MIN_BODY_RATE: int = 8 * 1024  # bytes; for each so many a body gets another second
+    BODY_DEADLINE: float = 300.0  # for any body; the largest one needs 14 KB a second
+    TRUST_ROOT_PATH_HEADER: bool = False  # Daphne-Root-Path of a request; any client could choose where it is mounted
     FIRST_REQUEST_DEADLINE: float = 10.0  # for the head of a request, from its first byte or the connection's start
+    MAX_HTTP_REQUESTS: int = 12  # in Django at once; each has a thread, and usually a database connection
+    MAX_ADDRESS_HTTP_REQUESTS: int = 6  # of one address
+    MAX_WAITING_REQUESTS: int = 128  # for their turn; the next one gets 503
+    MAX_ADDRESS_WAITING_REQUESTS: int = 32  # of one address; a browser sends some dozens for a page
+    REQUEST_WAIT: float = 10.0  # then 503: the user has pressed reload by then
     DRAIN_SPREAD: float = 1.0  # sockets are closed over this time, since all their clients reconnect at once
     DRAIN_TIMEOUT: float = 10.0  # for consumers and HTTP responses to end; supervisors kill after 30 s, some after 10 s
     READY_TIMEOUT: float = 2.0  # for the database's answer to /readyz; probes wait a few seconds
@@ -70,15 +88,17 @@ class Limits:
     # The fast path
     JOIN_TIMEOUT: float = 0.2  # a subscribe waits this long for its group to be joined, and is answered then
     REJOIN_INTERVAL: float = 50.0  # at least once a minute, since a layer that stores the members may forget them
+    MAX_DOUBTFUL_GROUPS: int = 10_000  # left while Redis is away, and left again later; the core layer forgets others
     GAP_WAIT: float = 0.05  # a hint that came too early waits this long for the events before it
     ANNOUNCER_QUEUE: int = 10_000  # announcements that wait for Redis; beyond it they are dropped and counted
     ANNOUNCER_BYTES: int = 16 * 1024 * 1024  # of their data; beyond it they are sent without data
+    RETRY_STREAMS: int = 10_000  # that wait in a process for another writer's lock; beyond it they wait for the sweep
     ANNOUNCE_TIMEOUT: float = 2.0  # for one `group_send`, and for the flush at exit
 
     # The sweep, which repairs lost announcements
     SWEEP_INTERVAL: float = 2.0  # the delay of an event whose announcement was lost; each sweep is a query
     SWEEP_GRACE: float = 0.25  # a head that is ahead for this long counts as lost; a shorter time is normal delivery
-    SWEEP_BATCH: int = 1_000  # streams with unnumbered events that one sweep numbers
+    SWEEP_BATCH: int = 1_000  # streams with unnumbered events of one read; those with sockets come first
 
 
 DEFAULTS = Limits()

@@ -16,7 +16,7 @@ from time import monotonic
 from typing import Any
 
 from realtime import asgi_extension, streams
-from realtime.auth.handshake import SUBPROTOCOL, CredentialsRefused, ForeignOrigin, authenticate, offers_bearer
+from realtime.auth.handshake import SUBPROTOCOL, CredentialsRefused, HandshakeRefused, authenticate, offers_bearer
 from realtime.auth.stream_access import stream_key
 from realtime.conf import limits
 from realtime.connection.request_queue import RequestQueue
@@ -44,10 +44,12 @@ from realtime.wire.requests import (
     Request,
     Subscribe,
     parse_request,
+    request_for,
 )
 
 logger = logging.getLogger(__name__)
 
+MAX_LOGGED = 500  # characters of a frame in the log
 CLEAN_UP_TIMEOUT = 5.0  # seconds; first for the tasks, then for the groups
 
 _users = Cap()  # the sockets of this process, by user id
@@ -63,12 +65,14 @@ class LiveConsumer(WriterConsumer):
         self._requests: RequestQueue[Request | BadRequest] = RequestQueue(
             self._answer, limit=limits.MAX_PENDING_REQUESTS
         )
+        self._channel: str | None = None  # for an error: the stream of the request in work, if its client knows numbers
         self._is_flooded = False
         self._bucket: TokenBucket | None = None
         if asgi_extension.register_last_frames(self.scope, LAST_FRAMES):
             pass  # the server counts messages
         elif limits.MESSAGE_BURST:
             self._bucket = TokenBucket(limits.MESSAGE_RATE, limits.MESSAGE_BURST, monotonic())
+        self._error_bucket: TokenBucket | None = None  # of the errors that the client reports
         self._counted_as: str | None = None  # the user's id in `_users`
 
     async def connect(self) -> None:
@@ -78,7 +82,8 @@ class LiveConsumer(WriterConsumer):
         try:
             async with asyncio.timeout(limits.AUTH_TIMEOUT):
                 self.user = await authenticate(self.scope)
-        except ForeignOrigin:
+        except HandshakeRefused:
+            count("refused_handshakes")
             await self.close()
             return
         except CredentialsRefused as refused:
@@ -115,6 +120,7 @@ class LiveConsumer(WriterConsumer):
         if self._counted_as is not None:
             _users.release(self._counted_as)
         await self._stop_tasks()
+        del self._requests  # it refers to this consumer: the garbage collector runs seldom
         hub, self.hub = self.hub, None
         if hub is None:
             return
@@ -146,28 +152,40 @@ class LiveConsumer(WriterConsumer):
             await self.writer.wait_for_room()
             self.writer.pong(pong_frame(message.id))
         elif isinstance(message, Request) and message.method == WSMethod.ERROR:
-            logger.info("A client reports an error: %.500s", text_data)
+            self._log_client_error(text_data or "")
         else:
             await self._requests.add(message)
 
+    def _log_client_error(self, text: str) -> None:
+        if self._error_bucket is None:
+            self._error_bucket = TokenBucket(limits.CLIENT_ERROR_RATE, limits.CLIENT_ERROR_BURST, monotonic())
+        if self._error_bucket.take(monotonic()):
+            count("client_errors")
+            # `repr`: a client must not write lines of its own into the log.
+            logger.info("A client reports an error: %r", text[:MAX_LOGGED])
+        else:
+            count("client_errors_dropped")
+
     async def _answer(self, message: Request | BadRequest) -> None:
         await self.writer.wait_for_room()
+        self._channel = None
         try:
             if isinstance(message, BadRequest):
                 raise message
             handle = self._unsubscribe if message.method == WSMethod.UNSUBSCRIBE else self._subscribe
             await handle(message)
         except BadRequest as bad_request:
-            self.writer.answer(error_frame(str(bad_request), id=bad_request.id))
+            self.writer.answer(error_frame(str(bad_request), channel=self._channel, id=bad_request.id))
         except Exception:
             count("errors")
-            logger.exception("A request failed: %r", message)
-            self.writer.answer(error_frame(INTERNAL_ERROR, id=message.id))
+            logger.exception("A request failed: %.1000r", message)
+            self.writer.answer(error_frame(INTERNAL_ERROR, channel=self._channel, id=message.id))
 
     async def _subscribe(self, request: Request) -> None:
         """Until the answer, a former subscription to the stream goes on. It stays if the new one fails."""
         key = await stream_key(self.user, request)
         options: Subscribe = request.data
+        self._channel = key if options.numbered else None
         former = self.subscriptions.get(key)
         if former and not options.numbered:
             self.writer.answer(answer_frame(request.method, channel=key, id=request.id))
@@ -195,6 +213,7 @@ class LiveConsumer(WriterConsumer):
     async def _unsubscribe(self, request: Request) -> None:
         subscription = next((each for each in self.subscriptions.values() if each.target == request.data), None)
         if subscription:
+            self._channel = subscription.channel_of_errors
             del self.subscriptions[subscription.key]
             await self.hub.unsubscribe(subscription)
         channel = subscription.key if subscription else None
@@ -204,9 +223,25 @@ class LiveConsumer(WriterConsumer):
 
     def _new_subscription(self, key: str, request: Request) -> SocketSubscription:
         """A subscription that sends nothing until it is started."""
-        return SocketSubscription(key, request.method, request.data, writer=self.writer, on_end=self._on_stream_end)
+        return SocketSubscription(
+            key,
+            request.method,
+            request.data,
+            writer=self.writer,
+            on_end=self._on_stream_end,
+            user_id=str(self.user.pk),
+            may_watch=self._may_watch,
+        )
+
+    async def _may_watch(self, subscription: SocketSubscription) -> bool:
+        try:
+            return (
+                await stream_key(self.user, request_for(subscription.method, subscription.target)) == subscription.key
+            )
+        except BadRequest:
+            return False
 
     def _on_stream_end(self, subscription: SocketSubscription) -> None:
         if self.subscriptions.get(subscription.key) is subscription:
             del self.subscriptions[subscription.key]
-            self.writer.answer(error_frame(NOT_FOUND[subscription.method]))
+            self.writer.answer(error_frame(NOT_FOUND[subscription.method], channel=subscription.channel_of_errors))

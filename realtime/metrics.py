@@ -6,16 +6,28 @@ announcements_thinned       announcements that were sent without their data, to 
 layer_errors                joins, leaves and receives that failed; they are tried again
 layer_messages_unknown      messages of an unknown type, or for a stream without watchers in this process
 numbering_failed            failures after a commit; the sweep or the next reader numbers these events
+numbering_retried           streams with a locked head; a thread of the process numbers their events soon
+numbering_left              streams whose head stayed locked; the sweep or the next reader numbers these events
 gaps_filled                 reads from the log because a number was missing
 heads_repaired              heads that the sweep found to be ahead
+streams_restarted           watched streams that began another history: of a restored backup, or a new epoch
 subscriptions_behind        subscriptions with a full buffer; they read from the log
 snapshots_forced            replays that were refused; a snapshot was sent instead
-floods                      sockets that sent too many messages; they are closed
+client_errors               errors that clients reported, and that were logged
+client_errors_dropped       errors that clients reported above CLIENT_ERROR_RATE; they are not logged
+floods                      sockets that sent too many messages, frames or fragments; they are closed
 slow_readers                sockets whose client read too slowly; they are closed
 first_request_timeouts      connections that did not send the head of a request in time; they are cut
+body_timeouts               requests whose body came too slowly (408)
+slow_http_readers           connections whose client read a response too slowly; they are cut
+requests_refused            requests that break HTTP, and handshakes that break WebSockets (400, 405, 426)
+requests_crowded            requests that found no place to wait, or waited too long for a thread (503)
+refused_http_process        connections over the cap of the process (503)
+refused_http_address        connections over the cap of their address (503)
 refused_process             sockets over the cap of the process (503)
 refused_address             sockets over the cap of their address (503)
 refused_user                sockets over the cap of their user
+refused_handshakes          sockets of a foreign Host, or of a foreign page with a cookie (403)
 errors                      unexpected exceptions; the log of the process has each of them
 """
 

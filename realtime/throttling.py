@@ -71,7 +71,7 @@ class ServerCaps:
         """Counts one more socket and returns None. If a cap is reached, counts nothing and returns that cap."""
         if not self._cap.try_acquire(None, limit):
             return ReachedCap.PROCESS
-        if address and not _is_loopback(address) and not self._cap.try_acquire(address, address_limit):
+        if address and not is_loopback(address) and not self._cap.try_acquire(address, address_limit):
             self._cap.release(None)
             return ReachedCap.ADDRESS
         return None
@@ -79,11 +79,12 @@ class ServerCaps:
     def release(self, address: str | None) -> None:
         """Counts one socket less. Call it once for each successful `try_acquire`."""
         self._cap.release(None)
-        if address and not _is_loopback(address):
+        if address and not is_loopback(address):
             self._cap.release(address)
 
 
-def _is_loopback(address: str) -> bool:
+def is_loopback(address: str) -> bool:
+    """Whether it is an address of this machine. A proxy on this machine puts all clients behind one."""
     try:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:

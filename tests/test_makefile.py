@@ -15,13 +15,13 @@ from tests.servers.process import ROOT, free_port
 pytestmark = [pytest.mark.once, pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")]
 WORDS = (
     *("help", "run", "test", "test-quick", "test-fast", "matrix", "soak", "lint", "bench", "bench-quick", "format"),
-    "clean",
+    *("lock", "sbom", "clean"),
 )
 
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    for name in ("Makefile", "requirements.txt", "requirements-dev.txt"):
+    for name in ("Makefile", "requirements.lock", "requirements-dev.lock"):
         shutil.copy(ROOT / name, tmp_path)
     return tmp_path
 

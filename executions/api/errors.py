@@ -8,6 +8,7 @@ below `/api/`.
 """
 
 from collections.abc import Mapping
+from traceback import clear_frames
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation, ValidationError
@@ -20,7 +21,7 @@ from pydantic import ConfigDict, Field
 from executions.services import ExecutionHasEnded, NodeHasEnded, NodeMismatch, UnknownNode
 from executions.statuses import IllegalTransition
 from executions.storable import UnstorableValue
-from executions.validation import path, plain_message
+from executions.validation import MAX_ERRORS, first, path, plain_message
 
 READ_AGAIN = "Read the execution again: somebody else may have changed it."
 SEE_DOCS = "Compare the request with /api/docs."
@@ -146,6 +147,9 @@ def _answer(request: HttpRequest, error: Any) -> HttpResponse:
     problem = as_problem(error)
     if problem is None:
         raise error
+    # The frames of an invalid request refer to the error and to the parsed body. Without this, both would stay in
+    # memory until the garbage collector runs.
+    clear_frames(error.__traceback__)
     return problem.response()
 
 
@@ -171,13 +175,13 @@ def _from_validation_error(error: NinjaValidationError) -> Problem:
     if all(each["loc"][0] == "path" for each in error.errors):
         return not_found("This")  # the path holds no valid id
     # `loc` is ("body", parameter, field …) for a body, else (source, field …).
-    sentences, first = [], None
-    for each in error.errors:
+    sentences, first_path = [], None
+    for each in error.errors[:MAX_ERRORS]:
         where = path(tuple(each["loc"])[2 if each["loc"][0] == "body" else 1 :])
-        first = first if first is not None else where
+        first_path = first_path if first_path is not None else where
         message = plain_message(each)
         sentences.append(f"{where}: {message}" if where else message)
-    return invalid("; ".join(sentences[:20]), first or None)
+    return invalid("; ".join(first(sentences, len(error.errors))), first_path or None)
 
 
 def _leading_path(message: str) -> str | None:

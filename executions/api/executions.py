@@ -28,6 +28,7 @@ from executions.leases import EMBEDDED
 from executions.models import Graph, GraphExecution, NodeExecution
 from executions.models.worker_token import WORKER
 from executions.statuses import ENDED, ExecutionStatus
+from executions.validation import first, quoted
 
 router = Router(tags=["executions"])
 
@@ -186,7 +187,8 @@ def _check_inputs(graph: Graph, inputs: dict[str, Any]) -> None:
     fields = run_fields(parse_graph(graph.nodes, graph.links))
     for name in inputs:
         if name not in fields:
-            allowed = ", ".join(fields) or "none"
+            allowed = ", ".join(first(list(fields), len(fields))) or "none"
+            name = quoted(name)
             raise invalid(f"No node of the graph takes the input “{name}”.", f"inputs.{name}", f"It takes: {allowed}.")
     for name, field in fields.items():
         if field.is_required and name not in inputs:

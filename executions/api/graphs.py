@@ -14,7 +14,7 @@ from executions.api.schemas import GraphDetail, GraphIn, GraphPage
 from executions.blocks.registry import find_block
 from executions.graphs import GraphDefinition, parse_graph
 from executions.models import Graph
-from executions.validation import path, sentences
+from executions.validation import MAX_ERRORS, first, path, sentences
 
 router = Router(tags=["graphs"])
 
@@ -104,15 +104,14 @@ def _definition(data: GraphIn) -> tuple[list[Any], list[Any]]:
 def _check_blocks(definition: GraphDefinition) -> None:
     unknown = [index for index, node in enumerate(definition.nodes) if find_block(node.block_id) is None]
     if unknown:
-        paths = [f"nodes[{index}].block_id" for index in unknown]
         messages = [
-            f'{where}: there is no block "{definition.nodes[index].block_id}"'
-            for where, index in zip(paths, unknown, strict=True)
+            f'nodes[{index}].block_id: there is no block "{definition.nodes[index].block_id}"'
+            for index in unknown[:MAX_ERRORS]
         ]
         raise Problem(
             422,
             "unknown_block",
-            "; ".join(messages[:20]),
-            path=paths[0],
+            "; ".join(first(messages, len(unknown))),
+            path=f"nodes[{unknown[0]}].block_id",
             hint="Send check_blocks: false if a worker of yours runs this graph.",
         )

@@ -1,5 +1,8 @@
 """Idempotency keys: the first request with a key does the work, and repeats get its answer.
 
+A short answer is stored as it is. An answer of more than MAX_KEPT_ANSWER characters is not stored, because it may have
+a megabyte: it shows a row, and the repeat shows the row again, as it is now.
+
 The answer is inserted in the transaction of the work. A second request with the same key waits at the unique index
 until the first transaction ends. After a commit it finds the answer; after a rollback it does the work itself. So there
 is no intermediate state, and nothing to clean up after a crash. Work that is refused changes nothing and saves no
@@ -10,6 +13,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from hashlib import sha256
 from typing import NamedTuple
+from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
@@ -24,6 +28,14 @@ class KeyReused(ValueError):  # noqa: N818 - it names what happened
     """The key was used for another request."""
 
 
+class Done(NamedTuple):
+    """The answer of work that is done."""
+
+    status: int
+    body: str
+    shown: UUID | None = None  # the row that the body shows; without one, the body is short
+
+
 class Answer(NamedTuple):
     status: int
     body: str
@@ -35,21 +47,28 @@ def fingerprint(method: str, path: str, body: bytes) -> str:
     return sha256(b"\0".join((method.encode(), path.encode("utf-8", "surrogatepass"), body))).hexdigest()
 
 
-def answer_once(token: WorkerToken, key: str, request: str, work: Callable[[], tuple[int, str]]) -> Answer:
-    """Calls `work` and saves its answer, or returns the saved answer of the last IDEMPOTENCY_LIFETIME seconds.
-    `request` is a fingerprint. Raises KeyReused if the key was used with another fingerprint, and the errors of `work`.
-    Must not be called inside a transaction."""
+def answer_once(
+    token: WorkerToken, key: str, request: str, work: Callable[[], Done], show: Callable[[UUID], str]
+) -> Answer:
+    """Calls `work` and saves its answer, or returns the answer of the last IDEMPOTENCY_LIFETIME seconds. `request` is a
+    fingerprint. `show` gives the body that shows a row. Raises KeyReused if the key was used with another fingerprint,
+    and the errors of `work` and `show`. Must not be called inside a transaction."""
     _remove_expired()
     with transaction.atomic(durable=True):
         row = _lock_row(token, key, request)
         if row.fingerprint != request and not _is_expired(row):
             raise KeyReused("This Idempotency-Key was used for another request.")
         if row.status and not _is_expired(row):
-            return Answer(row.status, row.body, is_repeated=True)
-        row.status, row.body = work()
-        row.fingerprint, row.created_at = request, timezone.now()
+            body = row.body if row.shown is None else show(row.shown)
+            return Answer(row.status, body, is_repeated=True)
+        status, body, shown = work()
+        if shown is not None and len(body) > limits.MAX_KEPT_ANSWER:
+            row.body, row.shown = "", shown
+        else:
+            row.body, row.shown = body, None
+        row.status, row.fingerprint, row.created_at = status, request, timezone.now()
         row.save()
-        return Answer(row.status, row.body, is_repeated=False)
+        return Answer(status, body, is_repeated=False)
 
 
 def _lock_row(token: WorkerToken, key: str, request: str) -> IdempotentAnswer:

@@ -1,7 +1,6 @@
 """Parses request bodies: JSON in UTF-8, of a bounded size, with storable values only. The code after the parser meets
-no NaN, U+0000, lone surrogates or a thousand levels."""
+no NaN, U+0000, lone surrogates, a thousand levels or a million values."""
 
-import json
 from typing import Any, cast
 
 from django.http import HttpRequest
@@ -9,30 +8,32 @@ from ninja.parser import Parser
 from ninja.types import DictStrAny
 
 from executions.api.errors import Problem, too_large
+from executions.bounded_json import NotJSON, TooManyValues, parse_json
 from executions.conf import limits
 from executions.storable import plain_json
+from executions.validation import quoted
 
 _NAME = "body"
 
 
 class JSONParser(Parser):
-    """Raises Problem: 413 for a large body, 415 for another content type, 400 for invalid JSON, 422 for values that
-    cannot be stored."""
+    """Raises Problem: 413 for a large body, 415 for another content type or encoding, 400 for invalid JSON, 422 for
+    values that cannot be stored."""
 
     def parse_body(self, request: HttpRequest) -> DictStrAny:
         if request.content_type != "application/json":
             raise Problem(
                 415, "not_json", "The body must be JSON.", hint="Send the header Content-Type: application/json."
             )
+        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise Problem(415, "not_json", "The body is compressed.", hint="Send it without Content-Encoding.")
         if len(request.body) > limits.MAX_BODY_BYTES:
             raise too_large(limits.MAX_BODY_BYTES)
         try:
-            data = json.loads(request.body.decode())
-        except UnicodeDecodeError:
-            raise Problem(400, "not_json", "The body is not UTF-8.", hint="Encode it in UTF-8.") from None
-        except RecursionError:
-            raise Problem(400, "not_json", "The body nests too deep.", hint="Use fewer levels.") from None
-        except ValueError as error:
+            data = parse_json(request.body)
+        except TooManyValues as error:
+            raise Problem(413, "too_large", f"The body is too large. {error}", hint="Send it in parts.") from None
+        except NotJSON as error:
             raise Problem(400, "not_json", f"The body is not JSON. {error}", hint="Check it with a linter.") from None
         return cast(DictStrAny, _checked(data))
 
@@ -43,7 +44,7 @@ def _checked(data: Any) -> Any:
         return data
     if isinstance(data, list):
         return plain_json(_NAME, data)
-    return {name: plain_json(name, value) for name, value in data.items()} if _are_plain(data) else data
+    return {name: plain_json(quoted(name), value) for name, value in data.items()} if _are_plain(data) else data
 
 
 def _are_plain(data: dict[str, Any]) -> bool:

@@ -8,19 +8,18 @@ from uuid import UUID
 from ninja import Schema
 from pydantic import AfterValidator, ConfigDict, Field
 
-from executions.graphs import Link, Node
+from executions.graphs import Links, Nodes
 from executions.models import Graph, GraphExecution, NodeExecution
 from executions.statuses import ExecutionStatus
+from executions.validation import StrictModel
 
 EXAMPLE_GRAPH_ID = "7d8a6c0e-94d2-4a51-8f0c-0c1f2f3f4a5b"
 EXAMPLE_EXECUTION_ID = "0b8f6f6a-3f0e-4d52-9f5e-6c1f2a3b4c5d"
-Outputs = dict[str, list[Any]]
+Outputs = Annotated[dict[str, list[Any]], Field(fail_fast=True)]
 
 
-class RequestBody(Schema):
+class RequestBody(StrictModel, Schema):
     """The base of every request body. It refuses unknown fields, so that a misspelt field is not ignored."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -61,8 +60,8 @@ class GraphIn(RequestBody):
 
     name: str = Field(min_length=1, max_length=200)
     description: str = Field("", max_length=10_000)
-    nodes: list[Node] = Field(description="Each runs a block. Ids are unique.")
-    links: list[Link] = Field([], description="Each carries one node's output to another's input. No cycles.")
+    nodes: Nodes = Field(description="Each runs a block. Ids are unique.")
+    links: Links = Field([], description="Each carries one node's output to another's input. No cycles.")
     check_blocks: bool = Field(
         True, description="False for a graph that a worker of yours runs, whose blocks this server does not know."
     )

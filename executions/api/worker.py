@@ -19,7 +19,7 @@ from executions import leases, services
 from executions.access import find_graph
 from executions.api import recording
 from executions.api.errors import Problem, as_problem, errors, not_found
-from executions.api.idempotency import KeyReused, answer_once, fingerprint
+from executions.api.idempotency import Done, KeyReused, answer_once, fingerprint
 from executions.api.paging import Cursor, Limit, page_of
 from executions.api.schemas import SUMMARY_COLUMNS, ExecutionPage, NodeOut
 from executions.api.worker_schemas import (
@@ -32,7 +32,7 @@ from executions.api.worker_schemas import (
     NodeReportIn,
 )
 from executions.conf import limits
-from executions.models import GraphExecution, WorkerToken
+from executions.models import GraphExecution, NodeExecution, WorkerToken
 from executions.statuses import ExecutionStatus
 
 router = Router(tags=["workers"])
@@ -43,8 +43,8 @@ Key = Annotated[
         alias="Idempotency-Key",
         pattern=r"^[!-~]{1,255}$",
         description="Any text of your choice, for example a UUID. A repeat with the same key, within a day, changes "
-        "nothing and gets the first one's answer, with the header Idempotent-Replayed. The same key with another "
-        "request is refused (422).",
+        "nothing and gets the first one's answer, with the header Idempotent-Replayed. A long answer is not kept: it "
+        "shows the execution or node as it is now. The same key with another request is refused (422).",
     ),
 ]
 
@@ -78,7 +78,7 @@ def create_execution(request: HttpRequest, data: NewExecution, idempotency_key: 
                 leases.renew_worker_leases([execution])
         return HeldExecution.from_orm(execution)
 
-    return _answer(request, idempotency_key, 201, work)
+    return _answer(request, idempotency_key, 201, work, HeldExecution)
 
 
 @router.get(
@@ -158,10 +158,6 @@ def heartbeat(request: HttpRequest, execution_id: UUID) -> Any:
 def report_batch(request: HttpRequest, data: Batch, idempotency_key: Key = None) -> Any:
     """Up to 1,000 reports on any of this worker's executions, in their order, all or none. The path of an error says
     which one: `reports[3].status`. It is one transaction, and each stream is numbered and announced once."""
-    if len(data.reports) > limits.MAX_REPORTS:
-        raise Problem(
-            422, "too_many", f"There are {len(data.reports)} reports.", path="reports", hint="Send 1,000 at most."
-        )
 
     def work() -> BaseModel:
         with transaction.atomic():
@@ -180,7 +176,7 @@ def report_batch(request: HttpRequest, data: Batch, idempotency_key: Key = None)
                 raise problem.with_prefix(f"reports[{refused.index}]") from refused
         return BatchAnswer(recorded=len(data.reports))
 
-    return _answer(request, idempotency_key, 200, work)
+    return _answer(request, idempotency_key, 200, work, BatchAnswer)
 
 
 def _record(
@@ -196,7 +192,7 @@ def _record(
         with _locked(request, execution_id) as execution:
             return shape.from_orm(recording.record(execution, data))
 
-    return _answer(request, key, 200, work)
+    return _answer(request, key, 200, work, shape)
 
 
 @contextmanager
@@ -216,18 +212,25 @@ def _token(request: HttpRequest) -> WorkerToken:
 _last_sweep = 0.0
 
 
-def _answer(request: HttpRequest, key: str | None, status: int, work: Callable[[], BaseModel]) -> HttpResponse:
-    """Does the work, once for each key. Then fails the executions of silent workers, if the last check is
-    LEASE_SWEEP_INTERVAL seconds ago."""
+def _answer(
+    request: HttpRequest, key: str | None, status: int, work: Callable[[], BaseModel], shape: type[BaseModel]
+) -> HttpResponse:
+    """Does the work, once for each key. It returns an object of this shape. Then fails the executions of silent
+    workers, if the last check is LEASE_SWEEP_INTERVAL seconds ago."""
     global _last_sweep
+
+    def do() -> Done:
+        made = work()
+        return Done(status, made.model_dump_json(), getattr(made, "id", None))
+
     is_repeated = False
     if key is None:
-        body = work().model_dump_json()
+        body = do().body
     else:
         request_hash = fingerprint(request.method or "", request.path, request.body)
         try:
             status, body, is_repeated = answer_once(
-                _token(request), key, request_hash, lambda: (status, work().model_dump_json())
+                _token(request), key, request_hash, do, lambda pk: _row_as_json(shape, pk)
             )
         except KeyReused as error:
             raise Problem(
@@ -238,3 +241,16 @@ def _answer(request: HttpRequest, key: str | None, status: int, work: Callable[[
         leases.fail_silent_workers()
     headers = {"Idempotent-Replayed": "true"} if is_repeated else {}
     return HttpResponse(body, status=status, content_type="application/json; charset=utf-8", headers=headers)
+
+
+def _row_as_json(shape: type[BaseModel], pk: UUID) -> str:
+    """The row of this shape as it is now."""
+    if shape is NodeOut:
+        node = NodeExecution.objects.filter(pk=pk).first()
+        if node is None:
+            raise not_found("Node")
+        return NodeOut.from_orm(node).model_dump_json()
+    execution = GraphExecution.objects.filter(pk=pk).only("lease_seconds", *SUMMARY_COLUMNS).first()
+    if execution is None:
+        raise not_found("Execution")
+    return HeldExecution.from_orm(execution).model_dump_json()

@@ -4,9 +4,11 @@ from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from ninja import Schema
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from executions.api.errors import Problem
 from executions.api.schemas import EXAMPLE_EXECUTION_ID, EXAMPLE_GRAPH_ID, ExecutionSummary, Outputs, RequestBody
+from executions.conf import limits
 from executions.events import GraphExecutionEvent
 from executions.statuses import ExecutionStatus
 
@@ -144,7 +146,18 @@ class Batch(RequestBody):
         }
     )
 
-    reports: list[BatchedReport] = Field(min_length=1, description="At most 1,000.")
+    reports: list[BatchedReport] = Field(min_length=1, fail_fast=True, description="At most 1,000.")
+
+    @field_validator("reports", mode="before")
+    @classmethod
+    def _not_too_many(cls, reports: Any) -> Any:
+        if isinstance(reports, list) and len(reports) > limits.MAX_REPORTS:
+            raise Problem(
+                *(422, "too_many", f"There are {len(reports):,} reports."),
+                path="reports",
+                hint=f"Send {limits.MAX_REPORTS:,} at most.",
+            )
+        return reports
 
 
 class BatchAnswer(Schema):

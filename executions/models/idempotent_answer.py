@@ -10,13 +10,15 @@ KEY_LENGTH = 255
 
 
 class IdempotentAnswer(models.Model):
-    """A stored answer. It is written in the transaction of the request, so both are committed or neither."""
+    """A stored answer, or the id of the row that it showed. It is written in the transaction of the request, so both
+    are committed or neither."""
 
     token = models.ForeignKey(WorkerToken, models.CASCADE, related_name="answers", db_index=False)
     key = models.CharField(max_length=KEY_LENGTH)
     fingerprint = models.CharField(max_length=64, help_text="SHA-256 of method, path and body.")
     status = models.PositiveSmallIntegerField(default=0)
-    body = models.TextField(default="")
+    body = models.TextField(default="", help_text="Empty if the answer is long.")
+    shown = models.UUIDField(null=True, help_text="The execution or node execution that a long answer showed.")
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

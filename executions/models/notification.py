@@ -43,7 +43,7 @@ class Notification(SignallingModel):
         ]
 
     def __str__(self) -> str:
-        return f"{self.type}: {self.event}"
+        return f"{self.type}: {self.event[:200]}"
 
     def to_event(self) -> NotificationEvent:
         if not isinstance(self.extra, dict):

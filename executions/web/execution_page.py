@@ -1,22 +1,29 @@
 """The data of an execution's page, from the present rows: the nodes in stages, the progress, the events.
 
 A stage holds nodes that can run in parallel. A node is one stage after the last of the nodes it waits for.
+
+The context of a template is part of reference cycles: it stays in memory until the garbage collector runs. So the views
+hold cut texts, and the rows that they hold have lost their large fields (they are deferred, and can be read again).
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime
 from graphlib import TopologicalSorter
 from typing import Any, NamedTuple
 
+from django.db.models import Func, IntegerField, Model
 from django.utils.safestring import SafeString, mark_safe
 from pydantic import ValidationError
 
 from executions.graphs import GraphDefinition
-from executions.models import GraphExecution, NodeExecution
+from executions.models import Graph, GraphExecution, NodeExecution
 from executions.statuses import ENDED, ExecutionStatus
 from executions.web import markdown_report
-from executions.web.formatting import Value, values
+from executions.web.formatting import Value, cut, values
+
+MAX_ERROR = 4_000  # characters of an error in a page
+_FIGURES = ("duration", "node_exec_time_cpu_only", "node_exec_count", "node_error_count", "cost")
 
 
 @dataclass(frozen=True)
@@ -27,18 +34,12 @@ class NodeView:
     title: str
     block_id: str
     execution: NodeExecution | None = None
+    inputs: Sequence[Value] = ()
+    outputs: Sequence[Value] = ()
 
     @property
     def status(self) -> str:
         return self.execution.status if self.execution else ""
-
-    @property
-    def inputs(self) -> list[Value]:
-        return values(self.execution.input_data) if self.execution else []
-
-    @property
-    def outputs(self) -> list[Value]:
-        return values(self.execution.output_data, are_lists=True) if self.execution else []
 
 
 class Happening(NamedTuple):
@@ -52,7 +53,15 @@ class Happening(NamedTuple):
 @dataclass(frozen=True)
 class RunPage:
     execution: GraphExecution
-    stages: Sequence[Sequence[NodeView]] = field(default_factory=list)
+    graph_name: str
+    stages: Sequence[Sequence[NodeView]]
+    inputs: Sequence[Value]
+    outputs: Sequence[Value]
+    """All but the report."""
+    report: SafeString
+    """The report as HTML; empty if there is none."""
+    figures: dict[str, Any]
+    error: str
 
     @property
     def nodes(self) -> list[NodeView]:
@@ -71,28 +80,6 @@ class RunPage:
         return self.execution.status in ENDED
 
     @property
-    def error(self) -> str:
-        return str((self.execution.stats or {}).get("error") or "")
-
-    @property
-    def inputs(self) -> list[Value]:
-        return values(self.execution.inputs)
-
-    @property
-    def outputs(self) -> list[Value]:
-        """All outputs except the report, which the page renders as HTML."""
-        rest = {name: value for name, value in self.execution.outputs.items() if name != markdown_report.OUTPUT}
-        return values(rest, are_lists=True)
-
-    @property
-    def report(self) -> SafeString:
-        """The report as HTML; empty if there is none."""
-        texts = self.execution.outputs.get(markdown_report.OUTPUT)
-        texts = texts if isinstance(texts, list) else [texts]
-        # Safe: `markdown_report.render` escapes the HTML of the run.
-        return mark_safe("".join(markdown_report.render(text) for text in texts if isinstance(text, str)))  # noqa: S308
-
-    @property
     def happenings(self) -> list[Happening]:
         """Newest first."""
         run = self.execution
@@ -108,19 +95,57 @@ class RunPage:
 
 
 def run_page(execution: GraphExecution) -> RunPage:
-    """Reads the nodes of the present attempt. One query."""
-    nodes = execution.node_executions.filter(attempt=execution.attempt).order_by("add_time", "pk")
-    return RunPage(execution, _stages(execution.definition, {node.node_id: node for node in nodes}))
+    """Reads the nodes of the present attempt and the name of the graph. Defers the large fields of `execution`."""
+    newest = {}
+    for node in execution.node_executions.filter(attempt=execution.attempt).order_by("add_time", "pk").iterator(50):
+        newest[node.node_id] = _node_view(node)
+    stats, outputs = execution.stats or {}, dict(execution.outputs)
+    report = outputs.pop(markdown_report.OUTPUT, None)
+    page = RunPage(
+        execution,
+        Graph.objects.filter(pk=execution.graph_id).values_list("name", flat=True).first() or "",
+        _stages(execution.definition, newest),
+        values(execution.inputs),
+        values(outputs, are_lists=True),
+        _render(report),
+        {name: stats[name] for name in _FIGURES if isinstance(stats.get(name), (int, float))},
+        cut(str(stats.get("error") or ""), MAX_ERROR),
+    )
+    _defer(execution, "definition", "inputs", "outputs", "stats", "credential_inputs", "nodes_input_masks")
+    return page
 
 
-def node_count(execution: GraphExecution) -> int:
-    """How many nodes the graph had when the run started."""
-    definition = execution.definition
-    nodes = definition.get("nodes") if isinstance(definition, dict) else None
-    return len(nodes) if isinstance(nodes, list) else 0
+class NodeCount(Func):
+    """How many nodes a definition has; 0 if it has no list of them. The database counts, since a definition may be
+    large and a page shows many."""
+
+    output_field = IntegerField()
+    template = "COALESCE(json_array_length(%(expressions)s, '$.nodes'), 0)"  # of SQLite
+
+    def as_postgresql(self, compiler: Any, connection: Any) -> Any:
+        nodes = "%(expressions)s -> 'nodes'"
+        template = f"CASE jsonb_typeof({nodes}) WHEN 'array' THEN jsonb_array_length({nodes}) ELSE 0 END"
+        return self.as_sql(compiler, connection, template=template)
 
 
-def _stages(definition: Any, newest: dict[str, NodeExecution]) -> list[list[NodeView]]:
+def _node_view(node: NodeExecution) -> NodeView:
+    inputs, outputs = values(node.input_data), values(node.output_data, are_lists=True)
+    _defer(node, "input_data", "output_data")
+    return NodeView(node.node_id, node.node_id, node.block_id, node, inputs, outputs)
+
+
+def _defer(row: Model, *names: str) -> None:
+    for name in names:
+        row.__dict__.pop(name, None)
+
+
+def _render(report: Any) -> SafeString:
+    texts = report if isinstance(report, list) else [report]
+    # Safe: `markdown_report.render` escapes the HTML of the run.
+    return mark_safe("".join(markdown_report.render(text) for text in texts if isinstance(text, str)))  # noqa: S308
+
+
+def _stages(definition: Any, newest: dict[str, NodeView]) -> list[list[NodeView]]:
     try:
         graph = GraphDefinition.model_validate(definition)
     except ValidationError:  # the definition of another engine or an older version
@@ -128,9 +153,10 @@ def _stages(definition: Any, newest: dict[str, NodeExecution]) -> list[list[Node
     depths = _depths(graph)
     stages: list[list[NodeView]] = [[] for _ in range(max(depths.values(), default=-1) + 1)]
     for node in graph.nodes:
-        stages[depths[node.id]].append(NodeView(node.id, node.name, node.block_id, newest.pop(node.id, None)))
+        view = newest.pop(node.id, None) or NodeView(node.id, node.name, node.block_id)
+        stages[depths[node.id]].append(replace(view, title=node.name, block_id=node.block_id))
     # An engine may report nodes that are not in the definition.
-    unknown = [NodeView(each.node_id, each.node_id, each.block_id, each) for each in newest.values()]
+    unknown = list(newest.values())
     return [*stages, unknown] if unknown else stages
 
 

@@ -3,6 +3,7 @@
 `executions.access` alone decides on permissions. An object that a user may not see is a 404.
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -23,7 +24,7 @@ from executions.access import as_uuid, find_execution, graphs_visible_to, list_e
 from executions.leases import EMBEDDED
 from executions.models import GraphExecution, NodeExecution
 from executions.statuses import ExecutionStatus, IllegalTransition
-from executions.web.execution_page import node_count, run_page
+from executions.web.execution_page import NodeCount, run_page
 from executions.web.forms import StartForm
 
 PAGE_SIZE = 25
@@ -57,17 +58,18 @@ def _rows(request: HttpRequest) -> dict[str, Any]:
         list_executions(request.user)
         .select_related("graph", "user")
         .only(
-            *("status", "created_at", "started_at", "ended_at", "definition", "graph__name", "user__username"),
+            *("status", "created_at", "started_at", "ended_at", "graph__name", "user__username"),
         )
+        .annotate(total=NodeCount("definition"))
         .order_by("-created_at", "pk")
     )
     page = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
-    _count_nodes(page)
+    _count_done(page)
     return {"page": page, "has_graphs": graphs_visible_to(request.user).exists()}
 
 
-def _count_nodes(page: Page[GraphExecution]) -> None:
-    """Sets `done` and `total`, the numbers of nodes, on each execution of the page."""
+def _count_done(page: Page[Any]) -> None:
+    """Sets `done`, the number of completed nodes, on each execution of the page."""
     done = dict(
         NodeExecution.objects.filter(
             graph_execution__in=[execution.pk for execution in page],
@@ -79,8 +81,7 @@ def _count_nodes(page: Page[GraphExecution]) -> None:
         .values_list("graph_execution", "done")
     )
     for execution in page:
-        execution.total = node_count(execution)  # type: ignore[attr-defined]
-        execution.done = done.get(execution.pk, 0)  # type: ignore[attr-defined]
+        execution.done = done.get(execution.pk, 0)
 
 
 @login_required
@@ -131,7 +132,7 @@ def execution_terminate(request: HttpRequest, execution_id: str) -> HttpResponse
 def node_data(request: HttpRequest, execution_id: str, node_execution_id: str) -> HttpResponse:
     """The complete inputs and outputs of a node, as JSON."""
     pk = as_uuid(node_execution_id)
-    node = _find(request, execution_id).node_executions.filter(pk=pk).first() if pk else None
+    node = _find(request, execution_id, only=("pk",)).node_executions.filter(pk=pk).first() if pk else None
     if node is None:
         raise Http404
     return JsonResponse(
@@ -157,8 +158,8 @@ def notification_read(request: HttpRequest) -> HttpResponse:
     return redirect(back)
 
 
-def _find(request: HttpRequest, execution_id: str) -> GraphExecution:
-    execution = find_execution(request.user, execution_id)
+def _find(request: HttpRequest, execution_id: str, *, only: Sequence[str] = ()) -> GraphExecution:
+    execution = find_execution(request.user, execution_id, only=only)
     if execution is None:
         raise Http404
     return execution

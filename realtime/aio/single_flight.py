@@ -41,6 +41,7 @@ class SingleFlight(Generic[T]):
             return await asyncio.shield(task)
         finally:
             self._leave(task)
+            del task  # the exception of the task refers to this frame: a cycle that the garbage collector would free
 
     def _leave(self, task: asyncio.Task[T]) -> None:
         self._waiting[task] -= 1

@@ -35,8 +35,16 @@ class CredentialsRefused(Exception):  # noqa: N818
         super().__init__(text)
 
 
-class ForeignOrigin(Exception):  # noqa: N818
-    """A page of a foreign origin may not use the user's cookie. The handshake is refused (403)."""
+class HandshakeRefused(Exception):  # noqa: N818
+    """The handshake is refused (403), and the socket is never open."""
+
+
+class ForeignHost(HandshakeRefused):
+    """The Host is missing or not in ALLOWED_HOSTS, as with a page whose domain was rebound to this server."""
+
+
+class ForeignOrigin(HandshakeRefused):
+    """A page of a foreign origin may not use the user's cookie."""
 
 
 class Credentials(NamedTuple):
@@ -55,9 +63,11 @@ def offers_bearer(scope: Scope) -> bool:
 
 
 async def authenticate(scope: Scope) -> Any:
-    """The active user of the connection. Raises CredentialsRefused or ForeignOrigin. Reads the database in a thread.
-    Connections with the same credentials at the same time share one read: after a restart all tabs of a browser
+    """The active user of the connection. Raises CredentialsRefused or HandshakeRefused. Reads the database in a
+    thread. Connections with the same credentials at the same time share one read: after a restart all tabs of a browser
     reconnect together."""
+    if not _is_host_allowed(_read_host(scope)):
+        raise ForeignHost
     if "user" in scope:
         return await in_thread(_require_active, scope["user"])  # a lazy user reads the database
     credentials = _read_credentials(scope)
@@ -131,7 +141,7 @@ def _is_origin_allowed(scope: Scope) -> bool:
     origin = headers[b"origin"].decode("latin-1").lower()
     if origin in {allowed.lower().rstrip("/") for allowed in limits.ALLOWED_ORIGINS}:
         return True
-    host = headers.get(b"host", b"").decode("latin-1").lower()
+    host = _read_host(scope)
     is_secure = scope.get("scheme") == "wss"
     if settings.SECURE_PROXY_SSL_HEADER:
         name, value = settings.SECURE_PROXY_SSL_HEADER
@@ -139,7 +149,17 @@ def _is_origin_allowed(scope: Scope) -> bool:
         if sent is not None:  # Django, too, takes the value of the first proxy
             is_secure = sent.split(b",")[0].strip() == value.encode()
     own_origin = f"{'https' if is_secure else 'http'}://{host}"
-    return bool(host) and origin == own_origin and _is_host_allowed(host)
+    return bool(origin == own_origin)  # the Host has been checked
+
+
+def _read_host(scope: Scope) -> str:
+    """The Host, or what the proxy names if the settings believe it. Empty if there is none. A header that comes twice
+    is joined, as Django does, and is then no host."""
+    names = [b"x-forwarded-host"] if settings.USE_X_FORWARDED_HOST else []
+    for wanted in (*names, b"host"):
+        if found := [value for name, value in scope.get("headers", ()) if name == wanted]:
+            return b",".join(found).decode("latin-1").lower()
+    return ""
 
 
 def _is_host_allowed(host: str) -> bool:

@@ -15,6 +15,8 @@ from typing import Any
 import jwt
 from django.conf import settings
 
+from realtime.conf import limits
+
 WORKER_SCOPE, SOCKET_SCOPE, API_SCOPE = "worker", "socket", "api"
 
 
@@ -48,6 +50,8 @@ def read_token(token: str, purpose: str = SOCKET_SCOPE) -> str:
 
 def read_claims(token: str, purpose: str) -> dict[str, Any]:
     """The claims of a token that is valid for this purpose; `sub` is text. Raises BadToken or NoSubject."""
+    if len(token) > limits.MAX_TOKEN_BYTES:
+        raise BadToken(f"a token has at most {limits.MAX_TOKEN_BYTES:,} bytes")
     try:
         claims = jwt.decode(
             token,
@@ -57,6 +61,8 @@ def read_claims(token: str, purpose: str) -> dict[str, Any]:
             issuer=settings.JWT_ISSUER or None,
             options={"verify_aud": bool(settings.JWT_AUDIENCE), "verify_sub": False},
         )
+    except RecursionError:  # PyJWT parses the header and the claims before it knows whether they are signed
+        raise BadToken("the token nests too deep") from None
     except (jwt.PyJWTError, ValueError) as error:  # PyJWT raises ValueError for a lone surrogate
         raise BadToken(str(error)) from None  # the traceback of the cause may contain the token
     scope = claims.get("scope")

@@ -5,8 +5,8 @@
     E003  REALTIME: an unknown name, or a value of a wrong type or range
     E004  REALTIME["ALLOWED_ORIGINS"]: an entry that no browser sends
     E005  JWT_ALGORITHM or JWT_KEY that cannot verify a token
-    W001  no channel layer, or the in-memory one, with DEBUG off
-    W002  SQLite with DEBUG off
+    W001  no channel layer, or the in-memory one, with DEBUG off (only with --deploy)
+    W002  SQLite with DEBUG off (only with --deploy)
     W003  behind a proxy, and no Origin is allowed
     W004  the core Redis layer instead of the pub/sub one
     W005  a Redis host without timeouts

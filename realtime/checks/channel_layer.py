@@ -11,11 +11,10 @@ from django.core.checks import Warning as CheckWarning
 TIMEOUTS = ("socket_timeout", "socket_connect_timeout")
 
 
-@register("realtime")
-def check_layer(app_configs: Any, **options: Any) -> Iterator[CheckMessage]:
-    """W001, W004, W005: the channel layer."""
-    layer = getattr(settings, "CHANNEL_LAYERS", {}).get("default", {})
-    backend = layer.get("BACKEND", "")
+@register("realtime", deploy=True)
+def check_between_processes(app_configs: Any, **options: Any) -> Iterator[CheckMessage]:
+    """W001: several processes need a layer between them. The embedded default is one process."""
+    backend = _layer().get("BACKEND", "")
     if not settings.DEBUG and backend in ("", "channels.layers.InMemoryChannelLayer"):
         yield CheckWarning(
             "There is no channel layer between processes, and DEBUG is off: events of other processes arrive only with "
@@ -23,6 +22,13 @@ def check_layer(app_configs: Any, **options: Any) -> Iterator[CheckMessage]:
             hint="Set REDIS_URL.",
             id="realtime.W001",
         )
+
+
+@register("realtime")
+def check_layer(app_configs: Any, **options: Any) -> Iterator[CheckMessage]:
+    """W004, W005: the channel layer."""
+    layer = _layer()
+    backend = layer.get("BACKEND", "")
     if backend == "channels_redis.core.RedisChannelLayer":
         yield CheckWarning(
             "The core Redis layer drops messages of a burst and closes sockets when Redis goes away.",
@@ -38,6 +44,11 @@ def check_layer(app_configs: Any, **options: Any) -> Iterator[CheckMessage]:
                     hint='Write it as {"address": "redis://…", "socket_timeout": 5, "socket_connect_timeout": 2}.',
                     id="realtime.W005",
                 )
+
+
+def _layer() -> dict[str, Any]:
+    layer: dict[str, Any] = getattr(settings, "CHANNEL_LAYERS", {}).get("default", {})
+    return layer
 
 
 def _options_of(host: Any) -> set[str]:

@@ -17,7 +17,7 @@ OLDEST_SQLITE = (3, 35)
 
 @register("realtime")
 def check_database(app_configs: Any, **options: Any) -> Iterator[CheckMessage]:
-    """E001, E002, W002: the database of the log."""
+    """E001, E002: the database of the log."""
     alias = router.db_for_write(StreamEvent)
     connection = connections[alias]
     is_sqlite = connection.vendor == "sqlite"
@@ -35,7 +35,12 @@ def check_database(app_configs: Any, **options: Any) -> Iterator[CheckMessage]:
             hint="Let the database router keep the apps executions and realtime in one database.",
             id="realtime.E002",
         )
-    if is_sqlite and not settings.DEBUG:
+
+
+@register("realtime", deploy=True)
+def check_writers(app_configs: Any, **options: Any) -> Iterator[CheckMessage]:
+    """W002: a production has several writers."""
+    if connections[router.db_for_write(StreamEvent)].vendor == "sqlite" and not settings.DEBUG:
         yield CheckWarning(
             "SQLite with DEBUG off: one writer at a time, on one machine.",
             hint="Set DATABASE_URL to a PostgreSQL.",

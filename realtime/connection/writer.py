@@ -94,6 +94,7 @@ class Writer:
                 self._sending.close()
             if self._reading:
                 self._reading.cancel()
+            del self._task  # its exception refers to this writer, by the frame of this method
 
     # What is to be sent
 

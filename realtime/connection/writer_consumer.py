@@ -51,6 +51,7 @@ class WriterConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                 raise
         finally:
             self.writer.stop()
+            self._task = None  # its exception may refer to this consumer
             # disconnect() would not do: it does not run after an exception, nor when the server stops.
             await run_to_end(self._clean_up)
         if self._failure:

@@ -2,6 +2,10 @@
 
 All groups share one channel name. A failure of the layer never closes a socket: joins and leaves are repeated until
 they succeed, and the sweep finds the events of lost messages.
+
+A leave that has failed leaves the layer in doubt. The pub/sub layer forgets its member before it tells Redis, so it
+would ignore a second leave, and a second join too, while Redis stays subscribed. A join and then a leave make it tell
+Redis again.
 """
 
 import asyncio
@@ -35,13 +39,15 @@ class GroupMembership:
         self._wanted: set[str] = set()
         self._joined: set[str] = set()
         self._touched: set[str] = set()  # the layer may count us in: a join was tried, no leave has succeeded
+        self._doubtful: set[str] = set()  # a leave was tried, and has not succeeded
+        self._layer_forgets = hasattr(self._layer, "group_expiry")  # it stores who is in a group, for a time
         self._reconciling: dict[str, asyncio.Task[None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         if self._layer is not None:
             self._tasks = [detached(self._receive())]
-            if hasattr(self._layer, "group_expiry"):  # it stores who is in a group, and may forget it
+            if self._layer_forgets:
                 self._tasks.append(detached(self._rejoin()))
 
     async def stop(self) -> None:
@@ -57,6 +63,9 @@ class GroupMembership:
                 for task in tasks:
                     task.cancel()
                 _, tasks = await asyncio.wait(tasks, timeout=limits.ANNOUNCE_TIMEOUT / _CANCELLATIONS)
+        # These refer to this object. Without the cycles it is freed now: a server runs the garbage collector seldom.
+        self._tasks = [each for each in self._tasks if not each.done()]
+        self._on_message = _ignore
 
     async def join(self, group: str) -> None:
         """Returns when the group is joined, or after JOIN_TIMEOUT. The attempts go on."""
@@ -98,19 +107,32 @@ class GroupMembership:
         delay = _FIRST_RETRY
         while not self._is_reconciled(group):
             try:
-                if group in self._wanted:
+                if group in self._wanted and group not in self._doubtful:
                     self._touched.add(group)
                     await self._layer.group_add(group, self.channel)
                     self._joined.add(group)
                 else:
-                    self._joined.discard(group)
-                    await self._layer.group_discard(group, self.channel)
-                    self._touched.discard(group)
+                    await self._leave(group)
             except Exception as error:
                 count("layer_errors")
                 logger.debug("Joining or leaving %s failed (%r); trying again in %.1f s", group, error, delay)
+                if self._layer_forgets and len(self._doubtful) > limits.MAX_DOUBTFUL_GROUPS:
+                    self._forget_membership(group)
+                    continue
                 await asyncio.sleep(delay)
                 delay = min(2 * delay, _LAST_RETRY)
+
+    async def _leave(self, group: str) -> None:
+        self._joined.discard(group)
+        if group in self._doubtful:
+            await self._layer.group_add(group, self.channel)
+        self._doubtful.add(group)
+        await self._layer.group_discard(group, self.channel)
+        self._forget_membership(group)
+
+    def _forget_membership(self, group: str) -> None:
+        self._doubtful.discard(group)
+        self._touched.discard(group)
 
     async def _rejoin(self) -> None:
         """Joins every group again: the layer may have lost our membership (FLUSHALL, an expired message, the clock of
@@ -145,3 +167,7 @@ class GroupMembership:
             except Exception:
                 count("errors")
                 logger.exception("A layer message of type %r could not be handled", message.get("type"))
+
+
+def _ignore(message: dict[str, Any]) -> None:
+    """Handles the messages that a layer delivers after the stop."""

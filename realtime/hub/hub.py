@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from realtime import streams
+from realtime.conf import limits
 from realtime.hub.group_membership import GroupMembership
 from realtime.hub.page_cache import PageCache
 from realtime.hub.start import Start
@@ -29,6 +30,8 @@ class Hub:
         self.sockets = 0
         self.streams: dict[str, WatchedStream] = {}
         self.pages = PageCache()
+        # Each restart reads the database. The other threads stay free for requests.
+        self._restarts = asyncio.Semaphore(max(1, limits.DB_THREADS // 2))
         self.groups = GroupMembership(self._on_message)
         self.sweeping: asyncio.Task[None] | None = None  # the registry starts it
 
@@ -50,7 +53,9 @@ class Hub:
         starts the subscription from there. Raises what the database raises."""
         watched = self.streams.get(subscription.key)
         if watched is None:
-            watched = self.streams[subscription.key] = WatchedStream(subscription.key, self.pages)
+            watched = self.streams[subscription.key] = WatchedStream(
+                subscription.key, self.pages, restarts=self._restarts, on_end=self.end
+            )
         subscription.log_reader = watched
         watched.subscriptions.add(subscription)
         try:
@@ -93,8 +98,7 @@ class Hub:
         del self.streams[watched.key]
         watched.close()
         for subscription in watched.subscriptions.each():
-            subscription.stop()
-            subscription.on_end(subscription)
+            subscription.end()
         self.groups.leave_soon(streams.group(watched.key))
 
     # What arrives on the groups: each message type has its handler. A message of another version that this one does not

@@ -37,9 +37,10 @@ async def stop(hub: Hub) -> None:
     if _hubs.get(loop) is hub:
         del _hubs[loop]
         announcer.detach(loop)
-    if hub.sweeping:
-        hub.sweeping.cancel()
-        await asyncio.wait({hub.sweeping})
+    sweeping, hub.sweeping = hub.sweeping, None
+    if sweeping:
+        sweeping.cancel()
+        await asyncio.wait({sweeping})
     await hub.stop()
 
 

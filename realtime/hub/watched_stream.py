@@ -2,17 +2,19 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from realtime import streams
 from realtime.aio.single_flight import SingleFlight
 from realtime.aio.tasks import detached
 from realtime.conf import limits
 from realtime.db import in_thread
+from realtime.hub.existence import still_exists
 from realtime.hub.fanout import Fanout
 from realtime.hub.page_cache import PageCache
 from realtime.hub.reorder_buffer import ReorderBuffer
 from realtime.hub.start import Start, prepare
+from realtime.log import store
 from realtime.log.types import StreamPosition
 from realtime.metrics import count
 from realtime.publishing.after_commit import numbered_head
@@ -26,30 +28,38 @@ logger = logging.getLogger(__name__)
 
 
 class WatchedStream:
-    """Made with the first local subscription, closed with the last."""
+    """Made with the first local subscription, closed with the last. `on_end` is called if it turns out to be gone.
+    `restarts` is shared by all streams: a restored backup restarts all of them at once."""
 
-    def __init__(self, key: str, pages: PageCache) -> None:
+    def __init__(
+        self,
+        key: str,
+        pages: PageCache,
+        *,
+        restarts: asyncio.Semaphore,
+        on_end: "Callable[[WatchedStream], None]",
+    ) -> None:
         self.key = key
         self.channel = None if streams.is_notifications(key) else key  # as the frames of its events say it
         self.subscriptions = Fanout()
         self.stream: StreamPosition | None = None  # as read last, for its id and epoch; None before the first read
         self.ordering: ReorderBuffer[Event] = ReorderBuffer(0)
-        self._pages = pages
-        self._head = SingleFlight(lambda: in_thread(numbered_head, key))
+        self._pages, self._restarts, self._on_end = pages, restarts, on_end
+        self._numbered_head = SingleFlight(lambda: in_thread(numbered_head, key))
+        self._head = SingleFlight(lambda: in_thread(store.read_head, key))
         self._filling_gap: asyncio.Task[None] | None = None
         self._restarting: asyncio.Task[None] | None = None
 
     async def read_head(self) -> StreamPosition:
-        """Where the stream stands in the log. A stream that does not exist is made. Raises what the database raises."""
-        return await self._head.read()
+        """Where the stream stands in the log. A stream that does not exist is made, so the caller must know that what
+        it tells of exists. Raises what the database raises."""
+        return await self._numbered_head.read()
 
     def on_head(self, stream: StreamPosition) -> None:
         """The log says where the stream stands."""
         if self.stream is None:
             self.stream = stream
             self._leave_to_subscriptions(stream.head)  # one that has read an earlier head starts there
-        elif stream.id < self.stream.id:
-            return  # read before the stream was made again
         elif (stream.id, stream.epoch) != (self.stream.id, self.stream.epoch):
             self.restart()
         else:
@@ -79,6 +89,9 @@ class WatchedStream:
             self.ordering.note_exists(last)
             for subscription in self.subscriptions.each():
                 subscription.note_head(last)
+            return
+        if last <= self.ordering.position:
+            self.restart()  # it comes late or twice, or the log was restored and gives its numbers again
             return
         self.subscriptions.deliver(self.ordering.receive(events))
         self.ordering.note_exists(last)
@@ -148,11 +161,16 @@ class WatchedStream:
             if subscription.is_stopped:
                 return None
             self.on_head(stream)
+            await self._restarted()
 
     async def _restart_subscription(self, subscription: SocketSubscription) -> None:
         """Starts an invalidated subscription with a snapshot. If that fails, or the history has changed again, the
         subscription stays invalidated and asks again."""
-        stream = await self.read_head()
+        stream, _ = await self._head.read()
+        if stream is None:
+            self.restart()
+            await self._restarted()
+            return
         self.on_head(stream)
         after = 0 if subscription.numbered else min(subscription.delivered_seq, stream.head)
         start = await prepare(subscription, stream, FromSnapshot(after, recovered=False))
@@ -181,6 +199,7 @@ class WatchedStream:
                 return  # it was stopped or started again meanwhile
             if page is None or page.epoch != stream.epoch:
                 self.restart()
+                await self._restarted()
             elif not subscription.fill(page.events):
                 subscription.invalidate(subscription.delivered_seq)
         elif isinstance(wanted, Anew):
@@ -189,17 +208,37 @@ class WatchedStream:
     # Another history
 
     def restart(self) -> None:
-        """The stream has another history: each subscription is invalidated, and gets a snapshot of the new history."""
+        """The stream may have another history. If it has, each subscription is invalidated, and gets a snapshot of the
+        new history. If the stream is gone, it ends."""
         if self._restarting is None or self._restarting.done():
             self._restarting = detached(self._restart())
 
+    async def _restarted(self) -> None:
+        """Returns when no restart runs. The caller would read the log without a pause otherwise."""
+        if self._restarting:
+            await asyncio.wait({self._restarting})
+
     async def _restart(self) -> None:
         try:
-            stream = await self.read_head()
+            async with self._restarts:
+                known = self.ordering.known
+                stream, _ = await self._head.read()
+                # Notifications never end.
+                if stream is None and (self.channel is None or await still_exists(self.subscriptions)):
+                    stream = await self.read_head()
         except Exception as error:
             count("errors")
             logger.warning("%s could not be restarted (%r); the sweep tries again", self.key, error)
             return
+        if stream is None:
+            self._on_end(self)
+        elif self.stream and stream[:2] == self.stream[:2] and stream.head >= known:
+            self.on_head(stream)  # it is the same history: an older read or announcement has raised doubts
+        else:
+            self._begin_history(stream)
+
+    def _begin_history(self, stream: StreamPosition) -> None:
+        count("streams_restarted")
         former, self.stream = self.stream or stream, stream
         self.ordering = ReorderBuffer(stream.head)
         for subscription in self.subscriptions.each():
@@ -211,8 +250,8 @@ class WatchedStream:
     def _delivered_of(self, stream: StreamPosition, former: StreamPosition, delivered_seq: int) -> int:
         """Up to which number of `stream` a client without numbers has the events, given what it has of `former`. A
         notification is not sent twice, since the client would alert its user twice."""
-        if stream.id != former.id:
-            return 0  # the stream was made again: all its events are new
+        if self.channel is not None or stream.id != former.id:
+            return 0  # the present state; or the stream was made again, and all its events are new
         if stream.epoch != former.epoch:
-            return stream.head if self.channel is None else 0
+            return stream.head
         return min(delivered_seq, stream.head)

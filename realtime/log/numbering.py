@@ -1,12 +1,14 @@
 """Which number an event gets: the next one of its stream, after the commit, in the order of the event ids.
 
 A pass numbers the committed events. It locks the stream's head before it reads the events. Under READ COMMITTED, one
-statement that did both would take its snapshot before the lock, and would miss what was committed while it waited.
+statement that did both would take its snapshot before the lock, and would miss what was committed just before it.
+
+A pass waits for no head. If another transaction has locked it, the pass goes on with its other streams, and says which
+ones it left. `publishing/after_commit.py` tries these again soon.
 
 On PostgreSQL, an event whose transaction commits next needs no pass: it is inserted with its number, if no other
 transaction has locked the head and no event that was committed earlier waits for a number. The writer then locks a
-head inside its transaction. This cannot deadlock: a writer never waits for a head, and a pass, which does wait, holds
-nothing that a writer waits for.
+head inside its transaction. This cannot deadlock, since neither a writer nor a pass waits for a head.
 
 PostgreSQL does both in one round trip, with functions (`migrations/`). On other databases a pass is a transaction of
 several statements.
@@ -15,7 +17,7 @@ several statements.
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connections, transaction
 from django.utils import timezone
@@ -32,9 +34,16 @@ _MAX_EVENTS = 500  # of one stream that one transaction numbers and holds in mem
 # head.
 _IDLE_IN_TRANSACTION_TIMEOUT = "5s"
 
-Row = tuple[str, str, int | None, str, str | None]
+Row = tuple[str, str | None, int | None, str, str | None]
 """A stream's key and epoch, and an event's number, method and data. A stream without new events has one row, whose
-number is None."""
+number is None. A stream whose head is locked has one row, whose epoch is None, too."""
+
+
+class Pass(NamedTuple):
+    """What a pass has done."""
+
+    numbered: list[NumberedEvents]
+    locked: set[str]  # the keys of the streams whose head another transaction had locked
 
 
 def insert(drafts: Sequence[EventDraft], *, is_last_before_commit: bool) -> tuple[list[NumberedEvents], set[str]]:
@@ -77,24 +86,26 @@ def _insert_numbered(using: str, draft: EventDraft) -> tuple[list[NumberedEvents
     return numbered, unnumbered
 
 
-def number(keys: Iterable[str]) -> list[NumberedEvents]:
+def number(keys: Iterable[str]) -> Pass:
     """Numbers every committed, unnumbered event of these streams in the order of their ids, and raises the heads.
-    Creates the streams that do not exist. Uses transactions of its own; raises RuntimeError inside another one, which
-    would keep the heads locked.
+    Creates the streams that do not exist. Leaves out a stream whose head is locked. Uses transactions of its own;
+    raises RuntimeError inside another one, which would keep the heads locked.
     """
     using = database()
     outer = connections[using].atomic_blocks
     if outer and not outer[-1]._from_testcase:  # type: ignore[attr-defined] # as `atomic(durable=True)` does
         raise RuntimeError("Number events after the commit: inside a transaction the heads would stay locked.")
     number_batch = _number_by_function if connections[using].vendor == "postgresql" else _number_by_statements
-    remaining, result = set(keys), []
+    remaining, result = set(keys), Pass([], set())
     while remaining:
         missing = set(remaining)
         for (key, epoch), rows in groupby(number_batch(using, sorted(remaining)), itemgetter(0, 1)):
             events = [LogEvent(seq, method, data) for _, _, seq, method, data in rows if seq is not None]
             missing.discard(key)
+            if epoch is None:
+                result.locked.add(key)
             if events:
-                result.append(NumberedEvents(key, epoch, _with_ids(using, key, events)))
+                result.numbered.append(NumberedEvents(key, epoch, _with_ids(using, key, events)))
             if len(events) < _MAX_EVENTS:
                 remaining.discard(key)
         if missing:

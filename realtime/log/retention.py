@@ -107,7 +107,8 @@ def _is_marked_as_read() -> Q:
 
 def remove(key: str) -> bool:
     """Removes a stream that has been ended, with its events. Events that were recorded after the end marker begin a new
-    stream. Returns whether it removed the stream.
+    stream. Returns whether it removed the stream: False if there is nothing to remove, or if another transaction has
+    locked one of the streams.
 
     A long stream is removed in batches, and its head with the last batch. The end marker stays until then: if this is
     interrupted, the next call continues.
@@ -126,8 +127,8 @@ def remove(key: str) -> bool:
     own = StreamEvent.objects.using(using).filter(Q(stream=stream_id) | Q(key=key, seq__isnull=True))
     keys = _keys_to_lock(key, own)
     with transaction.atomic(using):
-        stream, end = _lock(stream_id, keys), _find_end_marker(key)
-        if stream is None or end is None:  # another process has removed it
+        stream, end = _lock_or_leave(stream_id, keys), _find_end_marker(key)
+        if stream is None or end is None:  # locked, or removed by another process
             return False
         _delete(using, own.filter(id__lte=end))
         own.filter(stream=stream).update(stream=None, seq=None, key=key)
@@ -136,12 +137,13 @@ def remove(key: str) -> bool:
 
 
 def _remove_batch(stream_id: int, key: str, batch: Sequence[tuple[int, int]]) -> bool:
-    """Removes the events of a batch, except the one at the head. Returns False where the stream is removed already."""
+    """Removes the events of a batch, except the one at the head. Returns False where the stream is removed already, or
+    locked."""
     using = database()
     events = StreamEvent.objects.using(using).filter(pk__in=[pk for pk, _ in batch])
     keys = _keys_to_lock(key, events)
     with transaction.atomic(using):
-        stream, end = _lock(stream_id, keys), _find_end_marker(key)
+        stream, end = _lock_or_leave(stream_id, keys), _find_end_marker(key)
         if stream is None or end is None:
             return False
         _delete(using, events.filter(id__lte=end).exclude(seq=stream.head))
@@ -152,6 +154,12 @@ def _remove_batch(stream_id: int, key: str, batch: Sequence[tuple[int, int]]) ->
 def _lock(stream_id: int, keys: Iterable[str]) -> Stream | None:
     """Locks the streams with these keys, and returns the one with this id."""
     return next((stream for stream in lock_streams(keys) if stream.pk == stream_id), None)
+
+
+def _lock_or_leave(stream_id: int, keys: set[str]) -> Stream | None:
+    """`_lock` without waiting. None, too, if another transaction has locked one of the streams."""
+    streams = lock_streams(keys, skip_locked=True)
+    return next((each for each in streams if each.pk == stream_id), None) if len(streams) == len(keys) else None
 
 
 def _raise_floor(stream: Stream, floor: int) -> None:

@@ -6,7 +6,9 @@ in any order. So an insert takes no lock that another insert could want. A short
 numbers; it locks the heads of its streams in the order of their keys. `numbering.py` knows when one step is enough.
 """
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from django.db import connections, router
@@ -89,12 +91,43 @@ def validate(draft: EventDraft) -> None:
         raise ValueError("An event cannot belong to the same stream twice.")
 
 
-def lock_streams(keys: Iterable[str]) -> list[Stream]:
-    """Locks the streams with these keys until the end of the transaction, and returns them; a stream that does not
-    exist is left out. The order of the keys is the order of the locks, so that two numbering passes never deadlock.
-    Code that changes numbered events must hold the lock of their stream."""
-    streams = Stream.objects.using(database()).select_for_update()
+def lock_streams(keys: Iterable[str], *, skip_locked: bool = False) -> list[Stream]:
+    """Locks the streams with these keys until the end of the transaction, and returns them. A stream that does not
+    exist is left out, and with `skip_locked` one that another transaction has locked. The order of the keys is the
+    order of the locks, so that two callers never deadlock. Code that changes numbered events must hold the lock of
+    their stream."""
+    streams = Stream.objects.using(database()).select_for_update(skip_locked=skip_locked)
     return list(streams.filter(key__in=sorted(set(keys))).order_by("key"))
+
+
+@contextmanager
+def brief_wait() -> Iterator[None]:
+    """On SQLite, statements inside wait at most _BRIEF_WAIT for another writer, and then raise an error of which
+    `is_busy` is true. Other databases lock rows, and code inside must skip locked ones."""
+    connection = connections[database()]
+    if connection.vendor != "sqlite":
+        yield
+        return
+    connection.ensure_connection()
+    raw = connection.connection
+    (usual,) = raw.execute("PRAGMA busy_timeout").fetchone()
+    raw.execute(f"PRAGMA busy_timeout = {min(_BRIEF_WAIT, usual)}")
+    try:
+        yield
+    finally:
+        if connection.connection is raw:
+            raw.execute(f"PRAGMA busy_timeout = {usual}")
+
+
+_BRIEF_WAIT = 500  # milliseconds; writers of SQLite wait for one another anyway, each for its short transaction
+
+
+def is_busy(error: Exception) -> bool:
+    """Whether another transaction was in the way, so that it is worth to try again: it holds the lock of SQLite, or
+    the default isolation level of PostgreSQL is higher than READ COMMITTED, and both changed the same rows."""
+    cause = error.__cause__
+    is_serialization_failure = getattr(cause, "sqlstate", None) == "40001"
+    return is_serialization_failure or str(getattr(cause, "sqlite_errorname", "")).startswith("SQLITE_BUSY")
 
 
 def create_streams(keys: Iterable[str]) -> None:
@@ -104,10 +137,26 @@ def create_streams(keys: Iterable[str]) -> None:
     Stream.objects.using(database()).bulk_create(missing, ignore_conflicts=True)
 
 
-def find_unnumbered(limit: int) -> list[str]:
-    """The keys of at most `limit` streams that have committed events without a number."""
+def find_unnumbered(limit: int, *, after: str = "") -> list[str]:
+    """The keys of at most `limit` streams that have committed events without a number, in their order, from the one
+    that follows `after`."""
     with connections[database()].cursor() as cursor:
-        cursor.execute("SELECT DISTINCT key FROM realtime_streamevent WHERE seq IS NULL LIMIT %s", [limit])
+        cursor.execute(
+            "SELECT DISTINCT key FROM realtime_streamevent WHERE seq IS NULL AND key > %s ORDER BY key LIMIT %s",
+            [after, limit],
+        )
+        return [key for (key,) in cursor.fetchall()]
+
+
+def find_unnumbered_among(keys: Sequence[str]) -> list[str]:
+    """Those of the keys whose stream has committed events without a number. One parameter, as in `read_heads`."""
+    using = database()
+    if connections[using].vendor == "postgresql":
+        where, parameter = "key = ANY(%s)", list(keys)
+    else:
+        where, parameter = "key IN (SELECT value FROM json_each(%s))", json.dumps(keys)  # type: ignore[assignment]
+    with connections[using].cursor() as cursor:
+        cursor.execute(f"SELECT DISTINCT key FROM realtime_streamevent WHERE seq IS NULL AND {where}", [parameter])  # noqa: S608 - constants
         return [key for (key,) in cursor.fetchall()]
 
 

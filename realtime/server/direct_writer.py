@@ -33,7 +33,7 @@ class DirectWriter:
         *,
         max_piece_bytes: int,
         send_slow_path: Callable[[str | None], bool],
-        write_rest: Callable[[bytes], None],
+        write_rest: Callable[[bytes], object],
     ) -> None:
         """`connection` is a connected, non-blocking socket. `get_frame` returns the frame of a text. `send_slow_path`
         gets each text that may be larger than `max_piece_bytes`. `write_rest` gets the bytes that the operating system
@@ -45,6 +45,12 @@ class DirectWriter:
         self._held_bytes = 0
         self.is_clear = False  # the connection is open, its buffer empty, and no message is half sent
         self.bytes_written = 0  # all bytes of the connection, on either path
+
+    def close(self) -> None:
+        """The connection is gone: everything is dropped from now on. The callbacks go, since they refer to the
+        connection, which refers to this object: such a cycle would wait for the garbage collector."""
+        self.is_clear = False
+        self._send_slow_path = self._write_rest = _drop
 
     def send(self, text: str | None) -> bool:
         """Sends the text if that needs no waiting. Returns whether it was sent."""
@@ -84,3 +90,7 @@ class DirectWriter:
         if sent < len(frames):
             self.is_clear = False
             self._write_rest(frames[sent:])
+
+
+def _drop(content: object) -> bool:
+    return True

@@ -33,7 +33,9 @@ class FlowControl:
     ) -> None:
         """`count_taken` returns how many bytes the client has taken so far. `on_slow_reader` is called once, with the
         reason, when that number grew too slowly since the buffer was full. It has to end the connection."""
-        self._policy, self._count_taken, self._on_slow_reader = policy, count_taken, on_slow_reader
+        self._policy = policy
+        self._count_taken: Callable[[], int] | None = count_taken  # None: the connection is lost
+        self._on_slow_reader: Callable[[str], None] | None = on_slow_reader  # as above
         self._progress: ReadProgress | None = None  # None while the client is not behind
         self._timer: asyncio.TimerHandle | None = None  # the next check of the progress
         self._can_write = Latch(is_open=True)
@@ -81,6 +83,8 @@ class FlowControl:
         self._is_closing = True
         self._can_write.open()
         self._stop_checks()
+        # They refer to the connection, which refers to this object: the cycle would wait for the garbage collector.
+        self._count_taken = self._on_slow_reader = None
 
     def start_closing(self) -> None:
         """The buffer gets no further data. Waiting senders go on. The client still has to read the rest in time."""
@@ -94,7 +98,7 @@ class FlowControl:
     stopProducing = connection_lost  # noqa: N815
 
     def _start_checks(self) -> None:
-        if self._progress is None:
+        if self._progress is None and self._count_taken is not None:
             self._progress = ReadProgress(self._policy, asyncio.get_running_loop().time(), self._count_taken())
             self._schedule_check()
 
@@ -102,14 +106,15 @@ class FlowControl:
         self._timer = asyncio.get_running_loop().call_later(self._policy.check_interval, self._check_progress)
 
     def _check_progress(self) -> None:
-        if self._progress is None:
+        if self._progress is None or self._count_taken is None:
             return
         fault = self._progress.find_fault(asyncio.get_running_loop().time(), self._count_taken())
         if fault is None:
             self._schedule_check()
         else:
             self._stop_checks()
-            self._on_slow_reader(fault)
+            if self._on_slow_reader is not None:
+                self._on_slow_reader(fault)
 
     def _stop_checks(self) -> None:
         self._progress = None

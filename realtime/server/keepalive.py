@@ -20,6 +20,8 @@ from typing import Any
 
 import daphne.server  # noqa: F401 - first, since it installs the reactor
 from daphne.ws_protocol import WebSocketProtocol
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
 
 from realtime.conf import limits
 
@@ -33,12 +35,19 @@ class KeepaliveProtocol(WebSocketProtocol):
 
     autoPingTimeout: float
     autoPingPending: Any  # the payload of the ping whose pong is awaited, or None
+    is_closed: Any  # autobahn's future of the end; its result is the protocol itself
     is_reading_paused = False  # the server does not read from the socket
     bytes_written = 0  # all bytes that were given to the transport
     _bytes_read = 0  # of these, the bytes that the client has certainly read
     _bytes_before_ping = 0  # the value of bytes_written just before the last ping
-    _pong_due: float | None = None  # `time.time()`; None while no pong is awaited
+    _pong_due: float | None = None  # `time.monotonic()`; None while no pong is awaited
     _is_timeout_extended = False  # of the last ping
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        super().connectionLost(reason)
+        # These refer back to this object. Without them it is freed at its end: the garbage collector runs seldom here.
+        self.is_closed = None
+        vars(self).pop("application_queue", None)
 
     @property
     def is_pong_delayed(self) -> bool:
@@ -56,11 +65,11 @@ class KeepaliveProtocol(WebSocketProtocol):
     def check_timeouts(self) -> None:  # periodic_checks.py calls it at `next_check`
         super().check_timeouts()
         if self.autoPingPending:
-            self._check_pong(time.time())
+            self._check_pong(time.monotonic())
 
     @property
     def next_check(self) -> float:
-        """`time.time()` before which check_timeouts() has nothing to do."""
+        """`time.monotonic()` before which check_timeouts() has nothing to do."""
         if self.state != self.STATE_OPEN:
             return 0.0
         due = self.last_ping + self.server.ping_interval
@@ -74,9 +83,9 @@ class KeepaliveProtocol(WebSocketProtocol):
         # socket, pings go out all the same: if the client has gone, its system answers them with a reset.
         if self.state == self.STATE_OPEN and (self.is_reading_paused or not self.autoPingPending):
             self._bytes_before_ping, self._is_timeout_extended = self.bytes_written, False
-            self._pong_due = time.time() + self.autoPingTimeout if self._awaits_pong else None
+            self._pong_due = time.monotonic() + self.autoPingTimeout if self._awaits_pong else None
             self.autoPingPendingSeq += 1
-            self.autoPingPending = _PAYLOAD.pack(time.time_ns(), self.autoPingPendingSeq)
+            self.autoPingPending = _PAYLOAD.pack(time.monotonic_ns(), self.autoPingPendingSeq)
             self.send_control_frame(_PING + self.autoPingPending)
 
     def dataReceived(self, data: bytes) -> None:

@@ -58,7 +58,7 @@ class PeriodicChecksServer(Server):
         self._ended = {each for each in self._ended if "disconnected" in self.connections.get(each, ())}
 
     def timeout_checker(self) -> None:
-        now = time.time()
+        now = time.monotonic()
         for second in sorted(each for each in self._due if each <= now):
             for reference in self._due.pop(second):
                 protocol: Any = reference()

@@ -21,6 +21,7 @@ from realtime.server.flow_control import FlowControl
 from realtime.server.inbound_queue import Message
 from realtime.server.keepalive import KeepaliveProtocol
 from realtime.server.slow_reader import SlowReaderPolicy
+from realtime.server.write_buffer import bytes_buffered, tcp_of
 
 TEXT, BINARY, CONTINUATION = 1, 2, 0  # opcodes
 
@@ -57,7 +58,7 @@ class SendingProtocol(KeepaliveProtocol):
             self._tcp.getHandle().setsockopt(*option)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.direct_writer.is_clear = False
+        self.direct_writer.close()
         self.flow.connection_lost()
         super().connectionLost(reason)
 
@@ -138,11 +139,11 @@ class SendingProtocol(KeepaliveProtocol):
     @property
     def bytes_buffered(self) -> int:
         """Bytes in the transport that the operating system has not yet taken."""
-        return int(len(self._tcp.dataBuffer) - self._tcp.offset + self._tcp._tempDataLen)
+        return bytes_buffered(self.transport)
 
     @property
     def _tcp(self) -> Any:
-        return getattr(self.transport, "transport", self.transport)  # below TLS
+        return tcp_of(self.transport)
 
 
 def _split(content: str | bytes, step: int) -> Iterator[tuple[bytes, bool]]:

@@ -7,14 +7,17 @@ The differences from Daphne. Every number is a limit in conf.py:
 - `await send()` waits while a client does not read (flow_control.py). A client that stops reading, or reads too slowly,
   is closed (slow_reader.py). Daphne keeps everything in memory, without a bound.
 - The server stops reading from a client that sends faster than its consumer receives (inbound_queue.py). A client that
-  floods the server is closed with 1008 (throttling.py).
+  floods the server with messages, pings or fragments is closed with 1008 (receiving.py). A socket parses a few frames,
+  and waits for its next turn (turns.py). Frames that come with the handshake are kept.
 - A message that comes in has at most MAX_MESSAGE_BYTES. A message that goes out may be larger.
 - Clients get the reason as a close code: 1009 too large, 1007 not UTF-8, 1002 protocol error. Daphne cuts the
   connection.
-- The connections of the process and of one address are capped (503). The head of a request has a deadline (http.py).
+- The connections of the process and of one address are capped (503). The head and the body of a request have deadlines
+  (http.py). Requests and handshakes that break the rules are refused (request.py, upgrade.py).
 - SIGTERM and SIGINT close each socket with 1012, and wait for consumers and HTTP responses to end (shutdown.py).
 - No log contains a query string, which may hold a token.
 - A socket may stay open for longer than a day. A ping times out before the next one is sent.
+- Timers do not depend on the wall clock (monotonic_time.py).
 - A port in use gives an error of one line, and exit code 1.
 
 Each change is a subclass or an attribute of a factory. tests/realtime/server/test_server_hooks.py lists the parts of
@@ -44,18 +47,21 @@ from twisted.python.failure import Failure
 from realtime import asgi_extension
 from realtime.conf import limits
 from realtime.metrics import count
+from realtime.server import monotonic_time
 from realtime.server.frame_cache import FrameCache
 from realtime.server.http import LiveHTTPFactory
 from realtime.server.inbound_queue import InboundQueue, Message
 from realtime.server.periodic_checks import PeriodicChecksServer
 from realtime.server.shutdown import Shutdown
+from realtime.server.turns import Turns
 from realtime.server.websocket import LiveProtocol, count_sockets, make_protocol_class
 from realtime.tested_versions import find_untested
 from realtime.throttling import ServerCaps
 
 logger = logging.getLogger("realtime.server")
 
-DEFAULTS: dict[str, int | None] = {
+DEFAULTS: dict[str, int | str | None] = {
+    "server_name": "",  # no header Server: a version tells an attacker what to try
     "websocket_timeout": -1,  # no limit; Daphne closes a socket after a day, with 1000, which means a normal end
     "websocket_connect_timeout": 20,  # above AUTH_TIMEOUT: a slow database must end in a response, not in a reset
     "ping_interval": 25,  # below 60 s, after which proxies close a silent connection
@@ -65,7 +71,9 @@ DEFAULTS: dict[str, int | None] = {
 }
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 BACKLOG = 4096  # connections waiting for accept; Twisted's default of 50 makes clients beyond it retry after seconds
-GC_THRESHOLDS = (100_000, 50, 100)  # a full collection visits all objects of all sockets, and frees almost nothing
+# A full collection visits all objects of all sockets, and frees almost nothing: a socket leaves no cycles. Pages do;
+# the collections of young objects free them, at the latest every tenth.
+GC_THRESHOLDS = (100_000, 10, 100)
 CLOSE_TIMEOUT = 3  # seconds for the client's close frame; autobahn's timers fire up to one second early
 
 
@@ -90,6 +98,7 @@ class LiveServer(PeriodicChecksServer):
         self._listen_failure: BaseException | None = None  # CannotListen, or KeyboardInterrupt during the start
         self._ports: list[Any] = []
         self._caps = ServerCaps()
+        self.turns = Turns()
         self.get_frame = FrameCache(self._build_frame).get_frame
 
     def run(self) -> None:
@@ -100,6 +109,7 @@ class LiveServer(PeriodicChecksServer):
         for _, text in find_untested():
             logger.warning('%s See docs/operations.md, "Versions"', text)
         gc.set_threshold(*GC_THRESHOLDS)
+        monotonic_time.install()
         old_handlers = {each: signal.getsignal(each) for each in STOP_SIGNALS} if self.signal_handlers else {}
         try:
             super().run()
@@ -162,6 +172,7 @@ class LiveServer(PeriodicChecksServer):
                 asgi_extension.SEND: send,
             }
         }
+        scope["subprotocols"] = protocol.websocket_protocols  # as offered; Daphne decodes "%2C" in their names
         queue = protocol.make_inbound_queue()
         refusal = self._admit(protocol, scope["client"])
         if refusal:
@@ -198,6 +209,9 @@ class LiveServer(PeriodicChecksServer):
                 if not await protocol.send_in_pieces(message):
                     await super().handle_reply(protocol, message)
         else:
+            channel = getattr(protocol, "channel", None)  # None after the end of the connection or response
+            if channel is not None and message.get("type") == "http.response.body":
+                await channel.drain()
             await super().handle_reply(protocol, message)
 
     def _build_frame(self, content: str | bytes) -> bytes:

@@ -7,54 +7,39 @@ what stops working if an upgrade renames one.
 # ruff: noqa: N802, N803, N806 - Twisted and autobahn name their hooks and arguments
 # mypy: disable-error-code="no-untyped-call"
 
-import asyncio
 import logging
 import re
 from collections.abc import Callable, Iterable
+from http import HTTPStatus
 from typing import Any
 
 from autobahn.websocket.types import ConnectionDeny
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from realtime.conf import limits
 from realtime.metrics import count
-from realtime.server.inbound_queue import InboundQueue
-from realtime.server.sending import SendingProtocol
-from realtime.throttling import TokenBucket
-from realtime.wire.close_codes import POLICY_VIOLATION, CloseCode
+from realtime.server.receiving import ReceivingProtocol
+from realtime.wire.close_codes import CloseCode
 
 logger = logging.getLogger("realtime.server")
 
 RETRY_AFTER = "5"  # seconds, for a client that a cap refused
 
 
-class LiveProtocol(SendingProtocol):
+class LiveProtocol(ReceivingProtocol):
     """One WebSocket, from the upgrade of its HTTP request to the end of the connection."""
 
     on_end: Callable[[], None] | None = None  # called when the connection is lost
     last_frames: dict[int, str]  # by close code; the application fills it, see asgi_extension.py
-    _bucket: TokenBucket | None = None  # None: no limit on messages
 
     def connectionMade(self) -> None:
         super().connectionMade()
         self.last_frames = {}
-        if limits.MESSAGE_BURST:
-            self._bucket = TokenBucket(limits.MESSAGE_RATE, limits.MESSAGE_BURST, _now())
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self.on_end:
             self.on_end()
         super().connectionLost(reason)
-
-    def make_inbound_queue(self) -> InboundQueue:
-        """A new queue for the application's `receive`."""
-        return InboundQueue(
-            max_messages=limits.INBOUND_MESSAGES,
-            max_bytes=limits.INBOUND_BYTES,
-            pause_reading=self._pause_reading,
-            resume_reading=self._resume_reading,
-        )
 
     # The handshake
 
@@ -71,43 +56,25 @@ class LiveProtocol(SendingProtocol):
             responseHeaders = [*(responseHeaders or ()), ("Retry-After", RETRY_AFTER)]
         super().failHandshake(reason, code, responseHeaders)
 
+    def sendHttpErrorResponse(self, code: int, reason: str, responseHeaders: Any = None) -> None:
+        # autobahn writes the reason, with words of the client, into the status line.
+        body = f"{reason}\n".encode()
+        headers = [
+            ("Content-Type", "text/plain; charset=utf-8"),
+            ("Content-Length", len(body)),
+            ("Connection", "close"),
+            *(responseHeaders or ()),
+        ]
+        head = [f"HTTP/1.1 {code} {HTTPStatus(code).phrase}", *(f"{name}: {value}" for name, value in headers)]
+        self.sendData("\r\n".join([*head, "", ""]).encode() + body)
+
     def serverAccept(self, subprotocol: str | None = None) -> None:
         # autobahn would raise in a Deferred without an error handler, and leave the handshake without an answer.
         if subprotocol is not None and subprotocol not in self.websocket_protocols:
             raise ValueError(f"The client did not offer the subprotocol {subprotocol!r}, so it cannot be accepted.")
         super().serverAccept(subprotocol)
 
-    # Receiving
-
-    def onMessage(self, payload: bytes, isBinary: bool) -> None:
-        if self.state != self.STATE_OPEN:
-            return  # after our close frame only the client's close frame counts
-        if self._bucket is not None and not self._bucket.take(_now()):
-            count("floods")
-            logger.warning("Client %s sends too many messages: closed", self._client)
-            self._send_last_frame(POLICY_VIOLATION)
-            self._fail_connection(POLICY_VIOLATION, "too many messages")
-            return
-        super().onMessage(payload, isBinary)
-
-    def _pause_reading(self) -> None:
-        self.is_reading_paused = True
-        self.transport.pauseProducing()
-        self.restart_pong_timeout()
-
-    def _resume_reading(self) -> None:
-        if self.is_reading_paused:
-            self.is_reading_paused = False
-            asyncio.get_running_loop().call_soon(self._continue_reading)  # not within the application's receive()
-
-    def _continue_reading(self) -> None:
-        if not self.is_reading_paused and self.state != self.STATE_CLOSED:
-            self.consumeData()  # the data that autobahn has already read
-        if not self.is_reading_paused and self.state != self.STATE_CLOSED:
-            self.transport.resumeProducing()
-
-    # RFC 6455, 7.1.7: after a failure no data is processed, not even the rest of the same frame. The data is still read
-    # and dropped. If it stayed unread, our close would become a TCP reset, which can overtake the close code.
+    # Failures
 
     def _protocol_violation(self, reason: str) -> bool:
         super()._protocol_violation(reason)
@@ -116,12 +83,6 @@ class LiveProtocol(SendingProtocol):
     def _invalid_payload(self, reason: str) -> bool:
         super()._invalid_payload(reason)
         return True
-
-    def processData(self) -> bool:
-        if self.failedByMe:
-            self.data = b""
-            return False
-        return not self.is_reading_paused and bool(super().processData())
 
     # Closing
 
@@ -157,10 +118,6 @@ class LiveProtocol(SendingProtocol):
         else:
             self.transport.abortConnection()
 
-    @property
-    def _client(self) -> Any:
-        return getattr(self, "client_addr", None) or self.peer
-
 
 def make_protocol_class(factory: Any) -> type[LiveProtocol]:
     """A protocol class with the factory's options as class attributes. autobahn copies each option to each connection
@@ -180,7 +137,3 @@ def count_sockets(protocols: Iterable[Any]) -> dict[str, int]:
         "buffered_bytes": sum(each.bytes_buffered for each in sockets),
         "paused": sum(each.is_reading_paused for each in sockets),
     }
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

@@ -1,6 +1,6 @@
 """A subscription of one socket: the rules of state.py, the writer that sends, and the stream that reads the log."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from realtime.conf import limits
@@ -26,10 +26,14 @@ class LogReader(Protocol):
     async def fill(self, subscription: "SocketSubscription") -> None: ...
 
 
+async def _may_watch(subscription: "SocketSubscription") -> bool:
+    return True
+
+
 class SocketSubscription(Subscription[Event]):
     """A subscription with what its socket knows of it."""
 
-    __slots__ = ("log_reader", "method", "on_end", "snapshot_limit", "target", "writer")
+    __slots__ = ("_on_end", "log_reader", "may_watch", "method", "snapshot_limit", "target", "user_id", "writer")
 
     def __init__(
         self,
@@ -39,6 +43,8 @@ class SocketSubscription(Subscription[Event]):
         *,
         writer: Sender,
         on_end: "Callable[[SocketSubscription], None]",
+        user_id: str = "",
+        may_watch: "Callable[[SocketSubscription], Awaitable[bool]]" = _may_watch,
     ) -> None:
         super().__init__(
             key,
@@ -51,7 +57,19 @@ class SocketSubscription(Subscription[Event]):
         self.snapshot_limit: int = options.limit or limits.SNAPSHOT_LIMIT  # entities in a snapshot
         self.writer = writer
         self.log_reader: LogReader | None = None  # the hub sets it
-        self.on_end = on_end  # called when the stream has ended
+        self._on_end = on_end
+        self.user_id = user_id
+        self.may_watch = may_watch  # asks again whether this user may watch the stream; raises what the database raises
+
+    def end(self) -> None:
+        """The stream has ended, for this user at least: stops, and tells the socket."""
+        self.stop()
+        self._on_end(self)
+
+    @property
+    def channel_of_errors(self) -> str | None:
+        """The `channel` of an error about this stream. In the base protocol errors have none."""
+        return self.key if self.numbered else None
 
     def wake(self) -> None:
         self.writer.ready(self)

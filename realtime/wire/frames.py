@@ -57,9 +57,10 @@ def subscribed_frame(
     return answer_frame(method, channel=channel, data=data, id=id)
 
 
-def error_frame(error: str, *, id: str | None = None) -> str:
-    """The answer to a refused request, or the reason why the server is about to close."""
-    text = WSMessage(method=WSMethod.ERROR, success=False, error=error).model_dump_json()
+def error_frame(error: str, *, channel: str | None = None, id: str | None = None) -> str:
+    """The answer to a refused request, the end of a stream, or the reason why the server is about to close. `channel`
+    is the stream that the error is about; only clients that know numbers get it."""
+    text = WSMessage(method=WSMethod.ERROR, success=False, channel=channel, error=error).model_dump_json()
     return text if id is None else with_id(text, id)
 
 

@@ -162,3 +162,10 @@ def parse_request(text: str) -> Request:
         return Request(method, envelope.id, adapter.validate_python(envelope.data or {}))
     except ValidationError as error:
         raise BadRequest(INVALID_DATA, envelope.id) from error
+
+
+def request_for(method: WSMethod, target: BaseModel | None) -> Request:
+    """A subscribe with this method for this target, without options."""
+    adapter = REQUESTS[method]
+    data = target.model_dump() if target else {}
+    return Request(method, None, adapter.validate_python(data) if adapter else None)

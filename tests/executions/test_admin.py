@@ -174,3 +174,18 @@ def test_staff_with_the_view_permission_cannot_change_anything(
     assert staff.post(change_url(execution), {"status": "RUNNING"}).status_code == 403
     assert staff.post(url("graphexecution_delete", execution.pk), {"post": "yes"}).status_code == 403
     assert received == []
+
+
+def test_a_page_shows_the_start_of_a_large_value(admin: Client, node: NodeExecution, user: User) -> None:
+    large = {"text": ["x" * 500_000]}
+    node.output_data = large
+    node.save()
+    GraphExecution.objects.filter(pk=node.graph_execution_id).update(outputs=large, definition=large)
+    Notification.objects.create(user=user, type="info", event="y" * 500_000)
+    for page in (
+        change_url(node.graph_execution),
+        change_url(node),
+        url("notification_changelist"),
+    ):
+        assert len(admin.get(page).content) < 60_000
+    assert "and more" in admin.get(change_url(node)).content.decode()

@@ -6,6 +6,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Value
+from django.forms import modelform_factory
 
 from executions.fields import CharField, JSONField, TextField
 from executions.models import Graph, NodeExecution, Notification
@@ -68,3 +69,19 @@ def test_migrations_name_the_fields_of_this_app() -> None:
     assert (name, path, args, kwargs) == ("nodes", "executions.fields.JSONField", [], {"blank": True, "default": list})
     assert isinstance(Graph._meta.get_field("name"), CharField)
     assert isinstance(Graph._meta.get_field("description"), TextField)
+
+
+@pytest.mark.parametrize(
+    "text", ["[" + "{}," * 200_000 + "{}]", "[" * 100_000, "9" * 5_000, '{"a":' * 5_000, "{", "\ufeff[]"]
+)
+def test_a_form_field_refuses_what_is_not_bounded_json(text: str) -> None:
+    form = modelform_factory(Graph, fields=["nodes"])({"nodes": text})
+    assert form.errors["nodes"] == ["Enter valid JSON, of at most 100,000 values and 400 levels."]
+    assert form.has_changed()
+    assert form["nodes"].value() == text  # shown again
+
+
+def test_a_form_field_takes_json() -> None:
+    form = modelform_factory(Graph, fields=["nodes"])({"nodes": '[{"id": "a", "block_id": "b"}]'})
+    assert form.fields["nodes"].clean('[{"id": "ä"}]') == [{"id": "ä"}]
+    assert "nodes" not in form.errors

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from executions.graphs import MAX_ID_LENGTH, MAX_LINKS, MAX_NODES, parse_graph
-from executions.validation import sentences
+from executions.validation import MAX_ERRORS, sentences
 
 
 def node(id: str, **more: Any) -> dict[str, Any]:
@@ -101,10 +101,10 @@ def test_ids_and_names_have_a_minimum_and_a_maximum_length() -> None:
 
 def test_the_numbers_of_nodes_and_links_are_limited() -> None:
     assert errors([node(str(number)) for number in range(MAX_NODES + 1)]) == [
-        "nodes: there are 1001 nodes; 1000 are the most"
+        "nodes: it has too many items; 1000 are the most"
     ]
     many = [link("a", "b", sink_name=str(number)) for number in range(MAX_LINKS + 1)]
-    assert errors([node("a"), node("b")], many) == ["links: there are 5001 links; 5000 are the most"]
+    assert errors([node("a"), node("b")], many) == ["links: it has too many items; 5000 are the most"]
 
 
 def test_a_long_chain_is_checked_without_recursion() -> None:
@@ -117,3 +117,26 @@ def test_the_predecessors_of_a_node_are_the_sources_of_its_links() -> None:
     graph = parse_graph([node("c"), node("a"), node("b")], [link("a", "c"), link("b", "c"), link("a", "b")])
 
     assert graph.predecessors() == {"c": {"a", "b"}, "a": set(), "b": {"a"}}
+
+
+def test_validation_ends_at_the_first_invalid_node_and_link() -> None:
+    found = errors([node("a"), {}, {}], [{}, link("a", "b")] * 2_000)
+    assert [text.split(":")[0] for text in found] == [
+        *("nodes[1].id", "nodes[1].block_id"),
+        *("links[0].source_id", "links[0].source_name", "links[0].sink_id", "links[0].sink_name"),
+    ]
+
+
+def test_of_many_faults_the_first_are_named_and_the_others_counted() -> None:
+    dangling = [link("a", "x", sink_name=str(number)) for number in range(500)]
+    found = errors([node("a")], dangling)
+    assert (len(found), found[18]) == (MAX_ERRORS, 'links[18].sink_id: there is no node "x"')
+    assert found[19] == "and 481 more like these"
+    assert errors([node("a")] * 500)[19] == "and 480 more like these"
+
+
+def test_of_a_long_cycle_the_first_nodes_are_named() -> None:
+    ids = [f"n{number}" for number in range(MAX_NODES)]
+    (text,) = errors([node(id) for id in ids], [link(*pair) for pair in pairwise([*ids, ids[0]])])
+    assert " → 990 more → n" in text
+    assert len(text) < 200

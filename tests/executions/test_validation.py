@@ -1,9 +1,11 @@
 """Pydantic's errors as sentences."""
 
-import pytest
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from typing import Annotated, Literal
 
-from executions.validation import path, sentences
+import pytest
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from executions.validation import MAX_ERRORS, StrictModel, path, sentences
 
 
 class Link(BaseModel):
@@ -49,3 +51,43 @@ def test_a_path_is_written_with_dots_and_brackets() -> None:
     assert path(("links", 2, "sink_id")) == "links[2].sink_id"
     assert path((0, "a")) == "[0].a"
     assert path(()) == ""
+    assert path(("a", "k" * 1_000_000)) == "a." + "k" * 100 + "…"
+    assert len(path(("key of ten",) * 200)) == 501
+
+
+def test_there_are_twenty_sentences_at_most_and_one_that_counts_the_others() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Links.model_validate({"links": [{}] * 50})
+    texts = sentences(caught.value)
+    assert (len(texts), texts[19], texts[20]) == (MAX_ERRORS + 1, "links[19].sink: it is missing", "and 30 more")
+
+
+class Strict(StrictModel):
+    a: int = 0
+
+
+def test_many_unknown_fields_are_one_error() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Strict.model_validate({f"k{number}": 0 for number in range(90_000)})
+    assert sentences(caught.value) == ["it has 90000 fields; there are only a"]
+    with pytest.raises(ValidationError) as caught:
+        Strict.model_validate({f"k{number}": 0 for number in range(MAX_ERRORS)})
+    assert caught.value.error_count() == MAX_ERRORS
+
+
+def test_a_message_that_repeats_the_input_is_cut() -> None:
+    class Tagged(BaseModel):
+        item: Annotated[A | B, Field(discriminator="type")]
+
+    with pytest.raises(ValidationError) as caught:
+        Tagged.model_validate({"item": {"type": "x" * 900_000}})
+    (text,) = sentences(caught.value)
+    assert len(text) < 600
+
+
+class A(BaseModel):
+    type: Literal["a"]
+
+
+class B(BaseModel):
+    type: Literal["b"]

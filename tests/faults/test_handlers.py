@@ -100,7 +100,7 @@ async def test_an_exception_during_a_handshake_refuses_this_client_only(
 DELIVERY: dict[str, tuple[Any, str]] = {
     "the reorder buffer": (watched_stream.WatchedStream, "receive"),
     "reading the log": (page_cache, "read_after"),
-    "the sweep for unnumbered events": (sweep, "_number_leftovers"),
+    "the sweep for unnumbered events": (sweep, "number_watched"),
     "the sweep of heads": (sweep.store, "read_heads"),
     "filling a subscription": (watched_stream.WatchedStream, "fill"),
 }

@@ -233,19 +233,26 @@ test("a refused watch is reported, and the others become live", () => {
   assert.equal(client.state.name, "live");
 });
 
-test("a deletion without a stream name refuses the deleted one", () => {
+test("only the watch of the stream that has ended subscribes again, and is refused", () => {
   const refused = [];
   for (const id of ["E", "F"]) client.watchExecution(id, { onRefused: () => refused.push(id) });
   server.accept();
   server.refuses = (request) => request.data.graph_exec_id === "F" && "Graph execution not found";
-  server.socket.deliver({
-    method: "error",
-    data: null,
-    success: false,
-    channel: null,
-    error: "Graph execution not found",
-  });
+  server.requests.length = 0;
+  for (const channel of [null, "u|graph_exec#F"]) {
+    server.socket.deliver({
+      method: "error",
+      data: null,
+      success: false,
+      channel,
+      error: "Graph execution not found",
+    });
+  }
   assert.deepEqual(refused, ["F"]);
+  assert.deepEqual(
+    server.requests.map((request) => request.data.graph_exec_id),
+    ["F"],
+  );
 });
 
 test("a subscribe is sent again after an internal error of the server", () => {

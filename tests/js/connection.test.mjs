@@ -72,6 +72,20 @@ test("after a stable connection the back-off starts again", () => {
   assert.equal(states.at(-1).retryAt - Date.now(), 500);
 });
 
+test("a clock that is set back during a stable connection does not lengthen the back-off", () => {
+  connection.open();
+  for (const _ of [1, 2, 3]) {
+    server.socket.drop();
+    tick(5);
+  }
+  server.accept();
+  tick(5);
+  const now = Date.now();
+  mock.method(Date, "now", () => now - 86_400_000);
+  server.socket.drop();
+  assert.equal(states.at(-1).retryAt - Date.now(), 500);
+});
+
 for (const code of [4001, 4002, 4003]) {
   test(`${code} means signed out: it does not reconnect`, () => {
     connect();

@@ -29,9 +29,9 @@ test("a label is the status in words", () => {
 
 test("values are shown as text or JSON", () => {
   assert.deepEqual(values({ text: "a\nb", list: [1, "ä"], nothing: null }), [
-    { name: "text", text: "a\nb", hidden: 0 },
-    { name: "list", text: '[\n  1,\n  "ä"\n]', hidden: 0 },
-    { name: "nothing", text: "null", hidden: 0 },
+    { name: "text", text: "a\nb", more: "" },
+    { name: "list", text: '[\n  1,\n  "ä"\n]', more: "" },
+    { name: "nothing", text: "null", more: "" },
   ]);
 });
 
@@ -40,10 +40,23 @@ test("a list with one value is shown as that value", () => {
   assert.deepEqual(shown, ["a", "[\n  1,\n  2\n]", "[]"]);
 });
 
-test("a long value is cut between characters, with the number of hidden ones", () => {
-  const [{ text, hidden }] = values({ text: "😀".repeat(2_500) });
+test("a long text is cut between characters, with the number of hidden ones", () => {
+  const [{ text, more }] = values({ text: "😀".repeat(2_500) });
   assert.equal(text, "😀".repeat(2_000));
-  assert.equal(hidden, 500);
+  assert.equal(more, "and 500 more characters");
+});
+
+test("long JSON is cut like the server cuts it", () => {
+  const [{ text, more }] = values({ list: [..."x".repeat(1_000)] });
+  assert.equal(text, JSON.stringify([..."x".repeat(1_000)], null, 2).slice(0, 2_000));
+  assert.equal(more, "and more");
+});
+
+test("a list shows a hundred values, and cuts long names", () => {
+  const shown = values(Object.fromEntries(Array.from({ length: 250 }, (_, number) => [`n${number}`, number])));
+  assert.equal(shown.length, 101);
+  assert.deepEqual(shown[100], { name: "…", text: "", more: "and 150 more values" });
+  assert.equal(values({ ["m".repeat(201)]: 1 })[0].name, `${"m".repeat(200)}…`);
 });
 
 test("no data gives no values", () => {

@@ -4,12 +4,16 @@ The sockets put their results on a board. `GET /board/NAME` waits for the result
 """
 
 import asyncio
+import gc
 import json
 import logging
 import os
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
+
+from realtime.metrics import counts
 
 Message = dict[str, Any]
 Receive = Callable[[], Coroutine[Any, Any, Message]]
@@ -39,6 +43,13 @@ def peak_memory() -> int:
     return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
 
+def count_objects() -> dict[str, int]:
+    """The objects of the server's packages and of asyncio in this process, by class. Collects no garbage before."""
+    names = [f"{type(each).__module__}.{type(each).__name__}" for each in gc.get_objects()]
+    packages = ("realtime", "daphne", "autobahn", "twisted", "asyncio")
+    return Counter(name for name in names if name.partition(".")[0] in packages)
+
+
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "http":
         await http(scope, receive, send)
@@ -52,6 +63,8 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
     match page:
         case "board":
             body = json.dumps(await on_board(rest[0]))
+        case "objects":
+            body = json.dumps(count_objects())
         case "memory":
             body = str(peak_memory())
         case "scope":
@@ -62,6 +75,11 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
                 message = await receive()
                 length, more = length + len(message["body"]), message["more_body"]
             body = str(length)
+        case "counts":
+            body = json.dumps(counts())
+        case "stream":
+            await stream(rest[0], send)
+            return
         case "put":
             put(rest[0], True)
             body = "put"
@@ -73,6 +91,23 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
             body = "hello"
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
     await send({"type": "http.response.body", "body": body.encode()})
+
+
+async def stream(name: str, send: Send) -> None:
+    """Sends 200 MB. `GET /board/NAME` tells when that is over."""
+    try:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(200):
+            await send({"type": "http.response.body", "body": MEGABYTE.encode(), "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        put(name, True)
+
+
+async def accept_later(scope: Scope, receive: Receive, send: Send) -> None:
+    """Accepts after `GET /put/NAME-go`, and then echoes."""
+    await on_board(f"{scope['path'].split('/')[-1]}-go")
+    await echo(scope, receive, send)
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
@@ -196,6 +231,7 @@ async def handshake(scope: Scope, receive: Receive, send: Send) -> None:
 
 SOCKETS: dict[str, Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]] = {
     "accept-and-fail": accept_and_fail,
+    "accept-later": accept_later,
     "close": close,
     "concurrent-sends": concurrent_sends,
     "echo": echo,

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from django.db import OperationalError
@@ -39,20 +40,21 @@ class History:
     """One stream of the log, from its beginning to its end."""
 
     id: int
+    number: int = 1  # each history has a higher one, and any id: a restored backup also sets back the sequence of ids
     head: int = 0
     floor: int = 0
     entities: dict[int, str] = field(default_factory=dict)  # by seq, of the kept events
 
     @property
     def epoch(self) -> str:
-        return f"epoch {self.id}"
+        return f"epoch {self.number}"
 
     @property
     def position(self) -> StreamPosition:
         return StreamPosition(self.id, self.epoch, self.head, self.floor)
 
     def event(self, seq: int) -> LogEvent:
-        return LogEvent(seq, "changed", json.dumps({"epoch": self.id, "seq": seq, "entity": self.entities[seq]}))
+        return LogEvent(seq, "changed", json.dumps({"epoch": self.number, "seq": seq, "entity": self.entities[seq]}))
 
     def newest(self, upto: int) -> dict[str, int]:
         return {entity: seq for seq, entity in sorted(self.entities.items()) if seq <= upto}
@@ -62,10 +64,14 @@ class Database:
     """Answers the reads of the log as store.py and replay.py do."""
 
     def __init__(self) -> None:
-        self.stream = History(1)
+        self.stream = History(100)
+        self.has_row = True
+        self.exists = True  # what the stream tells of
 
     def commit(self, entities: Sequence[str]) -> dict[str, Any]:
         """Events with numbers, and their announcement."""
+        self.exists = True
+        self.create_row()
         first = self.stream.head + 1
         for entity in entities:
             self.stream.head += 1
@@ -83,30 +89,48 @@ class Database:
         }
 
     def begin_again(self) -> dict[str, Any]:
-        self.stream = History(self.stream.id + 1)
+        self.stream, self.has_row, self.exists = History(self.stream.id + 1, self.stream.number + 1), True, True
         return {"type": ENDED, "key": KEY}
 
+    def restore(self, *, exists: bool) -> None:
+        """The row of the stream is not in the backup. `exists` says whether the backup has what the stream tells of."""
+        self.has_row, self.exists = False, exists
+
+    def create_row(self) -> None:
+        if not self.has_row:
+            self.stream, self.has_row = History(self.stream.id - 1, self.stream.number + 1), True
+
+    def find_key(self, user: Any, data: Any) -> str | None:
+        return KEY if self.exists else None
+
     def numbered_head(self, key: str) -> StreamPosition:
+        self.create_row()
         return self.stream.position
 
+    def read_head(self, key: str) -> tuple[StreamPosition | None, bool]:
+        return (self.stream.position, False) if self.has_row else (None, True)
+
+    def _has(self, id: int) -> bool:
+        return self.has_row and id == self.stream.id
+
     def heads(self, ids: Sequence[int]) -> list[StreamPosition]:
-        return [self.stream.position] if self.stream.id in ids else []
+        return [self.stream.position] if any(map(self._has, ids)) else []
 
     def newest_by_entity(self, id: int, *, after: int, head: int, limit: int) -> tuple[list[int], bool]:
-        if id != self.stream.id:
+        if not self._has(id):
             return [], False
         seqs = sorted(seq for seq in self.stream.newest(head).values() if seq > after)
         return seqs[-limit:], len(seqs) > limit
 
     def read_after(self, id: int, after: int) -> Page | None:
-        if id != self.stream.id:
+        if not self._has(id):
             return None
         seqs = [seq for seq in sorted(self.stream.entities) if after < seq <= after + LIMITS["PAGE_EVENTS"]]
         position = self.stream.position
         return Page(position.epoch, position.head, position.floor, [self.stream.event(seq) for seq in seqs])
 
     def read_each(self, id: int, seqs: Sequence[int]) -> list[LogEvent]:
-        if id != self.stream.id:
+        if not self._has(id):
             return []
         return [self.stream.event(seq) for seq in sorted(seqs) if seq in self.stream.entities][:2]
 
@@ -154,7 +178,7 @@ class Client:
     def __init__(self, hub: Hub, database: Database) -> None:
         self.database = database
         self.consumer = LiveConsumer()
-        self.consumer.user, self.consumer.hub, self.consumer.subscriptions = None, hub, {}
+        self.consumer.user, self.consumer.hub, self.consumer.subscriptions = SimpleNamespace(pk=1), hub, {}
         self.consumer.writer = self.writer = Writer(self._take, on_failure=self.fail)
         self.writing = self.writer.start()
         self.asking: asyncio.Task[None] | None = None
@@ -277,12 +301,13 @@ class Client:
         stream = self.database.stream
         if not self.is_subscribed:
             return
+        assert self.database.has_row, "the stream has begun another history or ended"
         if self.numbered:
-            assert self.epoch == stream.id
+            assert self.epoch == stream.number
             assert max(self.last, self.until) == stream.head, "everything has arrived"
             if self.is_complete:
                 assert self.state == stream.newest(stream.head), "old state + events = new state"
-        elif self.epoch == stream.id:
+        elif self.epoch == stream.number:
             assert self.last == stream.head, "everything has arrived"
             if self.is_complete:
                 assert self.state == stream.newest(stream.head)

@@ -39,12 +39,33 @@ def frame_head(length: int, opcode: int = TEXT, *, fin: bool = True, rsv: int = 
     return struct.pack("!BBQ", first, mask_bit | 127, length) + mask
 
 
+def handshake(port: int, path: str = "/", *headers: str) -> bytes:
+    """The request that opens a WebSocket."""
+    lines = [
+        f"GET {path} HTTP/1.1",
+        f"Host: 127.0.0.1:{port}",
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}",
+        *headers,
+    ]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
 class RawClient:
     """One connection after its handshake. `status` is the HTTP status of the server's response."""
 
     def __init__(
-        self, port: int, path: str = "/", *headers: str, receive_buffer: int = 0, tls: ssl.SSLContext | None = None
+        self,
+        port: int,
+        path: str = "/",
+        *headers: str,
+        receive_buffer: int = 0,
+        tls: ssl.SSLContext | None = None,
+        early: bytes = b"",
     ) -> None:
+        """`early` follows the handshake in the same segment."""
         self.was_reset = False
         self.pieces: list[bytes] = []  # of a message that is not complete
         self.max_pieces = 0  # the highest number of pieces of one message
@@ -57,16 +78,7 @@ class RawClient:
         if tls:
             self.socket = tls.wrap_socket(self.socket)
         self._stream = self.socket.makefile("rb")
-        lines = [
-            f"GET {path} HTTP/1.1",
-            f"Host: 127.0.0.1:{port}",
-            "Connection: Upgrade",
-            "Upgrade: websocket",
-            "Sec-WebSocket-Version: 13",
-            f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}",
-            *headers,
-        ]
-        self.socket.sendall("\r\n".join([*lines, "", ""]).encode())
+        self.socket.sendall(handshake(port, path, *headers) + early)
         self.head = b"".join(iter(self._stream.readline, b"\r\n") if self._peek() else []).decode()
         self.status = int(self.head.split()[1]) if self.head else None
 

@@ -6,7 +6,7 @@ database, the channel layer and the clients, step by step (delivery_model.py):
 - Statements are executed and answered late and in any order, and fail.
 - Announcements are lost, doubled, reordered, and stripped of their events.
 - Clients read slowly, leave, and come back with what they have.
-- The log is pruned, ended and begun again.
+- The log is pruned, ended and begun again. A restored backup lacks the stream, or also what it tells of.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from realtime.hub import hub as hub_module
 from realtime.hub.hub import Hub
 from realtime.hub.sweep import sweep
 from realtime.log import store
-from tests.realtime.delivery_model import ENTITIES, KEY, LIMITS, Client, Database, Statement
+from tests.realtime.delivery_model import ENTITIES, LIMITS, Client, Database, Statement
 
 
 class NoGroups:
@@ -74,8 +74,9 @@ class Delivery(RuleBasedStateMachine):
         yield patch("realtime.hub.start.newest_by_entity", self.database.newest_by_entity)
         yield patch("realtime.hub.page_cache.read_after", self.database.read_after)
         yield patch("realtime.hub.page_cache.read_each", self.database.read_each)
-        yield patch("realtime.auth.stream_access._find_key", lambda user, data: KEY)
-        yield patch("realtime.hub.sweep._number_leftovers", lambda: None)
+        yield patch("realtime.auth.stream_access._find_key", self.database.find_key)
+        yield patch("realtime.hub.sweep.number_watched", lambda keys: False)
+        yield patch.object(store, "read_head", self.database.read_head)
         yield patch.object(store, "read_heads", self.database.heads)
 
     async def in_thread(self, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -174,6 +175,10 @@ class Delivery(RuleBasedStateMachine):
         message = self.database.begin_again()
         if is_announced:
             self.announcements.append(message)
+
+    @rule(exists=st.booleans())
+    def restore(self, exists: bool) -> None:
+        self.database.restore(exists=exists)
 
     @precondition(lambda self: len(self.clients) < 3)
     @rule()

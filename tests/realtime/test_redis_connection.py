@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from channels_redis.pubsub import RedisPubSubChannelLayer
 from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.client import PubSub
+from redis.exceptions import RedisError
 
 from realtime import redis_connection
 from realtime.redis_connection import LongWaitConnection
@@ -99,3 +101,22 @@ async def test_an_idle_layer_does_not_wake_its_process(
     await layer.group_send("group", {"type": "second"})
     assert await asyncio.wait_for(layer.receive(channel), PATIENCE) == {"type": "second"}
     await layer.flush()
+
+
+async def test_a_new_connection_does_not_subscribe_to_what_was_unsubscribed_before_redis_died(
+    subscription: PubSub, redis_server: RedisServer
+) -> None:
+    await subscription.subscribe("kept")
+    redis_server.freeze()
+    await subscription.unsubscribe("news")  # Redis never reads it
+    redis_server.restart()
+
+    async def is_subscribed_again() -> bool:
+        with suppress(RedisError):
+            await subscription.get_message(timeout=0.01)
+        return bool(redis_server.words("PUBSUB CHANNELS"))
+
+    await until_in_loop(is_subscribed_again)
+    assert redis_server.words("PUBSUB CHANNELS") == ["kept"]
+    await subscription.subscribe("news")
+    await until_in_loop(lambda: sorted(redis_server.words("PUBSUB CHANNELS")) == ["kept", "news"])

@@ -21,7 +21,7 @@ class Postgres(Server):
     dies_by = signal.SIGQUIT  # PostgreSQL's "immediate shutdown": no child process remains
 
     def __init__(self) -> None:
-        programs = _postgres_programs()
+        programs = find_programs()
         if programs is None:
             raise NotInstalledError("PostgreSQL", package="postgresql", wheel="pgserver")
         super().__init__()
@@ -93,7 +93,7 @@ class Postgres(Server):
         return f"postgres://runwire@{self.host}:{self.port}/{database}"
 
 
-def _postgres_programs() -> Path | None:
+def find_programs() -> Path | None:
     """The folder with `initdb` and `postgres` of the same version."""
     on_path = shutil.which("postgres")
     candidates = [Path(on_path).resolve().parent] if on_path else []

@@ -154,3 +154,21 @@ def test_the_systemd_unit_starts_the_server_of_these_tests(pair: list[LiveServer
     unit = (ROOT / "docs" / "runwire@.service").read_text()
     _, *words = re.search(r"^ExecStart=(.*)$", unit, re.MULTILINE)[1].split()  # type: ignore[index]
     assert [word.replace("%i", str(pair[0].port)) for word in words] == list(pair[0].command())[1:]
+
+
+def test_logins_of_one_address_are_limited_and_the_form_is_not(start_nginx: StartNginx) -> None:
+    nginx = start_nginx()
+
+    def statuses(method: str, source: str, times: int) -> list[int]:
+        found = []
+        for _ in range(times):
+            where = {"timeout": PATIENCE, "source_address": (source, 0)}
+            with closing(HTTPConnection(nginx.host, nginx.port, **where)) as connection:
+                connection.request(method, "/login/", headers={"Content-Length": "0"})
+                found.append(connection.getresponse().status)
+        return found
+
+    assert set(statuses("POST", "127.0.0.3", 21)) == {403}  # without a CSRF token
+    assert 429 in statuses("POST", "127.0.0.3", 20)
+    assert statuses("POST", "127.0.0.4", 1) == [403]
+    assert statuses("GET", "127.0.0.3", 3) == [200] * 3

@@ -407,12 +407,12 @@ async def test_a_watcher_of_a_deleted_execution_is_notified_and_unsubscribed(
     await watch(numbered, execution, after=1)
     id = str(execution.pk)
     await in_db(delete)(execution)
-    for client in (plain, numbered):
+    for client, channel in ((plain, None), (numbered, f"{user.pk}|graph_exec#{id}")):
         assert await client.frame() == {
             "method": "error",
             "data": None,
             "success": False,
-            "channel": None,
+            "channel": channel,
             "error": "Graph execution not found",
         }
         assert (await client.ask("unsubscribe", {"graph_exec_id": id}))["channel"] is None

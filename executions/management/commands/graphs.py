@@ -1,6 +1,5 @@
 """`manage.py graphs`: creates and lists graphs for external engines, without the admin."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,8 @@ from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from executions.bounded_json import NotJSON, parse_json
+from executions.conf import limits
 from executions.models import Graph
 
 
@@ -57,10 +58,14 @@ _FIELDS = {"name": str, "description": str, "nodes": list, "links": list}
 
 def _read(file: str) -> dict[str, Any]:
     try:
-        data = json.loads(Path(file).read_text(encoding="utf-8"))
+        with Path(file).open("rb") as opened:
+            content = opened.read(limits.MAX_BODY_BYTES + 1)
+        if len(content) > limits.MAX_BODY_BYTES:
+            raise CommandError(f"{file} is above {limits.MAX_BODY_BYTES:,} bytes.")
+        data = parse_json(content)
     except OSError as error:
         raise CommandError(f"{file} cannot be read: {error.strerror}.") from None
-    except ValueError as error:
+    except NotJSON as error:
         raise CommandError(f"{file} is not JSON in UTF-8. {error}") from None
     if not isinstance(data, dict) or not {"name", "nodes"} <= data.keys() <= _FIELDS.keys():
         raise CommandError(f"{file} must be an object with name and nodes; it may have description and links.")

@@ -86,7 +86,7 @@ export class NodeCards {
 
 function fill(list, entries) {
   list.replaceChildren(
-    ...entries.map(({ name, text, hidden }) => {
+    ...entries.map(({ name, text, more }) => {
       const item = document.createElement("div");
       item.className = "value";
       const term = document.createElement("dt");
@@ -98,10 +98,10 @@ function fill(list, entries) {
       pre.tabIndex = 0;
       pre.textContent = text;
       description.append(pre);
-      if (hidden) {
+      if (more) {
         const hint = document.createElement("p");
         hint.className = "hint";
-        hint.textContent = `and ${hidden} more characters`;
+        hint.textContent = more;
         description.append(hint);
       }
       item.append(term, description);

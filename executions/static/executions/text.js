@@ -3,6 +3,8 @@
 export const ENDED = new Set(["COMPLETED", "FAILED", "TERMINATED"]);
 
 const MAX_SHOWN = 2_000;
+const MAX_NAME = 200;
+const MAX_VALUES = 100;
 
 /** The text of a status badge. */
 export function label(status) {
@@ -21,17 +23,32 @@ export function duration(milliseconds) {
 }
 
 /**
- * Inputs or outputs as `{name, text, hidden}`. `hidden` is the number of characters that are cut from `text`. With
- * `areLists`, a list with one value is shown as that value.
+ * Inputs or outputs as `{name, text, more}`, at most MAX_VALUES, and a last one for the others. `more` says what is cut
+ * from `text`; it is empty if nothing is. With `areLists`, a list with one value is shown as that value.
  */
 export function values(data, { areLists = false } = {}) {
-  return Object.entries(data ?? {}).map(([name, value]) => {
-    const shown = areLists && Array.isArray(value) && value.length === 1 ? value[0] : value;
-    const text = typeof shown === "string" ? shown : JSON.stringify(shown, null, 2);
-    const characters = text.length > MAX_SHOWN ? Array.from(text) : null; // code points, as Python counts them
-    if (!characters || characters.length <= MAX_SHOWN) return { name, text, hidden: 0 };
-    return { name, text: characters.slice(0, MAX_SHOWN).join(""), hidden: characters.length - MAX_SHOWN };
-  });
+  const entries = Object.entries(data ?? {});
+  const shown = entries.slice(0, MAX_VALUES).map(([name, value]) => ({
+    name: cut(name, MAX_NAME),
+    ...shownValue(areLists && Array.isArray(value) && value.length === 1 ? value[0] : value),
+  }));
+  const others = entries.length - shown.length;
+  return others ? [...shown, { name: "…", text: "", more: `and ${others} more values` }] : shown;
+}
+
+function shownValue(value) {
+  const text = typeof value === "string" ? value : JSON.stringify(value, null, 2);
+  const characters = text.length > MAX_SHOWN ? Array.from(text) : []; // code points, as Python counts them
+  const hidden = characters.length - MAX_SHOWN;
+  if (hidden <= 0) return { text, more: "" };
+  // The server does not count what it does not format.
+  const more = typeof value === "string" ? `and ${hidden} more characters` : "and more";
+  return { text: characters.slice(0, MAX_SHOWN).join(""), more };
+}
+
+function cut(text, length) {
+  const characters = text.length > length ? Array.from(text) : [];
+  return characters.length > length ? `${characters.slice(0, length).join("")}…` : text;
 }
 
 /** The time of an event, from its data; null if they have none. */

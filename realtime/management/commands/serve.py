@@ -26,9 +26,14 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, host: str, port: int, **options: Any) -> None:
         # The import installs Twisted's reactor for the whole process.
+        from realtime.server.exposure import DebugExposed, refuse_debug_on
         from realtime.server.server import CannotListen, serve
 
         check_address_is_free(host, port)
+        try:
+            refuse_debug_on([host])
+        except DebugExposed as refused:
+            raise CommandError(str(refused)) from None
         runner = make_embedded_runner()
 
         def on_ready() -> None:

@@ -3,7 +3,6 @@ import { delayBeforeReconnect } from "./reconnect.js";
 import { Subscription } from "./subscription.js";
 
 const NOTIFICATIONS = "subscribe_notifications";
-const NOT_FOUND = new Set(["Graph execution not found", "Graph not found"]);
 const INTERNAL_ERROR = "Internal error";
 
 /**
@@ -110,7 +109,7 @@ export class RunwireClient {
     }
     const asked = this.#pending.get(frame.id);
     this.#pending.delete(frame.id);
-    if (frame.method === "error") this.#onError(frame.error, asked);
+    if (frame.method === "error") this.#onError(frame, asked);
     else if (asked) this.#onAnswer(frame, asked);
     else if (frame.id === undefined && frame.method.startsWith("subscribe_")) {
       this.#byChannel.get(frame.channel)?.answered(frame); // the server restarted the stream without a request
@@ -124,10 +123,12 @@ export class RunwireClient {
     subscription.answered(frame);
   }
 
-  #onError(reason, asked) {
-    if (asked && reason === INTERNAL_ERROR) this.#retryLater(asked);
-    else if (asked) asked.refused(reason);
-    else if (NOT_FOUND.has(reason)) this.#subscribeAll();
+  #onError({ error, channel }, asked) {
+    // An error without a request is the end of a stream. The answer to a new request says whether it is there again.
+    const ended = channel === null ? undefined : this.#byChannel.get(channel);
+    if (asked && error === INTERNAL_ERROR) this.#retryLater(asked);
+    else if (asked) asked.refused(error);
+    else if (ended) this.#subscribe(ended);
   }
 
   /** The server has an internal error, which may be temporary. */
@@ -135,11 +136,6 @@ export class RunwireClient {
     const isStillWatched = () => this.#connection.isOpen && [...this.#subscriptions.values()].includes(subscription);
     const delay = delayBeforeReconnect(0, (subscription.serverErrors += 1));
     setTimeout(() => isStillWatched() && this.#subscribe(subscription), delay);
-  }
-
-  /** One stream is gone, and an error without a request id does not say which. The answers to new requests do. */
-  #subscribeAll() {
-    for (const each of this.#subscriptions.values()) if (each.state !== "refused") this.#subscribe(each);
   }
 
   #onConnectionState(state) {

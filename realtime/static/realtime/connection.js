@@ -26,8 +26,8 @@ export class Connection {
   #socket = null;
   #timer = null;
   #heartbeatTimer = null;
+  #stableTimer = null; // not a comparison of times: the computer's clock may be set
   #failures = 0;
-  #openedAt = 0;
 
   constructor({ url, onState, onFrame }) {
     this.#url = url;
@@ -73,7 +73,7 @@ export class Connection {
   }
 
   #onOpen() {
-    this.#openedAt = Date.now();
+    this.#stableTimer = setTimeout(() => (this.#failures = 0), STABLE_AFTER);
     this.#scheduleHeartbeat();
     this.#setState({ name: "open" });
   }
@@ -104,13 +104,11 @@ export class Connection {
   }
 
   #onLost(code = 1006) {
-    const wasStable = this.isOpen && Date.now() - this.#openedAt >= STABLE_AFTER;
     this.#dropSocket();
     if (isSignedOut(code)) {
       this.#setState({ name: "signed_out" });
       return;
     }
-    if (wasStable) this.#failures = 0;
     const delay = delayBeforeReconnect(code, this.#failures);
     this.#failures += 1;
     this.#timer = setTimeout(() => this.open(), delay);
@@ -121,6 +119,7 @@ export class Connection {
   #dropSocket() {
     clearTimeout(this.#timer);
     clearTimeout(this.#heartbeatTimer);
+    clearTimeout(this.#stableTimer);
     this.#heartbeatTimer = null;
     const socket = this.#socket;
     if (!socket) return;

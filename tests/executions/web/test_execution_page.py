@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 
 from executions.models import Graph, GraphExecution
 from executions.services import finish_execution, report_execution, report_node, requeue_execution, terminate_execution
-from executions.web.execution_page import node_count, run_page
+from executions.web.execution_page import NodeCount, run_page
 
 pytestmark = pytest.mark.django_db
 
@@ -33,7 +33,27 @@ def stages(execution: GraphExecution) -> list[list[str]]:
 
 def test_a_stage_holds_nodes_that_can_run_in_parallel(execution: GraphExecution) -> None:
     assert stages(execution) == [["start"], ["left", "right"], ["end"]]
-    assert node_count(execution) == 4
+
+
+@pytest.mark.parametrize(
+    ("definition", "count"), [(DIAMOND, 4), ({}, 0), ([], 0), ({"nodes": "none"}, 0), ({"nodes": {"a": 1}}, 0)]
+)
+def test_the_database_counts_the_nodes_of_a_definition(execution: GraphExecution, definition: Any, count: int) -> None:
+    GraphExecution.objects.filter(pk=execution.pk).update(definition=definition)
+    assert GraphExecution.objects.annotate(total=NodeCount("definition")).get().total == count
+
+
+def test_a_page_holds_cut_texts_and_no_large_values(execution: GraphExecution) -> None:
+    report_execution(execution, status="RUNNING")
+    report_node(execution, node_id="start", status="RUNNING", input_data={"a": [1] * 9_000})
+    done = finish_execution(execution, outputs={"b": list(range(9_000)), "report": ["# Title"]})
+    page = run_page(done)
+    node = page.stages[0][0]
+    assert [len(value.text) for value in (*page.outputs, *node.inputs)] == [2_000, 2_000]
+    assert {"definition", "inputs", "outputs", "stats"} <= done.get_deferred_fields()
+    assert node.execution
+    assert node.execution.get_deferred_fields() == {"input_data", "output_data"}
+    assert done.outputs["report"] == ["# Title"]  # read again
 
 
 def test_progress_counts_the_completed_nodes(execution: GraphExecution) -> None:

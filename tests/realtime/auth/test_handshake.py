@@ -201,7 +201,8 @@ def test_a_session_identifies_its_user(user: User) -> None:
 
 def test_a_connection_without_credentials_is_refused() -> None:
     assert refusal(scope()) == CloseCode.NO_CREDENTIALS
-    assert refusal({"type": "websocket"}) == CloseCode.NO_CREDENTIALS
+    bare = {"type": "websocket", "headers": [(b"host", HOST.encode())]}
+    assert refusal(bare) == CloseCode.NO_CREDENTIALS
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import User
 from pytest_django import Settings
 
-from realtime.auth.handshake import ForeignOrigin
+from realtime.auth.handshake import HandshakeRefused
 from realtime.wire.close_codes import CloseCode
 from tests.realtime.auth.test_handshake import HOST, authenticate, cookie_of, refusal, scope
 
@@ -22,7 +22,7 @@ def is_allowed(user: User) -> Callable[..., bool]:
     def ask(**how: Any) -> bool:
         try:
             return bool(authenticate(scope(cookie=cookie, **how)) == user)
-        except ForeignOrigin:
+        except HandshakeRefused:
             return False
 
     return ask

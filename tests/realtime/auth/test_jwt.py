@@ -122,3 +122,20 @@ def test_the_error_does_not_contain_the_token() -> None:
     assert refused.value.__cause__ is None
     assert refused.value.__suppress_context__
     assert bad not in str(refused.value)
+
+
+@pytest.mark.parametrize("at", [0, 1], ids=["header", "claims"])
+def test_a_token_that_nests_deep_is_bad(at: int) -> None:
+    parts = [part({"alg": "HS256", "typ": "JWT"}), part({"sub": "7"}), "x"]
+    parts[at] = urlsafe_b64encode(b"[" * 9_000).rstrip(b"=").decode()
+    with pytest.raises(BadToken):
+        read_token(".".join(parts))
+    unsigned = jwt.PyJWS().encode(b"[" * 9_000, django_settings.JWT_KEY)
+    with pytest.raises(BadToken):
+        read_token(unsigned)
+
+
+def test_a_long_token_is_bad_before_it_is_parsed(settings: Settings) -> None:
+    assert read_token(token(groups="x" * 8_000)) == "7"
+    with pytest.raises(BadToken, match="16,384 bytes"):
+        read_token(token(groups="x" * 16_384))

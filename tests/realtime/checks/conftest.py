@@ -55,7 +55,7 @@ def production(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
 
 def found() -> list[CheckMessage]:
-    messages = run_checks(tags=["realtime"])
+    messages = run_checks(tags=["realtime"], include_deployment_checks=True)
     assert all(message.hint for message in messages), "a message without a cure"
     return messages
 

@@ -10,6 +10,7 @@ from pytest_django import Settings
 from realtime.hub.group_membership import GroupMembership
 from realtime.metrics import counts
 from tests.realtime.hub.conftest import PATIENCE, Inbox, Members
+from tests.waiting import until_in_loop
 
 
 class Played(InMemoryChannelLayer):
@@ -152,6 +153,49 @@ async def test_a_leave_that_fails_is_tried_until_it_succeeds(played: Played, mem
     groups.leave_soon("a")
     await reconciled(groups, "a")
     assert not played.groups
+
+
+async def test_a_leave_that_failed_is_repeated_behind_a_join(played: Played, members: Members) -> None:
+    """The pub/sub layer of channels_redis ignores a leave of a group that it has taken itself out of."""
+    groups = members(played)
+    await groups.join("a")
+    played.failures = 1
+    groups.leave_soon("a")
+    await reconciled(groups, "a")
+    assert played.calls == ["join a", "leave a", "join a", "leave a"]
+
+
+async def test_a_group_that_is_wanted_again_after_a_failed_leave_is_joined_anew(
+    played: Played, members: Members
+) -> None:
+    groups = members(played)
+    await groups.join("a")
+    played.failures = 1
+    groups.leave_soon("a")
+    while played.failures:
+        await asyncio.sleep(0)
+    await groups.join("a")
+    await reconciled(groups, "a")
+    assert played.calls == ["join a", "leave a", "join a", "leave a", "join a"]
+    assert set(played.groups) == {"a"}
+
+
+async def test_a_layer_that_forgets_members_itself_is_left_by_a_bounded_number_of_groups(
+    played: Played, members: Members, settings: Settings
+) -> None:
+    settings.REALTIME = {"MAX_DOUBTFUL_GROUPS": 3}
+    groups = members(played)
+    names = [str(number) for number in range(10)]
+    for name in names:
+        await groups.join(name)
+    played.failures = 1_000
+    for name in names:
+        groups.leave_soon(name)
+    await until_in_loop(lambda: len(groups._reconciling) == 3)
+    assert len(groups._doubtful) == len(groups._touched) == 3
+    played.failures = 0
+    await until_in_loop(lambda: not groups._reconciling)
+    assert not groups._doubtful
 
 
 async def test_the_groups_do_not_wait_for_each_other(played: Played, members: Members, settings: Settings) -> None:

@@ -2,22 +2,24 @@
 
 import asyncio
 import logging
+import threading
 from types import SimpleNamespace
 
 import pytest
 from channels.layers import get_channel_layer
-from django.db import OperationalError
+from django.db import OperationalError, transaction
 
 from executions.services import notify_user, report_execution, report_node
 from realtime import streams
 from realtime.hub import sweep as sweep_module
 from realtime.hub.registry import hub_of_this_loop
-from realtime.hub.sweep import sweep
+from realtime.hub.sweep import number_leftovers, sweep
 from realtime.log import store
 from realtime.models import StreamEvent
-from realtime.publishing import after_commit
+from realtime.publishing import after_commit, leftovers
 from tests.database import in_db
 from tests.realtime.layers import layer_named
+from tests.waiting import until_in_loop
 
 NO_SWEEPS = {"SWEEP_INTERVAL": 3_600.0, "SWEEP_GRACE": 0.0}
 QUICK_SWEEPS = {"SWEEP_INTERVAL": 0.02, "SWEEP_GRACE": 0.0}
@@ -30,7 +32,8 @@ def dies_before_numbering(monkeypatch):
     def commit(work, *args, **kwargs):
         with monkeypatch.context() as dead:
             dead.setattr(after_commit.AfterCommit, "__call__", lambda self: None)
-            return work(*args, **kwargs)
+            with transaction.atomic():  # outside of one, the insert would give the number
+                return work(*args, **kwargs)
 
     return commit
 
@@ -53,7 +56,8 @@ async def test_events_of_a_stream_without_sockets_are_numbered_too(
     settings.REALTIME = NO_SWEEPS
     await live_client(user)
     await in_db(dies_before_numbering)(notify_user, other_user, type="info", event="hey")
-    await sweep(hub_of_this_loop())
+    assert await sweep(hub_of_this_loop())
+    await number_leftovers()
     assert (await in_db(StreamEvent.objects.get)()).seq == 1
 
 
@@ -66,13 +70,14 @@ async def test_a_stream_that_cannot_be_numbered_does_not_hold_up_the_others(
         await in_db(dies_before_numbering)(notify_user, each, type="info", event="hey")
     number_and_announce = after_commit.number_and_announce
 
-    def fail_for_one(keys):
-        if keys == [streams.notifications(str(other_user.pk))]:
+    def fail_for_one(keys, **options):
+        if streams.notifications(str(other_user.pk)) in keys:
             raise OperationalError
-        number_and_announce(keys)
+        return number_and_announce(keys, **options)
 
-    monkeypatch.setattr(sweep_module, "number_and_announce", fail_for_one)
+    monkeypatch.setattr(leftovers, "number_and_announce", fail_for_one)
     await sweep(hub_of_this_loop())
+    await number_leftovers()
     assert (await client.frame())["data"]["event"] == "hey"
     assert counted["numbering_failed"] == 1
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
@@ -107,6 +112,25 @@ async def test_a_late_announcement_is_not_counted_as_lost(live_client, user, set
     grace_is_over.set()
     await sweeping
     assert counted["heads_repaired"] == 0
+
+
+async def test_watched_leftovers_are_delivered_while_others_hang(
+    live_client, user, settings, monkeypatch, dies_before_numbering
+):
+    settings.REALTIME = QUICK_SWEEPS
+    others_hang, may_go_on = threading.Event(), threading.Event()
+
+    def hang(after):
+        others_hang.set()
+        assert may_go_on.wait(60)
+
+    monkeypatch.setattr(sweep_module, "number_next", hang)
+    client = await live_client(user)
+    for text in ("first", "second", "third"):
+        await in_db(dies_before_numbering)(notify_user, user, type="info", event=text)
+        assert (await client.frame())["data"]["event"] == text
+    await until_in_loop(others_hang.is_set)
+    may_go_on.set()
 
 
 async def test_sweeps_run_by_themselves_and_continue_after_a_failure(live_client, user, settings, monkeypatch, counted):

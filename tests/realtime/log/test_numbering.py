@@ -13,6 +13,7 @@ from realtime.publish import publish
 from realtime.publishing.after_commit import number_and_announce, numbered_head
 from tests.realtime.log.test_store import EXECUTION, GRAPH, KEY, OTHER, both, sent
 from tests.realtime.side_by_side import Thread, held, in_open_transaction, side_by_side, until_released, until_waiting
+from tests.waiting import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -24,7 +25,8 @@ def test_a_pass_returns_the_events_that_it_numbered() -> None:
             EventDraft("order_gone", "[]", (StreamRef(KEY, "order"),)),
         ]
     )
-    (numbered,) = numbering.number([KEY])
+    ((numbered,), locked) = numbering.number([KEY])
+    assert not locked
     assert (numbered.key, numbered.epoch) == (KEY, Stream.objects.get().epoch)
     assert numbered.events == [LogEvent(1, "order_changed", "{}"), LogEvent(2, "order_gone", "[]")]
 
@@ -55,7 +57,7 @@ def test_a_pass_returns_the_data_in_both_streams_unless_it_is_large(settings: Se
     settings.REALTIME = {"MAX_INLINE_BYTES": 20}
     small, large = '{"n":1}', '{"n":"' + "é" * 8 + '"}'
     store.insert([both(small), both(large)])
-    for numbered in numbering.number([EXECUTION, GRAPH]):
+    for numbered in numbering.number([EXECUTION, GRAPH]).numbered:
         assert [event.data for event in numbered.events] == [small, None]
     assert [event[2] for event in sent(GRAPH)] == [event[2] for event in sent(EXECUTION)] == [small, large]
 
@@ -160,15 +162,29 @@ def test_a_number_that_is_rolled_back_is_used_again() -> None:
 
 
 @pytest.mark.postgres
-def test_a_pass_waits_for_an_uncommitted_number_and_continues_after_it() -> None:
+def test_a_pass_leaves_a_stream_with_an_uncommitted_number_and_a_later_one_continues_after_it() -> None:
     numbered_head(KEY)
 
     with in_open_transaction(lambda: numbering.insert([draft(entity="first")], is_last_before_commit=True)):
         store.insert([draft(entity="second")])
-        thread = Thread(numbering.number, [KEY])
-        assert until_waiting(thread)
-    thread.result()
+        assert numbering.number([KEY]) == ([], {KEY})
+    numbering.number([KEY])
     assert history() == [("first", 1), ("second", 2)]
+
+
+@pytest.mark.postgres
+def test_a_locked_stream_does_not_hold_up_the_other_streams_of_a_pass() -> None:
+    keys = [f"u1|orders#{number}" for number in range(5)]
+    for key in keys:
+        numbered_head(key)
+    store.insert([draft(key) for key in keys])
+    with in_open_transaction(lambda: store.lock_streams([keys[2]])):
+        numbered, locked = numbering.number([*keys, "u1|orders#new"])
+        assert [each.key for each in numbered] == keys[:2] + keys[3:]
+        assert locked == {keys[2]}
+    assert Stream.objects.filter(key="u1|orders#new").exists()
+    assert numbering.number(keys).locked == set()
+    assert_contiguous(keys[2], 1)
 
 
 @pytest.mark.postgres
@@ -201,7 +217,7 @@ def test_a_writer_that_hangs_before_its_commit_is_ended_and_the_stream_continues
 
     with held(hang):
         store.insert([draft(entity="next")])
-        number_and_announce([KEY])  # waits until PostgreSQL ends the writer
+        until(lambda: not number_and_announce([KEY]))  # PostgreSQL ends the writer
         assert history() == [("other", 1), ("next", 2)]
     assert store.find_unnumbered(1) == []
 
@@ -223,6 +239,11 @@ def test_the_idle_timeout_applies_to_one_transaction_only() -> None:
 # Concurrent writers and passes
 
 
+def is_all_numbered() -> bool:
+    """Events that met a locked head are numbered soon after their writer's call."""
+    return not store.find_unnumbered(1)
+
+
 def publish_many(key: str, count: int) -> None:
     for number in range(count):
         publish(key, "order_changed", "order", {"n": number})
@@ -238,6 +259,7 @@ def assert_contiguous(key: str, head: int) -> None:
 def test_concurrent_writers_leave_no_gap() -> None:
     threads, events = (8, 500) if connection.vendor == "postgresql" else (4, 25)
     side_by_side(*[lambda: publish_many(KEY, events)] * threads)
+    until(is_all_numbered)
     assert_contiguous(KEY, threads * events)
 
 
@@ -247,6 +269,7 @@ def test_the_events_of_one_writer_keep_their_order() -> None:
             publish(KEY, "order_changed", name, {"n": number})
 
     side_by_side(*[lambda name=name: write(name) for name in "abcd"])  # type: ignore[misc]
+    until(is_all_numbered)
     for name in "abcd":
         data = StreamEvent.objects.filter(entity=name).order_by("seq").values_list("data", flat=True)
         assert list(data) == [f'{{"n":{number}}}' for number in range(20)]
@@ -264,6 +287,7 @@ def test_transactions_that_write_to_two_streams_in_opposite_orders_do_not_deadlo
                 publish(keys[1], "order_changed", "order", {})
 
     side_by_side(lambda: write(KEY, OTHER), lambda: write(OTHER, KEY))
+    until(is_all_numbered)
     assert_contiguous(KEY, 40)
     assert_contiguous(OTHER, 40)
 
@@ -277,14 +301,14 @@ def test_an_open_transaction_blocks_no_other_writer_and_is_numbered_later() -> N
 
 
 @pytest.mark.postgres
-def test_a_pass_that_waited_for_another_pass_continues_from_its_head() -> None:
+def test_an_event_that_meets_another_pass_is_numbered_soon_after_it() -> None:
     publish(KEY, "order_changed", "order", {"n": 1})
 
     store.insert([EventDraft("order_changed", '{"n":2}', (StreamRef(KEY, "order"),))])
     with in_open_transaction(lambda: numbering._number_by_function("default", [KEY])):
-        thread = Thread(publish_many, KEY, 1)
-        assert until_waiting(thread)
-    thread.result()
+        publish(KEY, "order_changed", "order", {"n": 3})
+        assert store.find_unnumbered(1) == [KEY]
+    until(is_all_numbered)
     assert_contiguous(KEY, 3)
 
 
@@ -305,7 +329,7 @@ def test_a_pass_that_waits_for_the_creation_of_a_stream_holds_no_lock() -> None:
 
 
 @pytest.mark.postgres
-def test_a_stream_that_is_removed_while_a_pass_waits_for_it_is_created_again() -> None:
+def test_a_stream_that_is_removed_while_a_pass_meets_it_is_created_again() -> None:
     publish(KEY, "order_changed", "order", {"n": 1})
     epoch = Stream.objects.get().epoch
     store.insert([EventDraft("order_changed", '{"n":2}', (StreamRef(KEY, "order"),))])
@@ -316,9 +340,8 @@ def test_a_stream_that_is_removed_while_a_pass_waits_for_it_is_created_again() -
         Stream.objects.filter(epoch=epoch).delete()
 
     with in_open_transaction(remove):
-        thread = Thread(numbering.number, [KEY])
-        assert until_waiting(thread)
-    (numbered,) = thread.result()
+        assert numbering.number([KEY]) == ([], {KEY})
+    ((numbered,), _) = numbering.number([KEY])
     assert numbered.events == [LogEvent(1, "order_changed", '{"n":2}')]
     assert numbered.epoch != epoch
 
@@ -326,7 +349,7 @@ def test_a_stream_that_is_removed_while_a_pass_waits_for_it_is_created_again() -
 def test_a_long_backlog_is_numbered_in_several_transactions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numbering, "_MAX_EVENTS", 3)
     store.insert([both(f'{{"n":{n}}}') for n in range(1, 9)])
-    parts = numbering.number([EXECUTION, GRAPH])
+    parts = numbering.number([EXECUTION, GRAPH]).numbered
     for key in (EXECUTION, GRAPH):
         assert [[event.seq for event in part.events] for part in parts if part.key == key] == [
             [1, 2, 3],

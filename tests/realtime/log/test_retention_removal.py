@@ -51,10 +51,10 @@ def test_a_concurrent_removal_that_was_faster_leaves_nothing_to_do(monkeypatch: 
     store.insert([EventDraft(END, "null", (StreamRef(KEY, ""),))])
     lock = store.lock_streams
 
-    def lock_too_late(keys: Any) -> list[Stream]:
+    def lock_too_late(keys: Any, *, skip_locked: bool) -> list[Stream]:
         monkeypatch.setattr(retention, "lock_streams", lock)
         assert remove(KEY)
-        return lock(keys)
+        return lock(keys, skip_locked=skip_locked)
 
     monkeypatch.setattr(retention, "lock_streams", lock_too_late)
     with transaction.atomic():

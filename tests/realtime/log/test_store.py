@@ -8,7 +8,6 @@ import pytest
 from django.db import transaction
 from pytest_django import Settings
 
-from realtime.hub.sweep import _number_leftovers
 from realtime.log import numbering, store
 from realtime.log.replay import read_after
 from realtime.log.types import EventDraft, EventTooLarge, StreamRef
@@ -17,6 +16,7 @@ from realtime.models import KEY_LENGTH, Stream, StreamEvent
 from realtime.publish import end_stream, publish
 from realtime.publishing import announcer
 from realtime.publishing.after_commit import number_and_announce, numbered_head
+from realtime.publishing.leftovers import number_next
 from realtime.publishing.recording import record_events
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -95,7 +95,7 @@ def test_numbering_again_changes_nothing() -> None:
     number_and_announce([KEY])
     number_and_announce([KEY, KEY])
     assert (list(StreamEvent.objects.values()), list(Stream.objects.values())) == before
-    assert numbering.number([KEY]) == []
+    assert numbering.number([KEY]) == ([], set())
 
 
 def test_the_heads_of_many_streams_are_read_together() -> None:
@@ -262,7 +262,7 @@ def test_the_next_writer_numbers_the_events(numbering_fails: pytest.MonkeyPatch)
 def test_the_sweep_numbers_the_events(numbering_fails: pytest.MonkeyPatch) -> None:
     publish(KEY, "order_changed", "order", {"n": 1})
     numbering_fails.undo()
-    _number_leftovers()
+    number_next("")
     assert store.find_unnumbered(10) == []
     assert Stream.objects.get().head == 1
 
@@ -271,7 +271,7 @@ def test_the_sweep_removes_an_ended_stream(numbering_fails: pytest.MonkeyPatch) 
     publish(KEY, "order_changed", "order", {})
     end_stream(KEY)
     numbering_fails.undo()
-    _number_leftovers()
+    number_next("")
     assert not StreamEvent.objects.exists()
     assert not Stream.objects.exists()
 

@@ -69,11 +69,11 @@ def test_an_end_is_announced_after_the_last_events(announced: list[NumberedEvent
 def test_many_streams_of_one_transaction_are_numbered_in_batches(
     announced: list[NumberedEvents], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_BATCH_SIZE", 3)
+    monkeypatch.setattr(module, "BATCH_SIZE", 3)
     batch_sizes = []
     number = numbering.number
 
-    def count_keys(keys: Any) -> list[NumberedEvents]:
+    def count_keys(keys: Any) -> numbering.Pass:
         batch_sizes.append(len(keys))
         return number(keys)
 

@@ -30,7 +30,7 @@ class Socket(KeepaliveProtocol):
         self.client_addr, self.path = ["192.0.2.1", 1], "/ws"
 
     def check_timeouts(self) -> None:
-        self.checks.append(periodic_checks.time.time() - OPENED)
+        self.checks.append(periodic_checks.time.monotonic() - OPENED)
 
 
 class Connections(dict[Any, dict[str, Any]]):
@@ -48,7 +48,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(periodic_checks, "reactor", clock)
     monkeypatch.setattr(daphne.server, "reactor", clock)
-    times = SimpleNamespace(time=lambda: OPENED + clock.seconds(), time_ns=lambda: 0)
+    times = SimpleNamespace(monotonic=lambda: OPENED + clock.seconds(), monotonic_ns=lambda: 0)
     monkeypatch.setattr(periodic_checks, "time", times)
     return clock
 

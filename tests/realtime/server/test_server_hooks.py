@@ -1,7 +1,12 @@
 """The parts of Daphne, autobahn and Twisted that the server depends on, and what fails if an upgrade changes one."""
 
 import inspect
+import re
+from types import ModuleType
 
+import daphne.http_protocol
+import daphne.server
+import daphne.ws_protocol
 import pytest
 from autobahn.websocket.protocol import WebSocketProtocol as AutobahnProtocol
 from autobahn.websocket.protocol import WebSocketServerFactory
@@ -16,8 +21,11 @@ from twisted.web.http import HTTPChannel
 from twisted.web.http import HTTPFactory as TwistedHTTPFactory
 
 from realtime.server.cli import CLI
-from realtime.server.http import LiveChannel, LiveHTTPFactory, LiveRequest
+from realtime.server.http import LiveChannel, LiveHTTPFactory
 from realtime.server.keepalive import KeepaliveProtocol
+from realtime.server.receiving import ReceivingProtocol
+from realtime.server.request import LiveRequest
+from realtime.server.request_body import BoundedRequest
 from realtime.server.sending import SendingProtocol
 from realtime.server.server import LiveServer
 from realtime.server.websocket import LiveProtocol, make_protocol_class
@@ -44,7 +52,25 @@ from realtime.server.websocket import LiveProtocol, make_protocol_class
         (HTTPChannel, "allContentReceived", "self", "a shutdown closes WebSockets without a close code"),
         (HTTPChannel, "checkPersistence", "self request version", "a shutdown waits for idle connections"),
         (HTTPChannel, "requestDone", "self request", "a shutdown waits for connections whose response is sent"),
-        (WebSocketProtocol, "onMessage", "self payload isBinary", "floods are not closed"),
+        (HTTPChannel, "headerReceived", "self line", "a length of 5,000 digits gets no answer"),
+        (HTTPChannel, "lineLengthExceeded", "self line", "a long line gets no answer"),
+        (HTTPChannel, "rawDataReceived", "self data", "frames that come with the handshake are lost"),
+        (HTTPChannel, "loseConnection", "self", "a client that does not read the end of a response stays for ever"),
+        (HTTPChannel, "pauseProducing", "self", "responses do not wait for slow clients"),
+        (HTTPChannel, "resumeProducing", "self", "a response never goes on"),
+        (HTTPChannel, "write", "self data", "the progress of slow readers is not measured"),
+        (HTTPChannel, "writeSequence", "self iovec", "the progress of slow readers is not measured"),
+        (HTTPChannel, "_respondToBadRequestAndDisconnect", "self", "bad requests get no answer"),
+        (WebRequest, "requestReceived", "self command path version", "an absolute target reaches the application"),
+        (WebRequest, "basic_error", "self status status_text body", "error pages name Daphne"),
+        (WebRequest, "handle_reply", "self message", "refused requests get no answer"),
+        (WebSocketProtocol, "onConnect", "self request", "a second handshake may follow the first"),
+        (WebSocketProtocol, "onOpen", "self", "a client that sent frames with its handshake is never read again"),
+        (WebSocketProtocol, "onFrameBegin", "self", "frames are not charged"),
+        (WebSocketProtocol, "onMessageFrameData", "self payload", "a frame that comes in bytes takes much memory"),
+        (WebSocketProtocol, "onMessageFrameEnd", "self", "a frame that comes in bytes takes much memory"),
+        (WebSocketProtocol, "sendHttpErrorResponse", "self code reason responseHeaders", "refusals have no length"),
+        (WebSocketProtocol, "onMessage", "self payload isBinary", "messages after our close frame are delivered"),
         (WebSocketProtocol, "check_timeouts", "self", "a pong that was delayed is never awaited again"),
         (
             WebSocketProtocol,
@@ -124,9 +150,11 @@ def test_the_options_of_autobahn_are_the_same_for_every_connection() -> None:
 
 
 NEW_METHODS = {
-    *("_admit", "_build_frame", "_cancel_deadline", "_count_sockets", "_listen", "_on_deadline", "_refuse", "_run"),
-    *("_check_pong", "_continue_reading", "_is_pong", "_on_slow_reader", "_pause_reading", "_resume_reading"),
-    *("_send_last_frame", "_send_without_waiting", "_start_deadline", "close_with_last_frame", "make_inbound_queue"),
+    *("_admit", "_build_frame", "_cancel_timer", "_count_sockets", "_listen", "_on_late_head", "_refuse", "_run"),
+    *("_await_body", "_check_pong", "_is_pong", "_on_slow_reader", "_pause_reading", "_resume_reading", "_take_turn"),
+    *("_close_flood", "_find_refusal", "_join_pieces", "_leave", "_values", "_wait_for_turn", "admit", "body_due"),
+    *("_send_last_frame", "_send_without_waiting", "_start_head", "close_with_last_frame", "make_inbound_queue"),
+    *("drain", "refuse_body"),
     *("refuse_handshake", "restart_pong_timeout", "send_control_frame", "send_in_pieces"),
 }
 
@@ -136,7 +164,9 @@ def test_a_method_that_we_override_exists() -> None:
         LiveServer,
         KeepaliveProtocol,
         SendingProtocol,
+        ReceivingProtocol,
         LiveProtocol,
+        BoundedRequest,
         LiveRequest,
         LiveChannel,
         LiveHTTPFactory,
@@ -145,6 +175,17 @@ def test_a_method_that_we_override_exists() -> None:
         own = {name for name, value in vars(ours).items() if inspect.isfunction(value)}
         missing = {name for name in own if not hasattr(ours.__base__, name)} - NEW_METHODS
         assert not missing, f"{ours.__base__} has no {missing}: nothing calls our override."
+
+
+def test_the_frame_and_the_pieces_of_a_message_exist() -> None:
+    source = inspect.getsource(AutobahnProtocol)
+    for mark in ("self.current_frame.opcode", "self.frame_data = []", "self.frame_data.append(payload)"):
+        assert mark in source, f"autobahn has no {mark}: frames are not charged, or not received."
+
+
+def test_twisted_answers_400_to_malformed_chunks_and_reads_no_forms() -> None:
+    assert "except _MalformedChunkedDataError:" in inspect.getsource(HTTPChannel.rawDataReceived)
+    assert "self._parsePOSTFormSubmission" in inspect.getsource(WebRequest.requestReceived)
 
 
 def test_the_states_and_attributes_of_a_connection_exist() -> None:
@@ -201,6 +242,19 @@ def test_daphne_checks_the_timeouts_that_next_check_predicts() -> None:
     for term in ("self.duration()", "websocket_timeout >= 0", "self.last_ping", "self.server.ping_interval"):
         assert term in source, "A socket may be checked too late."
     assert "time.time() - self.socket_opened" in inspect.getsource(WebSocketProtocol.duration)
+
+
+@pytest.mark.parametrize("module", [daphne.server, daphne.http_protocol, daphne.ws_protocol])
+def test_daphne_measures_durations_only_by_time_time(module: ModuleType) -> None:
+    source = inspect.getsource(module)
+    assert "\nimport time\n" in source, "A clock that is set changes Daphne's timeouts."
+    assert set(re.findall(r"\btime\.\w+", source)) == {"time.time"}, "The server's clock lacks a function."
+
+
+def test_the_timers_of_the_reactor_use_its_own_clock() -> None:
+    source = inspect.getsource(ReactorBase)
+    assert "seconds=self.seconds" in source, "A clock that is set stops the timers."
+    assert "runtimeSeconds" not in source.replace("seconds = staticmethod(runtimeSeconds)", "")
 
 
 def test_a_prepared_message_is_one_frame_without_a_mask() -> None:

@@ -41,6 +41,12 @@ def test_an_error_has_the_text_of_the_base_protocol() -> None:
     )
 
 
+def test_an_error_may_name_its_stream() -> None:
+    frame = json.loads(error_frame("Graph not found", channel="U|graph#G|executions"))
+    assert frame["channel"] == "U|graph#G|executions"
+    assert list(frame) == ["method", "data", "success", "channel", "error"]
+
+
 def test_the_id_of_a_request_is_the_last_field_of_its_answer() -> None:
     for frame in (
         pong_frame('q"\\é\n'),

@@ -1,12 +1,14 @@
 """Which requests are parsed, and which are refused with which text."""
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 from pytest_django import Settings
 
+from realtime.conf import DEFAULTS
 from realtime.wire.methods import WSMethod
 from realtime.wire.requests import (
     DATA_MISSING,
@@ -27,6 +29,7 @@ from realtime.wire.requests import (
     SubscribeNotifications,
     SubscribeStream,
     parse_request,
+    request_for,
 )
 
 SUBSCRIBE = WSMethod.SUBSCRIBE_GRAPH_EXEC
@@ -225,4 +228,28 @@ def test_the_target_of_a_subscribe_is_the_data_of_its_unsubscribe() -> None:
         names = {"graph_exec_id": "graph_execution", "graph_id": "graph_executions", "kind": "stream"}
         subscribed = parse_request(request(f"subscribe_{names[method]}", subscribe)).data
         assert subscribed.target == parse_request(request("unsubscribe", unsubscribe)).data
+        again = request_for(WSMethod(f"subscribe_{names[method]}"), subscribed.target)
+        assert (again.data.target, again.data.numbered) == (subscribed.target, False)
     assert SubscribeNotifications().target is None
+
+
+# Hostile frames
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["{},", "[],", '"",', "1,", "[", '{"a":', '"k":{},', "9", "-1e9,", "\\u0000", '"\\ud800",', "null,"],
+)
+@pytest.mark.parametrize(
+    "shape", ["{}", "[{}1]", '{{"method":"subscribe_graph_execution","data":{{{}"a":1}}}}', "[{}]"]
+)
+def test_the_largest_frame_costs_little_memory(value: str, shape: str) -> None:
+    """Frames need no count of their values: MAX_MESSAGE_BYTES bounds it."""
+    text = shape.format(value * ((DEFAULTS.MAX_MESSAGE_BYTES - len(shape)) // len(value)))
+    tracemalloc.start()
+    try:
+        refusal(text)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 5_000_000  # bytes

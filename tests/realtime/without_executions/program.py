@@ -25,7 +25,7 @@ TIMEOUT = 20.0  # seconds
 
 async def exchange(token: str, stream: str) -> dict[str, Any]:
     """The frames that a socket gets for its requests and for an event."""
-    socket = WebsocketCommunicator(websocket_application, f"/ws?token={token}")
+    socket = WebsocketCommunicator(websocket_application, f"/ws?token={token}", headers=[(b"host", b"localhost")])
     await socket.connect(TIMEOUT)
 
     async def receive() -> Any:

@@ -1,5 +1,6 @@
 """`manage.py demo`."""
 
+import re
 from io import StringIO
 
 import pytest
@@ -18,9 +19,9 @@ def _with_debug(settings: Settings) -> None:
     settings.DEBUG = True
 
 
-def demo() -> str:
+def demo(*options: str) -> str:
     output = StringIO()
-    call_command("demo", stdout=output)
+    call_command("demo", *options, stdout=output)
     return output.getvalue()
 
 
@@ -55,9 +56,10 @@ def test_a_second_call_changes_nothing() -> None:
 def test_an_existing_account_keeps_its_password() -> None:
     User.objects.create_user("ada", password="something else")
 
-    demo()
+    said = demo()
 
     assert authenticate(username="ada", password="something else")
+    assert "Log in as admin / admin.\nada: the password stays as it was." in said
 
 
 def test_without_debug_there_are_no_demo_accounts(settings: Settings) -> None:
@@ -67,3 +69,27 @@ def test_without_debug_there_are_no_demo_accounts(settings: Settings) -> None:
         demo()
 
     assert not User.objects.exists()
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_random_passwords_are_printed_and_known_ones_are_replaced(settings: Settings, debug: bool) -> None:
+    demo()
+    settings.DEBUG = debug
+
+    said = demo("--random-passwords")
+
+    words = dict(re.findall(r"(ada|admin) / (\S{16})\b", said))
+    assert words.keys() == {"ada", "admin"}
+    for name, word in words.items():
+        user = User.objects.get(username=name)
+        assert user.check_password(word)
+        assert not user.check_password(name)
+
+
+def test_a_random_password_is_made_once(settings: Settings) -> None:
+    settings.DEBUG = False
+    assert " / " in demo("--random-passwords")
+    hashes = list(User.objects.values_list("password", flat=True))
+    said = demo("--random-passwords")
+    assert "ada and admin: the password stays as it was." in said
+    assert list(User.objects.values_list("password", flat=True)) == hashes

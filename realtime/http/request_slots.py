@@ -1,0 +1,118 @@
+"""How many HTTP requests the application serves at the same time. An ASGI middleware, for any server.
+
+Django runs each synchronous request in a thread of its own, without a bound: 200 slow requests are 200 threads, which
+want 200 database connections. Here a request waits for a slot. One address has only a part of the slots and of the
+places to wait, so one client cannot keep the others out. A request that finds no place, or waits too long, gets 503.
+
+A slot is free again when the response starts, so a client that reads slowly holds none. A view whose client has gone
+keeps its slot until its thread ends, or the server cancels the request after ten seconds.
+"""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from realtime.conf import limits
+from realtime.metrics import count
+from realtime.throttling import is_loopback
+
+Scope = dict[str, Any]
+Application = Callable[[Scope, Any, Any], Awaitable[None]]
+
+RETRY_AFTER = b"2"  # seconds
+BODY = b"The server has too many requests at once. Try again in a moment.\n"
+
+
+class Slots:
+    """The slots of one process. All calls come from the thread of one event loop."""
+
+    def __init__(self) -> None:
+        self._running: Counter[str | None] = Counter()  # by address; loopback addresses are None, without a cap
+        self._waiting: deque[tuple[str | None, asyncio.Future[None]]] = deque()  # first come, first served
+
+    async def acquire(self, address: str | None) -> bool:
+        """Waits for a slot. Returns False if there is no place to wait, or the wait was too long."""
+        if self._has_room(address):
+            self._running[address] += 1
+            return True
+        mine = sum(1 for each, _ in self._waiting if each == address)
+        if len(self._waiting) >= limits.MAX_WAITING_REQUESTS or (
+            address is not None and mine >= limits.MAX_ADDRESS_WAITING_REQUESTS
+        ):
+            return False
+        place = (address, asyncio.get_running_loop().create_future())
+        self._waiting.append(place)
+        try:
+            async with asyncio.timeout(limits.REQUEST_WAIT):
+                await place[1]
+        except BaseException as error:
+            if place in self._waiting:
+                self._waiting.remove(place)
+            else:
+                self.release(address)  # the slot came in the same turn of the loop
+            if isinstance(error, TimeoutError):
+                return False
+            raise
+        return True
+
+    def release(self, address: str | None) -> None:
+        """Gives a slot back. Call it once for each `acquire` that returned True."""
+        self._running[address] -= 1
+        if not self._running[address]:
+            del self._running[address]
+        for place in self._waiting:
+            if self._has_room(place[0]):
+                self._waiting.remove(place)
+                self._running[place[0]] += 1
+                place[1].set_result(None)
+                return
+
+    def _has_room(self, address: str | None) -> bool:
+        return self._running.total() < limits.MAX_HTTP_REQUESTS and (
+            address is None or self._running[address] < limits.MAX_ADDRESS_HTTP_REQUESTS
+        )
+
+
+class RequestSlots:
+    """Passes each HTTP request to `application` once it has a slot."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+        self._slots = Slots()
+
+    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+        client = scope.get("client")
+        address = None if not client or is_loopback(client[0]) else client[0]
+        if not await self._slots.acquire(address):
+            count("requests_crowded")
+            await _refuse(send)
+            return
+        is_held = True
+
+        def release() -> None:
+            nonlocal is_held
+            if is_held:
+                is_held = False
+                self._slots.release(address)
+
+        async def send_and_release(message: dict[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                release()
+            await send(message)
+
+        try:
+            await self._application(scope, receive, send_and_release)
+        finally:
+            release()
+
+
+async def _refuse(send: Any) -> None:
+    headers = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", str(len(BODY)).encode()),
+        (b"cache-control", b"no-store"),
+        (b"retry-after", RETRY_AFTER),
+    ]
+    await send({"type": "http.response.start", "status": 503, "headers": headers})
+    await send({"type": "http.response.body", "body": BODY})

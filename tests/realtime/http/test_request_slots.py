@@ -1,0 +1,137 @@
+"""Slots for HTTP requests: of the process and of one address, with places to wait."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from pytest_django import Settings
+
+from realtime.http.request_slots import RequestSlots
+from tests.realtime.conftest import Counted
+from tests.waiting import until_in_loop
+
+ONE, OTHER, LOCAL = "192.0.2.1", "192.0.2.2", "127.0.0.1"
+
+
+class SlowApplication:
+    """Answers each request when the test lets it."""
+
+    def __init__(self) -> None:
+        self.running = 0
+        self.gate = asyncio.Event()
+        self.is_broken = False
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        self.running += 1
+        try:
+            await self.gate.wait()
+            if self.is_broken:
+                raise RuntimeError("This page is broken.")
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"done"})
+        finally:
+            self.running -= 1
+
+
+class Browser:
+    def __init__(self, application: Any) -> None:
+        self.application = application
+        self.requests: list[asyncio.Task[list[dict[str, Any]]]] = []
+
+    def ask(self, address: str, times: int = 1) -> list["asyncio.Task[list[dict[str, Any]]]"]:
+        new = [asyncio.create_task(self._ask(address)) for _ in range(times)]
+        self.requests += new
+        return new
+
+    async def _ask(self, address: str) -> list[dict[str, Any]]:
+        sent: list[dict[str, Any]] = []
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        await self.application({"type": "http", "client": [address, 1]}, None, send)
+        return sent
+
+
+@pytest.fixture
+def limited(settings: Settings) -> None:
+    settings.REALTIME = {
+        "MAX_HTTP_REQUESTS": 4,
+        "MAX_ADDRESS_HTTP_REQUESTS": 2,
+        "MAX_WAITING_REQUESTS": 6,
+        "MAX_ADDRESS_WAITING_REQUESTS": 3,
+    }
+
+
+async def test_an_address_has_a_part_of_the_slots_and_of_the_places(limited: None, counted: Counted) -> None:
+    application = SlowApplication()
+    browser = Browser(RequestSlots(application))
+    browser.ask(ONE, times=20)
+    await until_in_loop(lambda: counted["requests_crowded"] == 15)
+    assert application.running == 2
+    browser.ask(OTHER, times=2)
+    await until_in_loop(lambda: application.running == 4)
+    application.gate.set()
+    statuses = sorted([(await each)[0]["status"] for each in browser.requests])
+    assert statuses == [200] * 7 + [503] * 15
+
+
+async def test_the_process_has_a_cap_and_the_first_to_wait_is_the_first_served(limited: None, counted: Counted) -> None:
+    application = SlowApplication()
+    browser = Browser(RequestSlots(application))
+    browser.ask(LOCAL, times=20)  # a proxy's address: no cap of its own
+    await until_in_loop(lambda: counted["requests_crowded"] == 10)
+    assert application.running == 4
+    application.gate.set()
+    assert [(await each)[0]["status"] for each in browser.requests] == [200] * 10 + [503] * 10
+
+
+async def test_a_refusal_says_when_to_try_again(limited: None, settings: Settings) -> None:
+    settings.REALTIME = {**settings.REALTIME, "REQUEST_WAIT": 0.01}
+    application = SlowApplication()
+    browser = Browser(RequestSlots(application))
+    browser.ask(ONE, times=2)
+    [late] = browser.ask(ONE)
+    start, body = await late
+    assert start["status"] == 503
+    assert dict(start["headers"])[b"retry-after"] == b"2"
+    assert b"too many requests" in body["body"]
+    application.gate.set()
+    await asyncio.gather(*browser.requests)
+
+
+async def test_a_failed_or_cancelled_request_gives_its_slot_back(limited: None) -> None:
+    application = SlowApplication()
+    application.is_broken = True
+    browser = Browser(RequestSlots(application))
+    running, waiting = browser.ask(ONE, times=2), browser.ask(ONE, times=2)
+    await until_in_loop(lambda: application.running == 2)
+    waiting[0].cancel()
+    running[0].cancel()
+    await until_in_loop(lambda: running[0].done() and application.running == 2)
+    application.gate.set()
+    results = await asyncio.gather(*browser.requests, return_exceptions=True)
+    assert [type(each) for each in results] == [
+        asyncio.CancelledError,
+        RuntimeError,
+        asyncio.CancelledError,
+        RuntimeError,
+    ]
+    application.is_broken = False
+    assert [(await each)[0]["status"] for each in browser.ask(ONE, times=2)] == [200, 200]
+
+
+async def test_a_client_that_reads_slowly_holds_no_slot(limited: None) -> None:
+    application = SlowApplication()
+    application.gate.set()
+    slots, reading = RequestSlots(application), asyncio.Event()
+
+    async def send_slowly(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.body":
+            await reading.wait()
+
+    slow = [asyncio.create_task(slots({"client": [ONE, 1]}, None, send_slowly)) for _ in range(5)]
+    [request] = Browser(slots).ask(ONE)
+    assert (await request)[0]["status"] == 200
+    reading.set()
+    await asyncio.gather(*slow)
