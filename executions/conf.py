@@ -45,7 +45,11 @@ class Limits:
         4_096  # characters of an answer kept for repeats; of a longer one, which row it shows is kept
     )
     IDEMPOTENCY_LIFETIME: float = 86_400.0  # a key that a worker sends again after a day belongs to a new request
-    LEASE_SWEEP_INTERVAL: float = 5.0  # the interval in which a process that receives reports looks for silent workers
+
+    # Housekeeping
+    LEASE_SWEEP_INTERVAL: float = 5.0  # between two looks for expired leases
+    READ_NOTIFICATION_LIFETIME: float | None = 30 * 86_400.0  # after it was read; None: for ever
+    EXECUTION_LIFETIME: float | None = None  # after its end; None: for ever. 90 * 86_400: a quarter of a year
 
 
 DEFAULTS = Limits()

@@ -8,11 +8,14 @@ class RealtimeConfig(AppConfig):
     name = "realtime"
 
     def ready(self) -> None:
-        from realtime import checks, db  # noqa: F401 - importing the checks registers them
+        from realtime import checks, db, housekeeping  # noqa: F401 - importing the checks registers them
 
+        housekeeping.connect()
         if apps.is_installed("executions"):
             from realtime.bridge import access, receivers
+            from realtime.bridge import housekeeping as housekeeping_of_executions
 
             access.connect()
+            housekeeping_of_executions.connect()
             receivers.connect()
         got_request_exception.connect(db.on_request_exception)

@@ -100,6 +100,18 @@ class Limits:
     SWEEP_GRACE: float = 0.25  # a head that is ahead for this long counts as lost; a shorter time is normal delivery
     SWEEP_BATCH: int = 1_000  # streams with unnumbered events of one read; those with sockets come first
 
+    # What keeps the tables from growing
+    HOUSEKEEPING: str = "server"  # "server": each server process looks; "command": only commands and tasks; "off"
+    # Kind of stream → age of its oldest events, as 30d, 12h or a timedelta; None: for ever. Kinds that are not named
+    # keep these ages. An execution that has not ended keeps all its events.
+    RETENTION: dict[str, Any] = field(
+        default_factory=lambda: {"graph_exec": "30d", "graph": "30d", "notifications": "30d"}
+    )
+    HOUSEKEEPING_INTERVAL: float = 3600.0  # between two runs of a job that removes what is old
+    HOUSEKEEPING_POLL: float = 5.0  # in which a process looks for jobs that are due; each look is a query
+    HOUSEKEEPING_LEASE: float = 60.0  # a job whose process died goes on after it; longer than a batch takes
+    HOUSEKEEPING_SHARE: float = 0.2  # of the time that a job may be busy; it pauses for the rest, after each batch
+
 
 DEFAULTS = Limits()
 

@@ -28,6 +28,9 @@ refused_process             sockets over the cap of the process (503)
 refused_address             sockets over the cap of their address (503)
 refused_user                sockets over the cap of their user
 refused_handshakes          sockets of a foreign Host, or of a foreign page with a cookie (403)
+housekeeping_runs           runs of housekeeping jobs that came to their end
+housekeeping_rows           what these jobs removed or changed: events, notifications, expired leases …
+housekeeping_failed         runs that failed; the table of jobs has the last error
 errors                      unexpected exceptions; the log of the process has each of them
 """
 

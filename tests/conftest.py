@@ -11,6 +11,7 @@ from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.contrib.auth.models import User
 from django.db import connection, connections
 
+from realtime import asgi_extension
 from tests.servers import NotInstalledError, Redis, WebServer
 
 hypothesis.settings.register_profile("runwire", deadline=None)  # nothing is timed
@@ -32,6 +33,12 @@ def django_db_modify_db_settings() -> None:
 def django_db_keepdb() -> bool:
     """The private server or folder goes with its databases. To drop them first would wait for open connections."""
     return True
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_housekeeping() -> None:
+    """The sockets of a test would start its thread, which writes to the database of the next test."""
+    asgi_extension.background.clear()
 
 
 @pytest.fixture(scope="session", autouse=True)

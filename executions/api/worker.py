@@ -4,7 +4,6 @@ A worker may report the executions whose `runner` is `worker:NAME`, where NAME i
 an empty `runner`.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -31,7 +30,6 @@ from executions.api.worker_schemas import (
     NodeOutputsIn,
     NodeReportIn,
 )
-from executions.conf import limits
 from executions.models import GraphExecution, NodeExecution, WorkerToken
 from executions.statuses import ExecutionStatus
 
@@ -209,15 +207,10 @@ def _token(request: HttpRequest) -> WorkerToken:
     return token
 
 
-_last_sweep = 0.0
-
-
 def _answer(
     request: HttpRequest, key: str | None, status: int, work: Callable[[], BaseModel], shape: type[BaseModel]
 ) -> HttpResponse:
-    """Does the work, once for each key. It returns an object of this shape. Then fails the executions of silent
-    workers, if the last check is LEASE_SWEEP_INTERVAL seconds ago."""
-    global _last_sweep
+    """Does the work, once for each key. It returns an object of this shape."""
 
     def do() -> Done:
         made = work()
@@ -236,9 +229,6 @@ def _answer(
             raise Problem(
                 422, "idempotency_key_used", str(error), path="Idempotency-Key", hint="Use a new key."
             ) from None
-    if time.monotonic() - _last_sweep > limits.LEASE_SWEEP_INTERVAL:
-        _last_sweep = time.monotonic()
-        leases.fail_silent_workers()
     headers = {"Idempotent-Replayed": "true"} if is_repeated else {}
     return HttpResponse(body, status=status, content_type="application/json; charset=utf-8", headers=headers)
 

@@ -5,12 +5,13 @@
     runner.stop()    # puts its runs back into the queue
 
 It is the default engine, for one machine and blocks in Python. Other engines report through the same services and put
-their name into `runner`. One thread claims runs, renews leases and fails the runs of dead processes. Each run has a
-thread of a bounded pool, which waits and records. The blocks run in processes of their own.
+their name into `runner`. One thread claims runs and renews leases. Each run has a thread of a bounded pool, which waits
+and records. The blocks run in processes of their own.
 
 A run that this process queues is claimed at its commit. A run that another process queues is claimed within
 `POLL_INTERVAL` seconds. A process that stops puts its runs back into the queue; the next process starts them from the
-beginning. The runs of a process that dies become FAILED when their leases expire, because their progress is unknown.
+beginning. The runs of a process that dies become FAILED when their leases expire, because their progress is unknown;
+`executions.housekeeping` looks for them.
 """
 
 import logging
@@ -25,7 +26,7 @@ from django.db import close_old_connections, transaction
 from executions.blocks import registry
 from executions.conf import limits
 from executions.events import GraphExecutionEvent
-from executions.leases import claim_next, fail_expired, renew_claims
+from executions.leases import claim_next, renew_claims
 from executions.runner.process_pool import ProcessPool
 from executions.runner.run import Run
 from executions.signals import graph_execution_changed
@@ -93,10 +94,7 @@ class EmbeddedRunner:
 
     def _maintain_and_claim(self) -> None:
         if time.monotonic() - self._renewed_at >= limits.HEARTBEAT or not self._renewed_at:
-            # Own leases first: after the machine slept, they may have expired.
             renew_claims([run.owner for run in self._own_runs()])
-            if count := fail_expired():
-                logger.warning("%d runs of dead processes became FAILED.", count)
             self._renewed_at = time.monotonic()
         while not self._is_stopping and len(self._own_runs()) < limits.RUNS:
             execution = claim_next()

@@ -31,11 +31,15 @@ def prune_old_events(is_dry_run: bool) -> Iterator[Counts]:
             name = streams.parse(key)
             if name is None or oldest is None or name.kind not in cutoffs or oldest >= cutoffs[name.kind]:
                 continue
-            is_running = _is_running.get(name.kind, lambda id: False)
+            is_running = _is_running.get(name.kind, _never)
             batches = prune_in_batches(last_id, cutoffs[name.kind], is_dry_run=is_dry_run)
             while not is_running(name.id) and (removed := next(batches, None)) is not None:
                 yield {name.kind: removed}
         yield {}
+
+
+def _never(id: str) -> bool:
+    return False
 
 
 JOB = Job("old_events", lambda: limits.HOUSEKEEPING_INTERVAL, prune_old_events)

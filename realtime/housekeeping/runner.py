@@ -1,5 +1,4 @@
-"""Runs jobs, in the thread of the caller: a batch, then a pause, so that a long job takes a bounded share of the time.
-"""
+"""Runs jobs in the thread of the caller: a batch, then a pause. So a long job takes a bounded share of the time."""
 
 import logging
 import time
@@ -64,9 +63,7 @@ def describe(did: Counts) -> str:
     return ", ".join(f"{what} {number:,}" for what, number in sorted(did.items())) or "nothing"
 
 
-def _work(
-    job: Job, holder: str, did: Counter[str], pause: Pause, on_progress: Callable[[Counts], None] | None
-) -> bool:
+def _work(job: Job, holder: str, did: Counter[str], pause: Pause, on_progress: Callable[[Counts], None] | None) -> bool:
     """Returns whether the job is complete: it was neither stopped nor taken over."""
     renewal = limits.HOUSEKEEPING_LEASE / 3
     renewed_at = began = time.monotonic()

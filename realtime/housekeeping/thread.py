@@ -35,9 +35,7 @@ class HousekeepingThread:
         if limits.HOUSEKEEPING != "server" or self._thread is not None:
             return
         self._stop = threading.Event()
-        self._thread = threading.Thread(
-            target=self._run, args=(self._stop,), name="realtime-housekeeping", daemon=True
-        )
+        self._thread = threading.Thread(target=self._run, args=(self._stop,), name="realtime-housekeeping", daemon=True)
         self._thread.start()
         atexit.register(self.join)
 

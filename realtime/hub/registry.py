@@ -3,6 +3,7 @@
 import asyncio
 from weakref import WeakKeyDictionary
 
+from realtime import asgi_extension
 from realtime.aio.tasks import detached
 from realtime.hub.hub import Hub
 from realtime.hub.sweep import sweep_forever
@@ -16,6 +17,7 @@ def acquire() -> Hub:
     loop = asyncio.get_running_loop()
     hub = _hubs.get(loop)
     if hub is None:
+        asgi_extension.start_background()  # our server has done so already
         hub = _hubs[loop] = Hub()
         announcer.attach(loop)
         hub.start()

@@ -146,6 +146,7 @@ class LiveServer(PeriodicChecksServer):
 
     def listen_success(self, port: Any) -> None:
         self._ports.append(port)
+        asgi_extension.start_background()
         super().listen_success(port)
 
     def listen_error(self, failure: Failure) -> None:
