@@ -12,10 +12,10 @@ def parse_age(age: object) -> timedelta:
     """Accepts a timedelta, 7d, 12h, 30m or 90s. Raises ValueError for anything else, for an age that is not above 0 and
     for one that begins before year 1."""
     try:
-        if isinstance(age, str) and (match := re.fullmatch(r"([0-9]{1,9})([dhms])", age)):
-            age = timedelta(**{UNITS[match[2]]: int(match[1])})
-        if isinstance(age, timedelta) and age > timedelta() and datetime.now(UTC) - age:
-            return age
+        match = re.fullmatch(r"([0-9]{1,9})([dhms])", age) if isinstance(age, str) else None
+        parsed = timedelta(**{UNITS[match[2]]: int(match[1])}) if match else age
+        if isinstance(parsed, timedelta) and parsed > timedelta() and datetime.now(UTC) - parsed:
+            return parsed
     except OverflowError:
         pass
     raise ValueError(f"{age!r} is no age. Write a whole number, above 0, and a unit: 7d, 12h, 30m or 90s.")

@@ -25,7 +25,6 @@ The checks read only settings and package versions, and connect to nothing. They
 from realtime.checks import (  # noqa: F401 - registers them
     channel_layer,
     database,
-    housekeeping,
     limits,
     token_key,
     versions,

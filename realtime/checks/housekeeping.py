@@ -1,10 +1,9 @@
-"""Checks of the housekeeping: E006, W010, W011."""
+"""Checks of the housekeeping: E006, W010, W011. `check_limits` calls them, once the types of the values are right."""
 
 import difflib
 from collections.abc import Iterator
-from typing import Any
 
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as CheckWarning
 
 from realtime.ages import parse_age
@@ -13,8 +12,7 @@ from realtime.conf import DEFAULTS, limits
 _WHERE = ("server", "command", "off")
 
 
-@register("realtime")
-def check_housekeeping(app_configs: Any, **options: Any) -> Iterator[CheckMessage]:
+def check_housekeeping() -> Iterator[CheckMessage]:
     """E006: where it runs. W010: it does not run."""
     if limits.HOUSEKEEPING not in _WHERE:
         yield Error(
@@ -30,11 +28,8 @@ def check_housekeeping(app_configs: Any, **options: Any) -> Iterator[CheckMessag
         )
 
 
-@register("realtime")
-def check_retention(app_configs: Any, **options: Any) -> Iterator[CheckMessage]:
+def check_retention() -> Iterator[CheckMessage]:
     """E006: ages that cannot be read, unknown kinds. W011: kinds without an age."""
-    if not isinstance(limits.RETENTION, dict):
-        return  # E003 says so
     known = [*DEFAULTS.RETENTION, *limits.STREAM_ACCESS]
     for kind, age in limits.RETENTION.items():
         if kind not in known:

@@ -28,8 +28,7 @@ _MAX_ERROR_LENGTH = 1_000
 def find_due(names: Iterable[str]) -> list[str]:
     """Those of the jobs that are due and that nobody runs; who waits longest comes first. Creates missing rows."""
     names = set(names)
-    if missing := names - set(_rows().filter(name__in=names).values_list("name", flat=True)):
-        _rows().bulk_create([HousekeepingJob(name=name) for name in sorted(missing)], ignore_conflicts=True)
+    _add_missing(names)
     due = _rows().filter(_IS_FREE, name__in=names, next_at__lte=Now())
     return list(due.order_by("next_at", "name").values_list("name", flat=True))
 
@@ -37,6 +36,7 @@ def find_due(names: Iterable[str]) -> list[str]:
 def claim(name: str, *, must_be_due: bool = True) -> str | None:
     """Claims the job for this process. Returns the holder of the claim, or None if somebody else runs the job, or if it
     is not due."""
+    _add_missing({name})
     holder = f"{socket.gethostname()[:100]}:{os.getpid()}:{token_hex(4)}"
     is_due = Q(next_at__lte=Now()) if must_be_due else Q()
     claimed = _rows().filter(_IS_FREE, is_due, name=name)
@@ -87,6 +87,11 @@ def report(jobs: dict[str, Job]) -> list[dict[str, Any]]:
 def _is_late(row: HousekeepingJob, now: Any) -> bool:
     is_held = row.lease_expires_at is not None and row.lease_expires_at > now
     return not is_held and now - row.next_at > timedelta(seconds=LATE)
+
+
+def _add_missing(names: set[str]) -> None:
+    if missing := names - set(_rows().filter(name__in=names).values_list("name", flat=True)):
+        _rows().bulk_create([HousekeepingJob(name=name) for name in sorted(missing)], ignore_conflicts=True)
 
 
 _IS_FREE = Q(lease_expires_at__isnull=True) | Q(lease_expires_at__lt=Now())

@@ -55,7 +55,7 @@ def run(
         claims.release(job.name, holder, did=did, seconds=seconds, error=error, next_in=next_in)
     if did:
         logger.info("Housekeeping: %s, %s, %.1f s", job.name, describe(did), seconds)
-    return did
+    return dict(did)
 
 
 def describe(did: Counts) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 
 from executions.services import notify_user
+from realtime import asgi_extension
 from realtime.hub.registry import hub_of_this_loop, live_hubs
 from tests.database import in_db
 from tests.realtime.clients import InProcess
@@ -45,3 +46,12 @@ def test_a_loop_that_ends_with_open_sockets_does_not_affect_the_next_loop(user):
     for _ in range(3):
         asyncio.run(connect_and_forget())
     assert live_hubs() == []
+
+
+async def test_the_first_socket_starts_the_background_of_another_server(live_client, user, monkeypatch):
+    """Ours has started it before."""
+    calls = []
+    monkeypatch.setattr(asgi_extension, "start_background", lambda: calls.append("start"))
+    await live_client(user)
+    await live_client(user)
+    assert calls == ["start"]
