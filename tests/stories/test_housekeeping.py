@@ -18,7 +18,9 @@ from realtime.housekeeping.jobs import all_jobs
 from realtime.models import HousekeepingJob, Stream, StreamEvent
 from realtime.publish import publish
 from tests.conftest import StartWebServer
-from tests.waiting import until
+from tests.database import in_db
+from tests.stories.doors import LiveServer, ServerDoor
+from tests.waiting import until, until_in_loop
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -59,7 +61,6 @@ def test_a_server_without_any_socket_removes_what_is_old_and_keeps_what_runs(
     StreamEvent.objects.update(created_at=timezone.now() - timedelta(days=365))
 
     server = web_server(settings(), program=program)
-    server.start()
     until(all_have_run)
     floors = {
         status: Stream.objects.get(key=streams.graph_exec(str(user.pk), str(execution.pk))).floor
@@ -70,24 +71,23 @@ def test_a_server_without_any_socket_removes_what_is_old_and_keeps_what_runs(
     assert "Traceback" not in server.output
 
 
-def test_stock_daphne_begins_with_its_first_socket_and_the_operator_may_choose_commands(
-    web_server: StartWebServer,
-) -> None:
-    make_old_streams(1)
-    server = web_server(settings(HOUSEKEEPING="command"))
-    server.start()
-    assert "Housekeeping" not in server.output
-    assert server.terminate() == 0
-    assert old_events() is None
+@pytest.mark.parametrize("program", ["daphne", "uvicorn"])
+async def test_another_server_begins_with_its_first_socket(user: User, program: str) -> None:
+    await in_db(make_old_streams)(1)
+    with LiveServer(program, limits={"HOUSEKEEPING_POLL": 0.05}) as server:
+        door = ServerDoor(server)
+        await door.client(user)
+        await until_in_loop(in_db(all_have_run))
+        row = await in_db(old_events)()
+        assert row
+        assert row.did == {"graph": 2}
+        await door.leave()
+        assert "Traceback" not in server.output
 
 
 def test_of_two_servers_one_runs_each_job(web_server: StartWebServer) -> None:
     make_old_streams(20)
     servers = [web_server(settings()) for _ in range(2)]
-    for server in servers:
-        server.begin()
-    for server in servers:
-        server.start()
     until(all_have_run)
     for server in servers:
         assert server.terminate() == 0
@@ -104,10 +104,6 @@ def test_after_a_server_is_killed_in_the_middle_another_one_goes_on(web_server: 
     # It pauses after each stream, for a third of the lease.
     slow = settings(HOUSEKEEPING_SHARE=1e-6, HOUSEKEEPING_LEASE=3.0)
     servers = [web_server(slow) for _ in range(2)]
-    for server in servers:
-        server.begin()
-    for server in servers:
-        server.start()
     until(lambda: bool((row := old_events()) and row.holder and StreamEvent.objects.count() <= 20))
     row = old_events()
     assert row
@@ -122,7 +118,6 @@ def test_after_a_server_is_killed_in_the_middle_another_one_goes_on(web_server: 
 def test_the_status_page_and_the_admin_show_who_did_what(web_server: StartWebServer) -> None:
     make_old_streams(2)
     server = web_server(settings())
-    server.start()
     until(all_have_run)
     browser = Browser()
     browser.force_login(User.objects.create_superuser("boss"))
