@@ -142,7 +142,7 @@ class GraphExecutionAdmin(NotifyUsers, StatusAdmin):
         for execution in executions:
             try:
                 verb(execution)
-            except IllegalTransition as error:
+            except (IllegalTransition, services.QueueIsFull) as error:
                 refused.append(f"{execution.pk}: {error}")
             except ObjectDoesNotExist:
                 refused.append(f"{execution.pk}: it has been deleted.")

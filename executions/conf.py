@@ -26,8 +26,12 @@ class Limits:
     # The embedded runner
     BLOCK_MODULES: tuple[str, ...] = ()  # modules with blocks of the project, besides executions.blocks
 
-    RUNS: int = 4  # executions that one process runs concurrently; the others stay QUEUED
-    BLOCK_PROCESSES: int = max(2, (os.cpu_count() or 2) - 1)  # they have a lower priority than the sockets
+    RUNS: int = 4  # executions of one user that one process runs concurrently; the others stay QUEUED
+    MAX_RUNS: int = 16  # of all users: a run that waits costs a thread, and a user with a short run need not wait
+    # For the nodes of one user; one more is for others. They have a lower priority than the sockets.
+    BLOCK_PROCESSES: int = max(2, (os.cpu_count() or 2) - 1)
+    BLOCK_MEMORY: int = 512 * 2**20  # bytes of address space of a block process; it has 120 MB when it is idle
+    MAX_RUN_BYTES: int = 32 * 2**20  # that one run writes; the largest sample writes 9 MB, from a text of 256 KB
     NODE_TIMEOUT: float = 60.0  # of one node; then its block process is killed: nothing else stops a busy block
     BLOCK_PROCESS_START_TIMEOUT: float = 30.0  # time to import pydantic and the block modules on a busy machine
 
@@ -35,6 +39,15 @@ class Limits:
     LEASE: float = 30.0  # a run whose owner did not renew for so long is ended as FAILED
     HEARTBEAT: float = 10.0  # the interval of renewals: a lease survives two that fail
     STOP_TIMEOUT: float = 5.0  # the time that a stopping server gives its runs to release their claims
+
+    # The queue: executions that are QUEUED, of any engine. Beyond them, `start_execution` is refused (429).
+    MAX_QUEUED_OF_USER: int = 100  # more than a person starts by hand
+    MAX_QUEUED_BYTES_OF_USER: int = 64 * 2**20  # definitions and inputs; 100 executions may have 4 MB each
+    MAX_QUEUED: int = 2_000  # for one engine, of all users; each claim reads them
+    QUEUE_RETRY_AFTER: int = 10  # the Retry-After of the answer
+
+    # Pages and answers
+    MAX_ANSWER_BYTES: int = 4 * 2**20  # inputs and outputs of nodes in one page or answer; at least one node is there
 
     # The HTTP API
     MAX_BODY_BYTES: int = 2 * 1024 * 1024  # less than Django's DATA_UPLOAD_MAX_MEMORY_SIZE; twice the largest event

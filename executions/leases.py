@@ -16,12 +16,14 @@ All times come from the database, so the clocks of the processes need not agree.
 import logging
 from collections.abc import Collection
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Min, Q, QuerySet
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
+from django.dispatch import Signal
 
 from executions.conf import limits
 from executions.models import GraphExecution
@@ -30,6 +32,10 @@ from executions.services import finish_execution, report_execution, requeue_exec
 from executions.statuses import ExecutionStatus
 
 logger = logging.getLogger(__name__)
+
+lease_expired = Signal()
+"""An execution was ended because its owner let the lease expire. Sent with GraphExecution as the sender, inside the
+transaction of the change, which `graph_execution_changed` tells."""
 
 EMBEDDED = "embedded"
 """The `runner` of an execution that waits for the embedded runner."""
@@ -41,16 +47,23 @@ _CANDIDATES = 100  # the oldest queued executions: one call of claim_next() trie
 _FOR_EMBEDDED = Q(runner=EMBEDDED) | Q(runner__startswith=f"{EMBEDDED}:")
 
 
-def claim_next() -> GraphExecution | None:
-    """Claims the oldest queued execution of the embedded runner. Returns it, RUNNING, or None if there is none.
+def waiting_users() -> list[Any]:
+    """The ids of the users whose executions wait for the embedded runner; who waits longest comes first."""
+    users = _waiting().values("user_id").annotate(since=Min("created_at")).order_by("since", "user_id")
+    return list(users.values_list("user_id", flat=True))
+
+
+def claim_next(user_id: Any = None) -> GraphExecution | None:
+    """Claims the oldest queued execution of the embedded runner: of this user, or of all. Returns it, RUNNING, or None
+    if there is none.
 
     Only one of two concurrent callers gets an execution. If the start of an execution cannot be recorded, it stays
     queued, and the next one is claimed."""
-    waiting = GraphExecution.objects.filter(_FOR_EMBEDDED, status=ExecutionStatus.QUEUED).order_by("created_at")
-    for pk in waiting.values_list("pk", flat=True)[:_CANDIDATES]:
+    waiting = _waiting() if user_id is None else _waiting().filter(user_id=user_id)
+    for pk in waiting.order_by("created_at").values_list("pk", flat=True)[:_CANDIDATES]:
         try:
             with transaction.atomic():
-                if waiting.filter(pk=pk).order_by().update(runner=f"{EMBEDDED}:{uuid4()}", lease_expires_at=_lease()):
+                if waiting.filter(pk=pk).update(runner=f"{EMBEDDED}:{uuid4()}", lease_expires_at=_lease()):
                     return report_execution(GraphExecution(pk=pk), status=ExecutionStatus.RUNNING)
         except ValueError:
             logger.exception("Execution %s cannot be started.", pk)
@@ -89,6 +102,7 @@ def fail_expired() -> int:
                 execution = expired().filter(pk=pk).select_for_update(no_key=True).first()
                 if execution is not None:
                     finish_execution(execution, status=ExecutionStatus.FAILED, error=_reason(execution))
+                    lease_expired.send(GraphExecution)
                     count += 1
         except ValueError:
             logger.exception("Execution %s, whose owner is gone, cannot be ended.", pk)
@@ -117,8 +131,12 @@ def release_claim(execution: GraphExecution) -> None:
     """Queues a run again that its owner cannot finish. The run starts from the beginning."""
     with transaction.atomic():
         terminate_execution(execution)
-        requeue_execution(execution)
+        requeue_execution(execution, keeps_its_place=True)
         GraphExecution.objects.filter(pk=execution.pk).update(runner=EMBEDDED)
+
+
+def _waiting() -> QuerySet[GraphExecution]:
+    return GraphExecution.objects.filter(_FOR_EMBEDDED, status=ExecutionStatus.QUEUED)
 
 
 def _running() -> QuerySet[GraphExecution]:

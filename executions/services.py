@@ -31,6 +31,7 @@ from django.utils import timezone
 from executions.access import as_uuid
 from executions.conf import limits
 from executions.models import Graph, GraphExecution, NodeExecution, Notification
+from executions.queue_caps import QueueIsFull, check_queue
 from executions.recording.queryset import SignallingQuerySet, TooManyEvents
 from executions.reporting import recorder
 from executions.reporting.reports import (
@@ -54,6 +55,7 @@ __all__ = [
     "NodeMismatch",
     "NodeOutputs",
     "NodeReport",
+    "QueueIsFull",
     "ReportRefused",
     "UnknownNode",
     "append_node_outputs",
@@ -80,9 +82,11 @@ def start_execution(
     is_dry_run: bool = False,
     runner: str = "",
 ) -> GraphExecution:
-    """Creates a QUEUED execution of the graph as it is in the database now. Raises Graph.DoesNotExist."""
+    """Creates a QUEUED execution of the graph as it is in the database now. Raises Graph.DoesNotExist, and QueueIsFull
+    if too much of the user or for the engine waits already."""
     with transaction.atomic():
         saved = Graph.objects.get(pk=graph.pk)
+        size = check_queue(user.pk, runner, saved.nodes, saved.links, inputs)
         return GraphExecution.objects.create(
             user=user,
             graph=saved,
@@ -93,6 +97,7 @@ def start_execution(
             preset_id=preset_id,
             is_dry_run=is_dry_run,
             runner=runner,
+            queued_bytes=size,
         )
 
 
@@ -191,12 +196,13 @@ def report_all(reports: Sequence[Report]) -> list[GraphExecution | NodeExecution
     return recorder.record(reports)
 
 
-def requeue_execution(execution: GraphExecution) -> GraphExecution:
+def requeue_execution(execution: GraphExecution, *, keeps_its_place: bool = False) -> GraphExecution:
     """Queues the execution again, for the same engine.
 
     A TERMINATED execution starts a new attempt: its outputs, stats and times are cleared. The node executions of the
     old attempts stay. An execution in REVIEW continues where it is. Raises IllegalTransition for a status that QUEUED
-    may not follow.
+    may not follow, and QueueIsFull as `start_execution` does. An engine that gives an execution back at once says
+    `keeps_its_place`: it is never refused.
     """
     with transaction.atomic():
         locked = _lock(execution)
@@ -207,6 +213,8 @@ def requeue_execution(execution: GraphExecution) -> GraphExecution:
             locked.started_at, locked.ended_at = None, None
             locked.lease_expires_at = None
         if locked.status != ExecutionStatus.QUEUED:
+            if not keeps_its_place:
+                check_queue(locked.user_id, locked.runner, locked.definition, locked.inputs)
             locked.status = ExecutionStatus.QUEUED
             locked.save()
         return locked

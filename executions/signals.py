@@ -1,7 +1,7 @@
 """The signals of this app. Other apps connect receivers to them.
 
-Every signal is sent with `send()`, inside the transaction of the change. A receiver that raises makes the change fail.
-A rolled-back change leaves nothing behind.
+Every signal of a change is sent with `send()`, inside the transaction of the change. A receiver that raises makes the
+change fail. A rolled-back change leaves nothing behind.
 
 The signals of single rows are sent with `sender` (the model class) and either
     event     one event; or
@@ -46,3 +46,6 @@ user_deleted = Signal()
 # signals of the models follow, with `of_reports=True`: one for each run of consecutive events of the same model. A
 # receiver of `reports_recorded` skips these.
 reports_recorded = Signal()
+
+# A start was refused because too many executions wait. user_id; limit: the name of the limit. Nothing has changed.
+start_refused = Signal()

@@ -18,7 +18,7 @@ from ninja.errors import AuthenticationError, HttpError
 from ninja.errors import ValidationError as NinjaValidationError
 from pydantic import ConfigDict, Field
 
-from executions.services import ExecutionHasEnded, NodeHasEnded, NodeMismatch, UnknownNode
+from executions.services import ExecutionHasEnded, NodeHasEnded, NodeMismatch, QueueIsFull, UnknownNode
 from executions.statuses import IllegalTransition
 from executions.storable import UnstorableValue
 from executions.validation import MAX_ERRORS, first, path, plain_message
@@ -115,6 +115,14 @@ def as_problem(error: Exception) -> Problem | None:
             return Problem(409, "execution_has_ended", str(error), hint="Stop reporting it.")
         case NodeHasEnded():
             return Problem(409, "node_has_ended", str(error), hint="Append before the node ends.")
+        case QueueIsFull():
+            return Problem(
+                429,
+                "queue_full",
+                str(error),
+                hint="Wait until some of the waiting executions have started, or terminate some.",
+                headers={"Retry-After": str(error.retry_after)},
+            )
         case UnknownNode():
             return not_found("Node", "node_id")
         case NodeMismatch():
@@ -137,7 +145,16 @@ def as_problem(error: Exception) -> Problem | None:
 def install(api: NinjaAPI) -> None:
     """Registers a handler for each exception that `as_problem` maps."""
     for kind in (
-        *(Problem, HttpError, IllegalTransition, ExecutionHasEnded, NodeHasEnded, UnknownNode, NodeMismatch),
+        *(
+            Problem,
+            HttpError,
+            IllegalTransition,
+            ExecutionHasEnded,
+            NodeHasEnded,
+            UnknownNode,
+            NodeMismatch,
+            QueueIsFull,
+        ),
         *(UnstorableValue, NinjaValidationError, ValidationError, Http404, SuspiciousOperation),
     ):
         api.add_exception_handler(kind, _answer)

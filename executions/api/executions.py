@@ -27,6 +27,7 @@ from executions.graphs import parse_graph
 from executions.leases import EMBEDDED
 from executions.models import Graph, GraphExecution, NodeExecution
 from executions.models.worker_token import WORKER
+from executions.node_data import load_within
 from executions.statuses import ENDED, ExecutionStatus
 from executions.validation import first, quoted
 
@@ -52,7 +53,7 @@ class StartIn(RequestBody):
 
 @router.post(
     "",
-    response={201: ExecutionSummary, **errors(403, 404, 415, 422)},
+    response={201: ExecutionSummary, **errors(403, 404, 415, 422, 429)},
     summary="Start an execution",
     operation_id="start_execution",
 )
@@ -105,9 +106,10 @@ def list_executions(
     operation_id="list_nodes",
 )
 def list_nodes(request: HttpRequest, execution_id: UUID, limit: Limit = None, cursor: Cursor = None) -> Any:
-    """All node executions, those of former attempts included, oldest first."""
+    """All node executions, those of former attempts included, oldest first. A page ends early, with a `next_cursor`,
+    where its inputs and outputs have a few megabytes."""
     rows = NodeExecution.objects.filter(graph_execution=_find(request, execution_id))
-    return page_of(rows, limit=limit, cursor=cursor, time="add_time", newest_first=False)._asdict()
+    return page_of(rows, limit=limit, cursor=cursor, time="add_time", newest_first=False, load=load_within)._asdict()
 
 
 @router.post(
@@ -124,7 +126,7 @@ def terminate_execution(request: HttpRequest, execution_id: UUID) -> Any:
 
 @router.post(
     "/{uuid:execution_id}/rerun",
-    response={201: ExecutionSummary, **errors(403, 404)},
+    response={201: ExecutionSummary, **errors(403, 404, 429)},
     summary="Run it again",
     operation_id="rerun_execution",
 )

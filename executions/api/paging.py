@@ -6,7 +6,7 @@ A cursor holds the time and the id of the last row. It is opaque to clients.
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
@@ -32,10 +32,16 @@ class Page(NamedTuple, Generic[M]):
 
 
 def page_of(
-    rows: QuerySet[M], *, limit: int | None, cursor: str | None, time: str = "created_at", newest_first: bool = True
+    rows: QuerySet[M],
+    *,
+    limit: int | None,
+    cursor: str | None,
+    time: str = "created_at",
+    newest_first: bool = True,
+    load: Callable[[QuerySet[M]], tuple[list[M], bool]] = lambda rows: (list(rows), False),
 ) -> Page[M]:
-    """One page of the rows, ordered by the `time` column and the id. One query. Raises Problem for an invalid
-    cursor."""
+    """One page of the rows, ordered by the `time` column and the id. `load` reads them, and may leave out the last
+    ones; it says whether it did. One query by default. Raises Problem for an invalid cursor."""
     size = min(limit or limits.PAGE_SIZE, limits.MAX_PAGE_SIZE)
     sign, beyond = ("-", "lt") if newest_first else ("", "gt")
     if cursor is not None:
@@ -44,9 +50,10 @@ def page_of(
         rows = rows.filter(**{f"{time}__{beyond}e": moment}).filter(
             Q(**{f"{time}__{beyond}": moment}) | Q(**{time: moment, f"pk__{beyond}": pk})
         )
-    found: list[Any] = list(rows.order_by(f"{sign}{time}", f"{sign}pk")[: size + 1])
+    found: list[Any]
+    found, is_cut = load(rows.order_by(f"{sign}{time}", f"{sign}pk")[: size + 1])
     items = found[:size]
-    has_more = len(found) > size
+    has_more = is_cut or len(found) > size
     return Page(items, _encode(getattr(items[-1], time), items[-1].pk) if has_more else None)
 
 

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 
 from executions.graphs import Links, Nodes
 from executions.models import Graph, GraphExecution, NodeExecution
+from executions.node_data import load_within
 from executions.statuses import ExecutionStatus
 from executions.validation import StrictModel
 
@@ -148,21 +149,23 @@ class ExecutionFull(ExecutionSummary):
     inputs: dict[str, Any]
     outputs: Outputs = Field(description="Name → list of values.")
     nodes: list[NodeOut] = Field(description="The node executions of the present attempt, oldest first.")
-    has_more_nodes: bool = Field(description="More than 1,000 nodes: the others are at `/executions/{id}/nodes`.")
+    has_more_nodes: bool = Field(
+        description="More than 1,000 nodes, or more than 4 MB in them: the others are at `/executions/{id}/nodes`."
+    )
 
 
 MAX_NODES_IN_DETAIL = 1_000
 
 
 def execution_detail(execution: GraphExecution) -> dict[str, Any]:
-    """The fields of ExecutionFull. One query, if the row of the execution is complete."""
+    """The fields of ExecutionFull. Two queries, if the row of the execution is complete."""
     nodes = NodeExecution.objects.filter(graph_execution=execution, attempt=execution.attempt)
-    rows = list(nodes.order_by("add_time", "pk")[: MAX_NODES_IN_DETAIL + 1])
+    rows, is_cut = load_within(nodes.order_by("add_time", "pk")[: MAX_NODES_IN_DETAIL + 1])
     return {
         **{name: getattr(execution, name) for name in SUMMARY_COLUMNS},
         "user_id": str(execution.user_id),
         "inputs": execution.inputs,
         "outputs": execution.outputs,
         "nodes": rows[:MAX_NODES_IN_DETAIL],
-        "has_more_nodes": len(rows) > MAX_NODES_IN_DETAIL,
+        "has_more_nodes": is_cut or len(rows) > MAX_NODES_IN_DETAIL,
     }

@@ -49,7 +49,7 @@ Key = Annotated[
 
 @router.post(
     "/executions",
-    response={201: HeldExecution, **errors(404, 415, 422)},
+    response={201: HeldExecution, **errors(404, 415, 422, 429)},
     summary="Create an execution",
     operation_id="worker_create_execution",
 )

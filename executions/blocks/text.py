@@ -11,6 +11,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from pydantic import Field
 
+from executions.blocks.markdown import check_tables
 from executions.blocks.registry import BlockError, BlockInput, LongText, Outputs, block
 from executions.blocks.stop_words import STOP_WORDS
 
@@ -20,7 +21,9 @@ MAX_TEXT_BYTES = 256 * 1024
 WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 """Letters of any script, with apostrophes and hyphens inside."""
 
-_SENTENCE_END = re.compile(r"""(?:[.!?…]+["'”’»)\]]*(?=\s|$)|[。！？]["”’」』)）]*)""")
+_SENTENCE_END = re.compile(r"""[.!?…]+["'”’»)\]]*|[。！？]["”’」』)）]*""")
+"""Signs that may end a sentence. The pattern does not look at what follows: it would be tried again at each sign of a
+long run of signs, which takes quadratic time. `_is_within_sentence` looks at it, once for each run."""
 _NEVER_LAST = frozenset({"mr", "mrs", "ms", "dr", "prof", "st", "vs", "fig", "vol", "cf", "approx", "e.g", "i.e"})
 """Abbreviations that do not end a sentence: their full stop belongs to them."""
 
@@ -44,6 +47,10 @@ class WordsInput(TextInput):
 def prose(data: ProseInput) -> Outputs:
     if not data.text.strip():
         raise BlockError("The text is empty.")
+    try:
+        check_tables(data.text)
+    except ValueError as error:
+        raise BlockError(f"The text cannot be read as Markdown: {error} Leave out a table.") from None
     paragraphs: list[str] = []
     is_left_out = False
     for token in MarkdownIt("commonmark", {"maxNesting": 20}).enable("table").parse(data.text):
@@ -85,9 +92,12 @@ def _split(paragraph: str) -> list[str]:
 
 
 def _is_within_sentence(paragraph: str, end: re.Match[str]) -> bool:
-    """Whether the full stop belongs to an abbreviation or an initial, or a lower-case letter follows."""
-    following = paragraph[end.end() :].lstrip()[:1]
-    if following.islower():
+    """Whether the signs do not end the sentence: no space follows, a lower-case letter follows, or the full stop
+    belongs to an abbreviation or an initial. In a paragraph, one space stands between two words."""
+    following = paragraph[end.end() : end.end() + 2]
+    if following and not following[0].isspace() and end[0][0] not in "。！？":
+        return True
+    if following.lstrip()[:1].islower():
         return True
     if end[0] != ".":
         return False

@@ -62,7 +62,9 @@ class GraphExecution(StatusModel):
 
     runner = CharField(max_length=255, blank=True, default="", help_text="Who runs this, where it says so.")
     lease_expires_at = models.DateTimeField(null=True, blank=True, help_text="The runner is gone if it lets this pass.")
-
+    queued_bytes = models.PositiveIntegerField(
+        default=0, editable=False, help_text="About the bytes of definition and inputs, for the caps of the queue."
+    )
     lease_seconds = models.PositiveIntegerField(
         null=True, blank=True, help_text="For so long a worker may be silent; empty: as long as it likes."
     )

@@ -7,10 +7,12 @@ child → parent   Outcome: one when the child is ready, then one for each block
 import multiprocessing
 import os
 import pickle
+import resource
 import signal
 import threading
 import time
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
@@ -21,8 +23,11 @@ MAX_OUTCOME_BYTES = 4 * 1024 * 1024
 """The limit for one block's pickled outputs: several times the size of the largest event, small for the server's
 memory."""
 MAX_ERROR_LENGTH = 2_000  # characters
+MAX_FILE_BYTES = 64 * 1024 * 1024  # that a block may write; a full disk stops the database, too
+MAX_OPEN_FILES = 256
 
 _spawn = multiprocessing.get_context("spawn")
+_CRASHES = (-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS)
 
 
 @dataclass(frozen=True)
@@ -34,17 +39,20 @@ class Outcome:
     details: str | None = None
     seconds: float = 0.0  # wall clock
     cpu_seconds: float = 0.0
+    is_out_of_memory: bool = False  # the process cannot be used again
 
 
 class BlockProcess:
     """The parent's end. One thread at a time may call `run`; any thread may call `kill`."""
 
-    def __init__(self, block_modules: tuple[str, ...], start_timeout: float) -> None:
+    def __init__(self, block_modules: tuple[str, ...], start_timeout: float, memory: int | None = None) -> None:
         """Starts the process and waits up to `start_timeout` seconds until it has loaded the blocks. If that fails, the
-        process is dead and `run` returns the reason."""
+        process is dead and `run` returns the reason. `memory` limits its address space, in bytes; macOS does not
+        enforce this limit."""
+        self._memory = memory
         self._pipe, child_pipe = _spawn.Pipe()
         self._process = _spawn.Process(
-            target=_serve, args=(child_pipe, block_modules), daemon=True, name="runwire-blocks"
+            target=_serve, args=(child_pipe, block_modules, memory), daemon=True, name="runwire-blocks"
         )
         self._process.start()
         child_pipe.close()
@@ -66,6 +74,9 @@ class BlockProcess:
         except OSError:
             return self._explain_death()
         outcome = self._receive(timeout, "It took longer than {seconds:g} s and was stopped.")
+        if outcome.is_out_of_memory:
+            self.kill()
+            self._process.join()
         if outcome.seconds == 0.0:  # the child did not measure it
             outcome = Outcome(outcome.outputs, outcome.error, outcome.details, time.perf_counter() - started)
         return outcome
@@ -94,15 +105,23 @@ class BlockProcess:
             how = "ended"
         else:
             how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-        return Outcome(error=f"Its process {how} before the block was done.")
+        error = f"Its process {how} before the block was done."
+        if self._memory and code in _CRASHES:  # libraries in C and Rust may not survive a refused allocation
+            error = f"{error} Perhaps: {_out_of_memory(self._memory)}"
+        return Outcome(error=error)
 
 
-def _serve(pipe: Connection, block_modules: tuple[str, ...]) -> None:
+def _serve(pipe: Connection, block_modules: tuple[str, ...], memory: int | None) -> None:
     """The child's end. Ctrl-C and a service manager's SIGTERM reach the whole process group. The child ignores both:
     the server decides when its block processes end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.nice(5)  # the sockets of the server have priority
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_FSIZE, MAX_FILE_BYTES)
+    _limit(resource.RLIMIT_NOFILE, MAX_OPEN_FILES)
+    if memory is not None:
+        _limit(resource.RLIMIT_AS, memory)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     try:
         load(block_modules)
@@ -115,11 +134,20 @@ def _serve(pipe: Connection, block_modules: tuple[str, ...]) -> None:
             block_id, data = pipe.recv()
         except EOFError:
             return
-        _send(pipe, _run_block(block_id, data))
+        _send(pipe, _run_block(block_id, data, memory), memory)
 
 
-def _run_block(block_id: str, data: dict[str, Any]) -> Outcome:
+def _limit(kind: int, value: int) -> None:
+    """Lowers a limit of this process. An operating system that refuses, as macOS may, keeps its own limit."""
+    hard = resource.getrlimit(kind)[1]
+    with suppress(OSError, ValueError):
+        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(kind, (value, value))
+
+
+def _run_block(block_id: str, data: dict[str, Any], memory: int | None) -> Outcome:
     started, cpu_started = time.perf_counter(), time.process_time()
+    is_out_of_memory = False
     outputs: Outputs | None = None
     error: str | None = None
     details: str | None = None
@@ -130,14 +158,24 @@ def _run_block(block_id: str, data: dict[str, Any]) -> Outcome:
         outputs = block.run(data)
     except BlockError as problem:
         error = _message(problem)
+    except MemoryError:
+        error, is_out_of_memory = _out_of_memory(memory), True
     except BaseException as problem:
         error, details = f"{type(problem).__name__}: {_message(problem)}", traceback.format_exc()
-    return Outcome(outputs, error, details, time.perf_counter() - started, time.process_time() - cpu_started)
+    seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
+    return Outcome(outputs, error, details, seconds, cpu_seconds, is_out_of_memory)
 
 
-def _send(pipe: Connection, outcome: Outcome) -> None:
+def _out_of_memory(memory: int | None) -> str:
+    limit = f'{memory / 2**20:,.0f} MB, the limit of one block (EXECUTIONS["BLOCK_MEMORY"])' if memory else "there is"
+    return f"It needed more memory than {limit}. Give it less to work on."
+
+
+def _send(pipe: Connection, outcome: Outcome, memory: int | None = None) -> None:
     try:
         pickled = pickle.dumps(outcome)
+    except MemoryError:
+        pickled = pickle.dumps(Outcome(error=_out_of_memory(memory), is_out_of_memory=True))
     except Exception as error:
         problem = Outcome(None, f"It returned what cannot be carried to the server: {_message(error)}")
         pickled = pickle.dumps(problem)

@@ -5,7 +5,8 @@
     after a failed node    TERMINATED with {"error": ["Not run, since "…" failed."]}
     the run   COMPLETED with the outputs of its last nodes, or FAILED with `stats.error`
 
-Branches that do not depend on a failed node run to their end. The processes of `process_pool.py` run the blocks. They
+Branches that do not depend on a failed node run to their end. A node that would make the run write more than
+MAX_RUN_BYTES fails, and so does the run, at once. The processes of `process_pool.py` run the blocks. They
 put messages into the mailbox of the run. The one thread of the run takes the messages and records them, so the events
 of a run have one order.
 
@@ -31,6 +32,7 @@ from executions.graphs import GraphDefinition, Node
 from executions.leases import is_claimed_by, lock_claim, release_claim
 from executions.models import GraphExecution, NodeExecution
 from executions.runner.block_process import Outcome
+from executions.runner.byte_budget import INPUT_COPIES, OUTPUT_COPIES, BudgetExceeded, ByteBudget
 from executions.runner.process_pool import ProcessPool, Task
 from executions.runner.run_stats import RunStats
 from executions.runner.schedule import Schedule
@@ -58,6 +60,7 @@ class Run:
         self._mailbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._tasks: dict[str, Task] = {}  # node id → the task that runs it, or waits
         self._stats = RunStats()
+        self._budget = ByteBudget(limits.MAX_RUN_BYTES)
         self._schedule: Schedule
         self._earlier: dict[str, dict[str, Any]] = {}  # node id → outputs; only where a run continues after a review
 
@@ -79,8 +82,7 @@ class Run:
             logger.exception("Run %s: the runner failed; the run becomes FAILED.", self.execution.pk)
             self._record_own_failure()
         finally:
-            for task in self._tasks.values():
-                task.abandon()
+            self._abandon_tasks()
             close_old_connections()
 
     def _go(self) -> None:
@@ -93,15 +95,24 @@ class Run:
             return self._finish_with(f"No node of the graph takes the input {', '.join(map(repr, sorted(unknown)))}.")
         self._schedule = Schedule(definition)
         self._earlier = self._record(self._earlier_outputs)
-        self._start_ready()
-        while self._tasks:
-            try:
-                handle_message = self._mailbox.get(timeout=limits.POLL_INTERVAL)
-            except Empty:
-                handle_message = self._check
-            handle_message()
-        self._finish()
+        try:
+            self._budget.charge(self.execution.inputs, INPUT_COPIES)
+            self._start_ready()
+            while self._tasks:
+                try:
+                    handle_message = self._mailbox.get(timeout=limits.POLL_INTERVAL)
+                except Empty:
+                    handle_message = self._check
+                handle_message()
+            self._finish()
+        except BudgetExceeded as error:
+            self._abandon_tasks()
+            self._finish_with(str(error))
         return None
+
+    def _abandon_tasks(self) -> None:
+        for task in self._tasks.values():
+            task.abandon()
 
     def _earlier_outputs(self) -> dict[str, dict[str, Any]]:
         rows = NodeExecution.objects.filter(
@@ -126,8 +137,13 @@ class Run:
             mask = (self.execution.nodes_input_masks or {}).get(node.id)
             if not isinstance(mask, dict | None):
                 raise BlockError("What `nodes_input_masks` says of it is not an object.")
+            self._budget.check(INPUT_COPIES * self._schedule.carried_bytes(node, limits.MAX_RUN_BYTES))
             data = self._schedule.input_of(node, block, self.execution.inputs, mask)
+            self._budget.charge(data, INPUT_COPIES)
             self._report(node, id, ExecutionStatus.QUEUED, input_data=data)
+        except BudgetExceeded as error:
+            self._fail(node, id, str(error))
+            raise
         except BlockError as error:
             return self._fail(node, id, str(error))
         except ValueError as error:
@@ -138,6 +154,7 @@ class Run:
             timeout=limits.NODE_TIMEOUT,
             on_start=lambda: self._mailbox.put(partial(self._on_start, node, id)),
             on_end=lambda outcome: self._mailbox.put(partial(self._on_end, node, id, outcome)),
+            user=self.execution.user_id,
         )
         self._tasks[node.id] = task
         self._pool.submit(task)
@@ -157,7 +174,11 @@ class Run:
         if outcome.error is not None:
             return self._fail(node, id, outcome.error)
         try:
+            self._budget.charge(outcome.outputs, OUTPUT_COPIES)
             row = self._report(node, id, ExecutionStatus.COMPLETED, output_data=outcome.outputs)
+        except BudgetExceeded as error:
+            self._fail(node, id, str(error))
+            raise
         except ValueError as error:
             return self._fail(node, id, f"What it returned cannot be recorded. {error}")
         self._schedule.completed(node, row.output_data)
@@ -186,6 +207,7 @@ class Run:
 
     def _finish(self) -> None:
         stats, outputs = self._stats.summary(), self._schedule.outputs()
+        self._budget.charge(outputs, OUTPUT_COPIES)
         status = ExecutionStatus.FAILED if stats.error else ExecutionStatus.COMPLETED
         try:
             self._record(lambda: finish_execution(self.execution, status=status, outputs=outputs, stats=stats))

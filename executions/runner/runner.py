@@ -8,6 +8,9 @@ It is the default engine, for one machine and blocks in Python. Other engines re
 their name into `runner`. One thread claims runs and renews leases. Each run has a thread of a bounded pool, which waits
 and records. The blocks run in processes of their own.
 
+Users take turns: the next run is one of the user with the fewest runs in this process, then of the one who waits
+longest. One user has at most RUNS runs in a process, which runs up to MAX_RUNS.
+
 A run that this process queues is claimed at its commit. A run that another process queues is claimed within
 `POLL_INTERVAL` seconds. A process that stops puts its runs back into the queue; the next process starts them from the
 beginning. The runs of a process that dies become FAILED when their leases expire, because their progress is unknown;
@@ -26,9 +29,11 @@ from django.db import close_old_connections, transaction
 from executions.blocks import registry
 from executions.conf import limits
 from executions.events import GraphExecutionEvent
-from executions.leases import claim_next, renew_claims
+from executions.leases import claim_next, renew_claims, waiting_users
+from executions.models import GraphExecution
 from executions.runner.process_pool import ProcessPool
 from executions.runner.run import Run
+from executions.runner.turns import Turns
 from executions.signals import graph_execution_changed
 from executions.statuses import ExecutionStatus
 
@@ -43,13 +48,16 @@ class EmbeddedRunner:
             limits.BLOCK_PROCESSES,
             block_modules=tuple(limits.BLOCK_MODULES),
             start_timeout=limits.BLOCK_PROCESS_START_TIMEOUT,
+            memory=limits.BLOCK_MEMORY,
         )
-        self._threads = ThreadPoolExecutor(limits.RUNS, thread_name_prefix="executions-run")
+        self._max_runs = max(limits.RUNS, limits.MAX_RUNS)
+        self._threads = ThreadPoolExecutor(self._max_runs, thread_name_prefix="executions-run")
         self._loop = threading.Thread(target=self._run_loop, name="executions-runner", daemon=True)
         self._wake = threading.Event()
         self._is_stopping = False
         self._lock = threading.Lock()
         self._runs: set[Run] = set()
+        self._turns: Turns[Any] = Turns(limits.RUNS)  # of the ids of users; guarded by the lock
         self._renewed_at = 0.0
 
     def start(self) -> None:
@@ -96,15 +104,22 @@ class EmbeddedRunner:
         if time.monotonic() - self._renewed_at >= limits.HEARTBEAT or not self._renewed_at:
             renew_claims([run.owner for run in self._own_runs()])
             self._renewed_at = time.monotonic()
-        while not self._is_stopping and len(self._own_runs()) < limits.RUNS:
-            execution = claim_next()
+        while not self._is_stopping and len(self._own_runs()) < self._max_runs:
+            execution = self._claim()
             if execution is None:
                 break
             self._start_run(Run(execution, self._pool))
 
+    def _claim(self) -> GraphExecution | None:
+        waiting = waiting_users()
+        with self._lock:
+            users = self._turns.order(waiting)
+        return next((execution for user in users if (execution := claim_next(user))), None)
+
     def _start_run(self, run: Run) -> None:
         with self._lock:
             self._runs.add(run)
+            self._turns.take(run.execution.user_id)
         self._threads.submit(self._go, run)
 
     def _go(self, run: Run) -> None:
@@ -113,6 +128,7 @@ class EmbeddedRunner:
         finally:
             with self._lock:
                 self._runs.discard(run)
+                self._turns.release(run.execution.user_id)
             self._wake.set()  # the loop can claim the next run
 
     def _own_runs(self) -> list[Run]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from executions.blocks.registry import Block, BlockError, Outputs
 from executions.graphs import GraphDefinition, Link, Node
+from executions.sizes import size_of
 
 
 class Schedule:
@@ -51,6 +52,14 @@ class Schedule:
         self._after_failed |= after
         return [each for node_id, each in self._nodes.items() if node_id in after]
 
+    def carried_bytes(self, node: Node, limit: int) -> int:
+        """About the bytes that the links carry to a ready node, without joining them. Stops above `limit`."""
+        total = 0
+        for link in self._links_to[node.id]:
+            if total <= limit:
+                total += size_of(self._outputs[link.source_id].get(link.source_name), limit)
+        return total
+
     def input_of(
         self, node: Node, block: Block, inputs: Mapping[str, Any], mask: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
@@ -80,5 +89,5 @@ class Schedule:
         for node_id in self._nodes:
             if not self._followers[node_id]:
                 for name, values in self._outputs.get(node_id, {}).items():
-                    joined[name] = [*joined.get(name, []), *values]
+                    joined.setdefault(name, []).extend(values)
         return joined

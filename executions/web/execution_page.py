@@ -1,41 +1,54 @@
-"""The data of an execution's page, from the present rows: the nodes in stages, the progress, the events.
+"""What the page of an execution shows: its nodes in stages, its inputs and outputs, and its events.
 
 A stage holds nodes that can run in parallel. A node is one stage after the last of the nodes it waits for.
 
-The context of a template is part of reference cycles: it stays in memory until the garbage collector runs. So the views
-hold cut texts, and the rows that they hold have lost their large fields (they are deferred, and can be read again).
+What a page costs has a bound, whatever was recorded: it shows PAGE_NODES nodes, loads inputs and outputs up to
+MAX_ANSWER_BYTES, and counts the rest without them. The context of a template is part of reference cycles: it stays in
+memory until the garbage collector runs. So a page holds cut texts, and the execution that it holds has lost its large
+fields (they are deferred, and can be read again).
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from graphlib import TopologicalSorter
-from typing import Any, NamedTuple
+from heapq import nlargest
+from itertools import groupby
+from typing import Any, Final, NamedTuple
 
-from django.db.models import Func, IntegerField, Model
+from django.core.paginator import Page, Paginator
+from django.db.models import Func, IntegerField
 from django.utils.safestring import SafeString, mark_safe
 from pydantic import ValidationError
 
 from executions.graphs import GraphDefinition
 from executions.models import Graph, GraphExecution, NodeExecution
+from executions.node_data import load_within
 from executions.statuses import ENDED, ExecutionStatus
 from executions.web import markdown_report
 from executions.web.formatting import Value, cut, values
 
-MAX_ERROR = 4_000  # characters of an error in a page
+PAGE_NODES: Final = 100
+MAX_READ: Final = 10_000  # node executions of a run, the newest; an engine may report any number
+MAX_HAPPENINGS: Final = 500  # as many as static/executions/event_list.js shows
+MAX_ERROR: Final = 4_000  # characters of an error in a page
+
 _FIGURES = ("duration", "node_exec_time_cpu_only", "node_exec_count", "node_error_count", "cost")
+_LARGE = ("definition", "inputs", "outputs", "stats", "credential_inputs", "nodes_input_masks")
+_WITHOUT_DATA = ("id", "graph_execution", "node_id", "block_id", "status", "start_time", "end_time")
 
 
 @dataclass(frozen=True)
 class NodeView:
-    """One node of the graph with its newest execution, if it has one."""
+    """A node of the graph, with its newest execution in this run."""
 
     id: str
     title: str
     block_id: str
-    execution: NodeExecution | None = None
+    execution: NodeExecution | None = None  # without its inputs and outputs
     inputs: Sequence[Value] = ()
     outputs: Sequence[Value] = ()
+    is_left_out: bool = False  # the page has no room for its inputs and outputs
 
     @property
     def status(self) -> str:
@@ -54,7 +67,6 @@ class Happening(NamedTuple):
 class RunPage:
     execution: GraphExecution
     graph_name: str
-    stages: Sequence[Sequence[NodeView]]
     inputs: Sequence[Value]
     outputs: Sequence[Value]
     """All but the report."""
@@ -62,10 +74,9 @@ class RunPage:
     """The report as HTML; empty if there is none."""
     figures: dict[str, Any]
     error: str
-
-    @property
-    def nodes(self) -> list[NodeView]:
-        return [node for stage in self.stages for node in stage]
+    nodes: Sequence[NodeView] = ()  # of all pages, in the order of the stages; those of other pages have no data
+    stages: Sequence[Sequence[NodeView]] = ()  # of this page
+    page: Page[Any] | None = None
 
     @property
     def total(self) -> int:
@@ -74,6 +85,12 @@ class RunPage:
     @property
     def done(self) -> int:
         return sum(node.status == ExecutionStatus.COMPLETED for node in self.nodes)
+
+    @property
+    def elsewhere(self) -> dict[str, list[str]]:
+        """Node id → title and status of the nodes on other pages, which the page counts and does not draw."""
+        here = {node.id for stage in self.stages for node in stage}
+        return {node.id: [node.title, node.status] for node in self.nodes if node.id not in here}
 
     @property
     def has_ended(self) -> bool:
@@ -91,27 +108,37 @@ class RunPage:
             if node.execution:
                 execution = node.execution
                 found += _started_and_ended(node.title, execution.start_time, execution.end_time, execution.status)
-        return sorted(found, key=lambda happening: happening.at, reverse=True)
+        return nlargest(MAX_HAPPENINGS, found, key=lambda happening: happening.at)
 
 
-def run_page(execution: GraphExecution) -> RunPage:
-    """Reads the nodes of the present attempt and the name of the graph. Defers the large fields of `execution`."""
-    newest = {}
-    for node in execution.node_executions.filter(attempt=execution.attempt).order_by("add_time", "pk").iterator(50):
-        newest[node.node_id] = _node_view(node)
+def run_page(execution: GraphExecution, number: Any = 1) -> RunPage:
+    """Reads the nodes of the present attempt, and shows this page of them. Defers the large fields of `execution`."""
+    rows = execution.node_executions.filter(attempt=execution.attempt)
+    newest = rows.order_by("-add_time", "-pk").only(*_WITHOUT_DATA)[:MAX_READ]
+    nodes = _nodes_in_stages(execution.definition, {node.node_id: node for node in reversed(newest)})
+    page = Paginator(nodes, PAGE_NODES).get_page(number)
+    shown = [node.execution.pk for _, node in page if node.execution]
+    loaded, _ = load_within(rows.filter(pk__in=shown).order_by("add_time", "pk"))
+    data = {row.pk: (values(row.input_data), values(row.output_data, are_lists=True)) for row in loaded}
+    stages = [[_with_data(node, data) for _, node in stage] for _, stage in groupby(page, key=lambda each: each[0])]
+    return replace(results_page(execution), nodes=[node for _, node in nodes], stages=stages, page=page)
+
+
+def results_page(execution: GraphExecution) -> RunPage:
+    """The page without nodes. Defers the large fields of `execution`."""
     stats, outputs = execution.stats or {}, dict(execution.outputs)
     report = outputs.pop(markdown_report.OUTPUT, None)
     page = RunPage(
         execution,
         Graph.objects.filter(pk=execution.graph_id).values_list("name", flat=True).first() or "",
-        _stages(execution.definition, newest),
         values(execution.inputs),
         values(outputs, are_lists=True),
         _render(report),
         {name: stats[name] for name in _FIGURES if isinstance(stats.get(name), (int, float))},
         cut(str(stats.get("error") or ""), MAX_ERROR),
     )
-    _defer(execution, "definition", "inputs", "outputs", "stats", "credential_inputs", "nodes_input_masks")
+    for name in _LARGE:
+        execution.__dict__.pop(name, None)
     return page
 
 
@@ -128,36 +155,35 @@ class NodeCount(Func):
         return self.as_sql(compiler, connection, template=template)
 
 
-def _node_view(node: NodeExecution) -> NodeView:
-    inputs, outputs = values(node.input_data), values(node.output_data, are_lists=True)
-    _defer(node, "input_data", "output_data")
-    return NodeView(node.node_id, node.node_id, node.block_id, node, inputs, outputs)
-
-
-def _defer(row: Model, *names: str) -> None:
-    for name in names:
-        row.__dict__.pop(name, None)
-
-
 def _render(report: Any) -> SafeString:
     texts = report if isinstance(report, list) else [report]
-    # Safe: `markdown_report.render` escapes the HTML of the run.
-    return mark_safe("".join(markdown_report.render(text) for text in texts if isinstance(text, str)))  # noqa: S308
+    # Safe: `markdown_report` escapes the HTML of the run.
+    return mark_safe(markdown_report.render_report([text for text in texts if isinstance(text, str)]))  # noqa: S308
 
 
-def _stages(definition: Any, newest: dict[str, NodeView]) -> list[list[NodeView]]:
+def _with_data(node: NodeView, data: dict[Any, tuple[list[Value], list[Value]]]) -> NodeView:
+    if node.execution is None:
+        return node
+    if node.execution.pk not in data:
+        return replace(node, is_left_out=True)
+    inputs, outputs = data[node.execution.pk]
+    return replace(node, inputs=inputs, outputs=outputs)
+
+
+def _nodes_in_stages(definition: Any, newest: dict[str, NodeExecution]) -> list[tuple[int, NodeView]]:
+    """Each node with the number of its stage, in the order of the stages."""
     try:
         graph = GraphDefinition.model_validate(definition)
     except ValidationError:  # the definition of another engine or an older version
         graph = GraphDefinition(nodes=[])
     depths = _depths(graph)
-    stages: list[list[NodeView]] = [[] for _ in range(max(depths.values(), default=-1) + 1)]
-    for node in graph.nodes:
-        view = newest.pop(node.id, None) or NodeView(node.id, node.name, node.block_id)
-        stages[depths[node.id]].append(replace(view, title=node.name, block_id=node.block_id))
-    # An engine may report nodes that are not in the definition.
-    unknown = list(newest.values())
-    return [*stages, unknown] if unknown else stages
+    known = sorted(graph.nodes, key=lambda node: depths[node.id])
+    nodes = [
+        (depths[node.id], NodeView(node.id, node.name, node.block_id, newest.pop(node.id, None))) for node in known
+    ]
+    # An engine may report nodes that are not in the definition. They are the last stage.
+    last = 1 + max(depths.values(), default=-1)
+    return nodes + [(last, NodeView(each.node_id, each.node_id, each.block_id, each)) for each in newest.values()]
 
 
 def _depths(graph: GraphDefinition) -> dict[str, int]:

@@ -2,8 +2,15 @@
 
 The text of a run is untrusted. Its HTML is escaped. Images become links, because an image would call a foreign server.
 Links lead to http, https and mailto only. The HTML has no styles and no scripts.
+
+The work has limits: MAX_REPORT_BYTES and `check_tables` are checked before a text is parsed. What is above is shown as
+plain text. The same report is rendered once, and one report at a time, so the server has time for its sockets.
 """
 
+import threading
+from collections.abc import Sequence
+from functools import lru_cache
+from html import escape
 from typing import Final
 
 from markdown_it import MarkdownIt
@@ -11,16 +18,54 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 
+from executions.blocks.markdown import check_tables
+
 OUTPUT: Final = "report"
 """The name of the output that holds a run's report: a list of Markdown texts."""
+
+MAX_REPORT_BYTES: Final = 64 * 1024
+"""Of all texts of a report, in UTF-8. The longest of the samples has 30 KB. The worst text takes 0.7 s to render."""
+MAX_TEXTS: Final = 100
+_KEPT_REPORTS = 32  # rendered ones; the HTML of each has a few hundred kilobytes at most
 
 _SCHEMES = ("http://", "https://", "mailto:")
 _HEADING_SHIFT = 2  # the page has its own h1 and h2
 _MAX_NESTING = 20
 
 
+_one_at_a_time = threading.Lock()
+
+
+def render_report(texts: Sequence[str]) -> str:
+    """The texts of a report as safe HTML. A report beyond the limits is shown as plain text, and says why."""
+    size = 0
+    for number, text in enumerate(texts, 1):
+        size += len(text.encode(errors="replace"))
+        if size > MAX_REPORT_BYTES:
+            return _plain(texts[:number], f"it has more than {MAX_REPORT_BYTES // 1024} KB.")
+        if number > MAX_TEXTS:
+            return _plain(texts[:number], f"it has more than {MAX_TEXTS} texts.")
+    with _one_at_a_time:
+        return _render_once(tuple(texts))
+
+
+@lru_cache(_KEPT_REPORTS)
+def _render_once(texts: tuple[str, ...]) -> str:
+    try:
+        for text in texts:
+            check_tables(text)
+    except ValueError as error:
+        return _plain(texts, str(error))
+    return "".join(map(render, texts))
+
+
+def _plain(texts: Sequence[str], reason: str) -> str:
+    text = "\n\n".join(texts)[:MAX_REPORT_BYTES]
+    return f'<p class="hint">This report is shown as plain text: {escape(reason)}</p>\n<pre>{escape(text)}</pre>\n'
+
+
 def render(markdown: str) -> str:
-    """The Markdown as safe HTML."""
+    """The Markdown as safe HTML. The caller has checked the limits."""
     return str(_markdown.render(markdown))
 
 

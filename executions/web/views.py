@@ -24,7 +24,7 @@ from executions.access import as_uuid, find_execution, graphs_visible_to, list_e
 from executions.leases import EMBEDDED
 from executions.models import GraphExecution, NodeExecution
 from executions.statuses import ExecutionStatus, IllegalTransition
-from executions.web.execution_page import NodeCount, run_page
+from executions.web.execution_page import NodeCount, results_page, run_page
 from executions.web.forms import StartForm
 
 PAGE_SIZE = 25
@@ -87,6 +87,7 @@ def _count_done(page: Page[Any]) -> None:
 @login_required
 @require_http_methods(["GET", "POST"])
 def execution_start(request: HttpRequest) -> HttpResponse:
+    status, headers = 200, dict[str, str]()
     if request.method == "GET":
         form = StartForm(user=request.user, graph_id=request.GET.get("graph"))
     else:
@@ -96,16 +97,26 @@ def execution_start(request: HttpRequest) -> HttpResponse:
             try:
                 execution = services.start_execution(graph, user=request.user, inputs=form.inputs, runner=EMBEDDED)
                 return redirect("execution-detail", execution.pk)
+            except services.QueueIsFull as error:
+                form.add_error(None, str(error))
+                status, headers = 429, {"Retry-After": str(error.retry_after)}
             except ValueError as error:  # the inputs cannot be stored
                 form.add_error(None, str(error))
-    return render(request, "executions/execution_start.html", {"form": form}, status=422 if form.errors else 200)
+        status = status if headers else 422
+    response = render(request, "executions/execution_start.html", {"form": form}, status=status)
+    for name, value in headers.items():
+        response[name] = value
+    return response
 
 
 @login_required
 @require_GET
 def execution_detail(request: HttpRequest, execution_id: str) -> HttpResponse:
     execution = _find(request, execution_id)
-    context = {"run": run_page(execution), "may_terminate": may_change(request.user, execution)}
+    context = {
+        "run": run_page(execution, request.GET.get("nodes")),
+        "may_terminate": may_change(request.user, execution),
+    }
     return render(request, "executions/execution_detail.html", context)
 
 
@@ -113,7 +124,7 @@ def execution_detail(request: HttpRequest, execution_id: str) -> HttpResponse:
 @require_GET
 def execution_results(request: HttpRequest, execution_id: str) -> HttpResponse:
     """The results of a run: error, report, outputs, stats."""
-    return render(request, "executions/_results.html", {"run": run_page(_find(request, execution_id))})
+    return render(request, "executions/_results.html", {"run": results_page(_find(request, execution_id))})
 
 
 @login_required
@@ -135,10 +146,9 @@ def node_data(request: HttpRequest, execution_id: str, node_execution_id: str) -
     node = _find(request, execution_id, only=("pk",)).node_executions.filter(pk=pk).first() if pk else None
     if node is None:
         raise Http404
-    return JsonResponse(
-        {"input_data": node.input_data, "output_data": node.output_data},
-        json_dumps_params={"ensure_ascii": False, "indent": 2},
-    )
+    # Not indented: an indentation can make 1 MB of nested lists 100 times as long.
+    data = {"input_data": node.input_data, "output_data": node.output_data}
+    return JsonResponse(data, json_dumps_params={"ensure_ascii": False})
 
 
 @login_required

@@ -1,6 +1,7 @@
 """Blocks for tests. Real block processes load them."""
 
 import os
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -114,3 +115,19 @@ def return_(data: Anything) -> Outputs:
 @block("test.pid", title="Process", description="Returns the id of its process.")
 def pid(data: Anything) -> Outputs:
     return {"pid": [os.getpid()]}
+
+
+@block("test.memory", title="Memory", description="Takes this number of bytes.")
+def memory(data: Anything) -> Outputs:
+    return {"size": [len(bytearray(data.value))]}
+
+
+@block("test.objects", title="Objects", description="Makes this number of lists.")
+def objects(data: Anything) -> Outputs:
+    return {"count": [len([[] for _ in range(data.value)])]}
+
+
+@block("test.limits", title="Limits", description="Returns the limits of its process.")
+def limits(data: Anything) -> Outputs:
+    kinds = {"core": resource.RLIMIT_CORE, "fsize": resource.RLIMIT_FSIZE, "nofile": resource.RLIMIT_NOFILE}
+    return {"limits": [{name: resource.getrlimit(kind)[0] for name, kind in kinds.items()}]}

@@ -17,6 +17,7 @@ from executions.leases import (
     lock_claim,
     release_claim,
     renew_claims,
+    waiting_users,
 )
 from executions.models import Graph, GraphExecution
 from executions.services import (
@@ -37,7 +38,7 @@ Start = Callable[..., GraphExecution]
 @pytest.fixture
 def start(user: User) -> Start:
     graph = Graph.objects.create(owner=user, name="g", nodes=[{"id": "a", "block_id": "test.echo"}])
-    return lambda **more: start_execution(graph, user=user, **{"runner": "embedded", **more})
+    return lambda **more: start_execution(graph, **{"user": user, "runner": "embedded", **more})
 
 
 def claim() -> GraphExecution:
@@ -67,6 +68,25 @@ def test_the_oldest_execution_is_claimed_first(start: Start) -> None:
     queued = [start() for _ in range(3)]
 
     assert [claim().pk for _ in queued] == [each.pk for each in queued]
+
+
+def test_the_users_who_wait_are_listed_by_the_age_of_their_oldest_execution(
+    start: Start, user: User, other_user: User
+) -> None:
+    assert waiting_users() == []
+    start(user=other_user)
+    start()
+    start(user=other_user)
+    start(runner="worker:theirs")
+    assert waiting_users() == [other_user.pk, user.pk]
+    claim()
+    assert waiting_users() == [user.pk, other_user.pk]
+
+
+def test_the_oldest_execution_of_one_user_is_claimed(start: Start, user: User, other_user: User) -> None:
+    theirs, first, _ = start(user=other_user), start(), start()
+    assert [claim_next(user.pk), claim_next(other_user.pk)] == [first, theirs]
+    assert claim_next(other_user.pk) is None
 
 
 def test_every_claim_has_its_own_owner(start: Start) -> None:

@@ -237,6 +237,38 @@ async def test_a_page_shows_each_report_live(server: WebServer, open_tab: OpenTa
     await tab.check()
 
 
+async def test_a_run_with_many_nodes_has_pages_and_counts_them_live(
+    server: WebServer, open_tab: OpenTab, user: User
+) -> None:
+    nodes = [{"id": f"n{number:03}", "block_id": "b"} for number in range(250)]
+    graph = await database(Graph.objects.create, owner=user, name="Wide", nodes=nodes)
+    execution = await database(start_execution, graph, user=user)
+    await database(report_execution, execution, status="RUNNING")
+    tab = await open_tab(server, user)
+    await tab.open_live(path_of(execution))
+    await expect(tab.page.locator(".node")).to_have_count(100)
+    for node_id in ("n005", "n205"):
+        await database(report_node, execution, node_id=node_id, status="RUNNING", input_data={"text": node_id})
+        await database(report_node, execution, node_id=node_id, status="COMPLETED")
+    await tab.shows("#run-count", "2 of 250")
+    await expect(tab.page.locator(".node")).to_have_count(100)
+    await expect(tab.page.locator(".node[data-status=COMPLETED]")).to_have_count(1)
+    await expect(tab.page.locator("#events")).to_contain_text("n205")
+    await tab.check()
+
+    later = tab.page.get_by_role("link", name="Later nodes")
+    await later.focus()
+    await tab.page.keyboard.press("Enter")
+    await tab.page.wait_for_url("**?nodes=2**")
+    await tab.page.get_by_role("link", name="Later nodes").click()
+    await expect(tab.page.locator(".node")).to_have_count(50)
+    await tab.is_live()
+    await expect(tab.page.locator(".node[data-node=n205]")).to_have_attribute("data-status", "COMPLETED")
+    await database(report_node, execution, node_id="n206", status="RUNNING")
+    await expect(tab.page.locator(".node[data-node=n206]")).to_have_attribute("data-status", "RUNNING")
+    await tab.shows("#run-count", "2 of 250")
+
+
 async def test_a_requeued_run_is_shown_from_its_start(
     server: WebServer, open_tab: OpenTab, graph: Graph, user: User
 ) -> None:

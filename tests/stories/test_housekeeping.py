@@ -103,7 +103,8 @@ def test_after_a_server_is_killed_in_the_middle_another_one_goes_on(web_server: 
     make_old_streams(8)
     # It pauses after each stream, for a third of the lease.
     slow = settings(HOUSEKEEPING_SHARE=1e-6, HOUSEKEEPING_LEASE=3.0)
-    servers = [web_server(slow) for _ in range(2)]
+    for _ in range(2):
+        web_server(slow)
     until(lambda: bool((row := old_events()) and row.holder and StreamEvent.objects.count() <= 20))
     row = old_events()
     assert row
@@ -117,7 +118,7 @@ def test_after_a_server_is_killed_in_the_middle_another_one_goes_on(web_server: 
 
 def test_the_status_page_and_the_admin_show_who_did_what(web_server: StartWebServer) -> None:
     make_old_streams(2)
-    server = web_server(settings())
+    web_server(settings())
     until(all_have_run)
     browser = Browser()
     browser.force_login(User.objects.create_superuser("boss"))

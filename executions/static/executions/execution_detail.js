@@ -19,6 +19,7 @@ const cards = new NodeCards({
   stages: part("stages"),
   template: part("new-node"),
   nodeUrl: page.dataset.nodeUrl,
+  elsewhere: JSON.parse(part("nodes-elsewhere").textContent),
 });
 const events = new EventList({ list: part("events"), note: part("events-note"), titleOf: (id) => cards.title(id) });
 const results = new Fragment(part("results"), page.dataset.resultsUrl);

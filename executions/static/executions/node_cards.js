@@ -1,4 +1,7 @@
-/** The cards of the nodes of a run. A card opens to show inputs and outputs. */
+/**
+ * The cards of the nodes of a run. A card opens to show inputs and outputs. Nodes on other pages of the run have no card
+ * here; they are counted.
+ */
 
 import { showStatus } from "./status.js";
 import { showDuration } from "./times.js";
@@ -6,38 +9,50 @@ import { values } from "./text.js";
 
 export class NodeCards {
   #cards = new Map(); // node id → card
+  #elsewhere = new Map(); // node id → { title, status }
   #shown = new Map(); // card → the event's data that it shows
   #stages;
   #template;
   #nodeUrl;
 
-  /** `nodeUrl` has the placeholder NODE for the id of a node execution. */
-  constructor({ stages, template, nodeUrl }) {
+  /**
+   * `nodeUrl` has the placeholder NODE for the id of a node execution. `elsewhere` has the title and the status of each
+   * node on another page, by id.
+   */
+  constructor({ stages, template, nodeUrl, elsewhere }) {
     this.#stages = stages;
     this.#template = template;
     this.#nodeUrl = nodeUrl;
+    for (const [id, [title, status]] of Object.entries(elsewhere)) this.#elsewhere.set(id, { title, status });
     for (const card of stages.querySelectorAll(".node")) this.#add(card.dataset.node, card);
   }
 
   get total() {
-    return this.#cards.size;
+    return this.#cards.size + this.#elsewhere.size;
   }
 
-  /** The number of cards with a completed node, including nodes without events. */
+  /** The number of completed nodes, including nodes without events and nodes on other pages. */
   get done() {
-    return [...this.#cards.values()].filter((card) => card.dataset.status === "COMPLETED").length;
+    const here = [...this.#cards.values()].map((card) => card.dataset.status);
+    const elsewhere = [...this.#elsewhere.values()].map((node) => node.status);
+    return [...here, ...elsewhere].filter((status) => status === "COMPLETED").length;
   }
 
   get ids() {
-    return [...this.#cards.keys()];
+    return [...this.#cards.keys(), ...this.#elsewhere.keys()];
   }
 
   title(id) {
-    return this.#cards.get(id)?.querySelector(".node-title").textContent ?? id;
+    return this.#cards.get(id)?.querySelector(".node-title").textContent ?? this.#elsewhere.get(id)?.title ?? id;
   }
 
   /** Shows a node with `data`, the data of its newest event. Without data the node has not run. */
   show(id, data) {
+    const elsewhere = this.#elsewhere.get(id);
+    if (elsewhere) {
+      elsewhere.status = data?.status ?? "";
+      return;
+    }
     const card = this.#cards.get(id) ?? (data && this.#create(id, data));
     if (!card) return;
     this.#shown.set(card, data ?? {});
@@ -76,6 +91,7 @@ export class NodeCards {
   #showData(card) {
     const data = this.#shown.get(card);
     if (!data || !card.querySelector("details").open) return;
+    card.querySelector(".node-left-out")?.remove();
     fill(card.querySelector("[data-values=inputs]"), values(data.input_data));
     fill(card.querySelector("[data-values=outputs]"), values(data.output_data, { areLists: true }));
     const all = card.querySelector(".node-all");

@@ -69,7 +69,7 @@ def test_a_row_for_an_event_needs_no_further_query(
     with django_assert_num_queries(1):  # type: ignore[operator]
         (row,) = GraphExecution.rows_with_events("default")
         row.to_event()
-    unread = {"definition", "attempt", "created_at", "runner", "lease_expires_at", "lease_seconds"}
+    unread = {"definition", "attempt", "created_at", "runner", "lease_expires_at", "lease_seconds", "queued_bytes"}
     assert row.get_deferred_fields() == unread
 
 

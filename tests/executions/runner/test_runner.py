@@ -238,3 +238,31 @@ def test_a_stopped_runner_leaves_no_thread_behind(start_runner: StartRunner, wat
     names = [thread.name for thread in threading.enumerate()]
     assert not any(name.startswith("executions-runner") for name in names)
     assert set(GraphExecution.objects.values_list("status", flat=True)) <= ENDED
+
+
+def test_users_take_turns(start_runner: StartRunner, watch: Watch, user: User, other_user: User, echo: Any) -> None:
+    theirs = [echo() for _ in range(20)]
+    graph = theirs[0].graph
+    mine = start_execution(graph, user=other_user, inputs={"value": 1}, runner="embedded")
+    start_runner(RUNS=1, MAX_RUNS=1)
+
+    watch.wait_for("COMPLETED", mine, *theirs)
+
+    started = [id for id, status in watch.seen if status == "RUNNING"]
+    assert started.index(str(mine.pk)) == 1
+
+
+def test_another_user_starts_while_one_has_as_many_runs_as_allowed(
+    start_runner: StartRunner, watch: Watch, other_user: User, echo: Any, waiting: Any, gate: Path
+) -> None:
+    start_runner(RUNS=1, POLL_INTERVAL=FOR_EVER)
+    stuck = waiting()
+    with gate.open("wb") as opened:
+        theirs = [echo() for _ in range(20)]
+        mine = start_execution(theirs[0].graph, user=other_user, inputs={"value": 1}, runner="embedded")
+
+        watch.wait_for("COMPLETED", mine)
+
+        assert {status_of(each) for each in theirs} == {"QUEUED"}
+        opened.write(b"open")
+    watch.wait_for("COMPLETED", stuck, *theirs)

@@ -52,7 +52,7 @@ def test_a_page_holds_cut_texts_and_no_large_values(execution: GraphExecution) -
     assert [len(value.text) for value in (*page.outputs, *node.inputs)] == [2_000, 2_000]
     assert {"definition", "inputs", "outputs", "stats"} <= done.get_deferred_fields()
     assert node.execution
-    assert node.execution.get_deferred_fields() == {"input_data", "output_data"}
+    assert node.execution.get_deferred_fields() >= {"input_data", "output_data"}
     assert done.outputs["report"] == ["# Title"]  # read again
 
 

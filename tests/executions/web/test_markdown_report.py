@@ -1,10 +1,13 @@
 """Markdown of a run becomes safe HTML."""
 
 import re
+import sys
+from typing import Any
 
 import pytest
 
-from executions.web.markdown_report import render
+from executions.web import markdown_report
+from executions.web.markdown_report import MAX_REPORT_BYTES, render, render_report
 
 
 def test_markdown_becomes_html() -> None:
@@ -93,3 +96,103 @@ def test_an_image_becomes_a_link() -> None:
 )
 def test_hostile_text_is_rendered(text: str) -> None:
     render(text)
+
+
+LIMIT = MAX_REPORT_BYTES // 1024
+
+
+@pytest.mark.parametrize(
+    ("texts", "reason"),
+    [
+        (["x" * (MAX_REPORT_BYTES + 1)], f"it has more than {LIMIT} KB."),
+        (["x" * 1_000] * 66, f"it has more than {LIMIT} KB."),
+        (["é" * (MAX_REPORT_BYTES // 2 + 1)], f"it has more than {LIMIT} KB."),
+        (["x"] * 101, "it has more than 100 texts."),
+        (["|a" * 400 + "|\n" + "|-" * 400 + "|\n" + "|\n" * 100], "it has tables of up to "),
+    ],
+)
+def test_a_report_beyond_a_limit_is_shown_as_plain_text_that_says_why(texts: list[str], reason: str) -> None:
+    html = render_report(texts)
+    assert html.startswith(f'<p class="hint">This report is shown as plain text: {reason}')
+    assert re.findall(r"<(\w+)", html) == ["p", "pre"]
+    assert len(html) < 2 * MAX_REPORT_BYTES
+
+
+@pytest.mark.parametrize("hostile", ["<script>alert(1)</script>", "</pre><img src=x onerror=alert(1)>", "&lt;b&gt;"])
+def test_html_in_a_plain_report_is_escaped(hostile: str) -> None:
+    html = render_report([hostile * 10_000])
+    assert set(re.findall(r"<(\w+)", html)) == {"p", "pre"}
+
+
+def test_a_report_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[str] = []
+    monkeypatch.setattr(markdown_report, "render", lambda text: parsed.append(text) or "<p></p>")
+    for _ in range(3):
+        render_report(["# Only once", "and twice"])
+    assert parsed == ["# Only once", "and twice"]
+
+
+def test_a_report_that_is_too_long_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[str] = []
+    monkeypatch.setattr(markdown_report, "render", lambda text: parsed.append(text) or "")
+    render_report(["[" * (MAX_REPORT_BYTES + 1)])
+    assert parsed == []
+
+
+def steps(text: str) -> int:
+    """How many functions are called to render the text."""
+    count = 0
+
+    def on_call(frame: Any, event: str, argument: Any) -> None:
+        nonlocal count
+        count += 1
+
+    sys.setprofile(on_call)
+    try:
+        render(text)
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        *(
+            "[",
+            "]",
+            "![",
+            "*a ",
+            "*a_ ",
+            "`a``b",
+            "<",
+            "&#",
+            ">",
+            "> a\n",
+            "- a\n",
+            "[a](b",
+            "[a](<b",
+            "[a]: b\n",
+            "[a\n",
+        ),
+        *(
+            "[a]",
+            "<a ",
+            "<!--",
+            "<http://a>",
+            "a**b",
+            "**a",
+            "[a](",
+            "> - ",
+            "|\n",
+            "a|b\n-|-\n",
+            "[[a]",
+            "# a\n",
+            "1. a\n",
+        ),
+    ],
+)
+def test_the_work_grows_with_the_length_of_the_text(piece: str) -> None:
+    short = piece * (4_000 // len(piece))
+    render(short)  # fills the parser's caches
+    assert steps(short * 2) < 2.3 * steps(short) + 2_000

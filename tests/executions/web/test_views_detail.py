@@ -106,8 +106,8 @@ def test_the_page_of_a_run_takes_few_queries(
     NodeExecution.objects.bulk_create(
         NodeExecution(graph_execution=execution, node_id=f"n{each}") for each in range(30)
     )
-    # session, user, execution, nodes, graph, notifications
-    with django_assert_num_queries(6):
+    # session, user, execution, nodes, sizes of their data, data, graph, notifications
+    with django_assert_num_queries(8):
         page.get(url("execution-detail", execution.pk))
 
 

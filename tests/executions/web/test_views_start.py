@@ -3,6 +3,7 @@
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from pytest_django import Settings
 
 from executions.blocks.text import MAX_TEXT_BYTES
 from executions.models import Graph, GraphExecution
@@ -91,3 +92,17 @@ def test_a_link_can_choose_the_graph(page: Client, sample: Graph, graph: Graph) 
         response = page.get(url("execution-start"), {"graph": str(each.pk)})
         assert f'<option value="{each.pk}" selected>' in response.content.decode()
     assert page.get(url("execution-start"), {"graph": HOSTILE}).status_code == 200
+
+
+def test_a_start_beyond_the_cap_is_refused_in_words(
+    page: Client, user: User, sample: Graph, settings: Settings
+) -> None:
+    settings.EXECUTIONS = {"MAX_QUEUED_OF_USER": 1}
+    page.post(url("execution-start"), {"graph": sample.pk, "input-text": "One."})
+    response = page.post(url("execution-start"), {"graph": sample.pk, "input-text": "Two."})
+    assert (response.status_code, response["Retry-After"]) == (429, "10")
+    text = text_of(response)
+    assert "1 runs of this user wait already, which is the limit." in text
+    assert "Wait until some have started, or terminate some" in text
+    assert response.context["form"]["input-text"].value() == "Two."
+    assert GraphExecution.objects.count() == 1

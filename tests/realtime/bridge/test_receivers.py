@@ -26,6 +26,7 @@ from executions.events import (
 from executions.models import Graph
 from executions.services import notify_user, start_execution
 from executions.statuses import ExecutionStatus
+from realtime import metrics
 from realtime.bridge import receivers
 from realtime.models import Stream, StreamEvent
 from realtime.publishing.after_commit import numbered_head
@@ -125,9 +126,16 @@ def test_a_signal_makes_events_on_its_streams(signal: Signal, event: Any, expect
 
 def test_every_signal_of_executions_has_a_receiver() -> None:
     all_signals = {name for name, value in vars(signals).items() if isinstance(value, Signal)}
-    assert len(all_signals) == len([*SIGNALS, signals.reports_recorded])
+    assert len(all_signals) == len([*SIGNALS, signals.reports_recorded, signals.start_refused])
     for name in all_signals:
         assert getattr(signals, name).has_listeners(), name
+
+
+def test_a_refused_start_is_counted_and_makes_no_event() -> None:
+    before = metrics.counts().get("refused_starts", 0)
+    signals.start_refused.send(sender=object, user_id=1, limit="MAX_QUEUED")
+    assert metrics.counts()["refused_starts"] == before + 1
+    assert not on_streams()
 
 
 def test_connecting_twice_makes_no_event_twice() -> None:

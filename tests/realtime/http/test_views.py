@@ -14,6 +14,7 @@ from realtime.housekeeping import run_due
 from realtime.housekeeping.claims import report
 from realtime.housekeeping.jobs import all_jobs
 from realtime.metrics import count, counts
+from realtime.metrics.definitions import help_of
 from tests.database import in_db
 from tests.realtime.conftest import ConnectClient
 
@@ -50,6 +51,7 @@ def test_the_status_of_a_process_without_sockets(staff: User) -> None:
         "subscriptions": 0,
         "server": None,
         "counts": counts(),
+        "meanings": {name: help_of(name) for name in counts()},
         "housekeeping": {
             "runs_in": "server",
             "jobs": json.loads(json.dumps(report(all_jobs()), cls=DjangoJSONEncoder)),
