@@ -59,7 +59,7 @@ def release(name: str, holder: str, *, did: Counts, seconds: float, error: str, 
         did=dict(did),
         total=F("total") + sum(did.values()),
         error=error[:_MAX_ERROR_LENGTH],
-        next_at=Now() + timedelta(seconds=next_in),
+        next_at=Now() + timedelta(seconds=next_in) if next_in else Now(),
     )
 
 
@@ -91,7 +91,9 @@ def _is_late(row: HousekeepingJob, now: Any) -> bool:
 
 def _add_missing(names: set[str]) -> None:
     if missing := names - set(_rows().filter(name__in=names).values_list("name", flat=True)):
-        _rows().bulk_create([HousekeepingJob(name=name) for name in sorted(missing)], ignore_conflicts=True)
+        _rows().bulk_create(
+            [HousekeepingJob(name=name, next_at=Now()) for name in sorted(missing)], ignore_conflicts=True
+        )
 
 
 _IS_FREE = Q(lease_expires_at__isnull=True) | Q(lease_expires_at__lt=Now())

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from realtime.conf import limits
 from realtime.housekeeping import claims
@@ -22,14 +22,18 @@ def run_due(pause: Pause | None = None, *, seconds: float | None = None) -> dict
     """Runs the jobs that are due and that no other process runs. Returns what each did. Stops after `seconds`: what is
     left is due at once, for the next call in any process. For a task of Celery beat or of `django.tasks`."""
     pause = pause or _pause_until(None if seconds is None else time.monotonic() + seconds)
-    jobs, results = all_jobs(), {}
+    return dict(run_each_due(pause))
+
+
+def run_each_due(pause: Pause) -> Iterator[tuple[str, Counts]]:
+    """`run_due`, a job at a time."""
+    jobs = all_jobs()
     for name in claims.find_due(jobs):
         if pause(0):
-            break
-        result = run(jobs[name], pause)
-        if result is not None:
-            results[name] = result
-    return results
+            return
+        did = run(jobs[name], pause)
+        if did is not None:
+            yield name, did
 
 
 def run(

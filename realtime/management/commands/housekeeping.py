@@ -10,7 +10,7 @@ from django.db import close_old_connections
 
 from realtime.conf import limits
 from realtime.housekeeping.jobs import Counts, Job, all_jobs
-from realtime.housekeeping.runner import describe, run, run_due
+from realtime.housekeeping.runner import describe, run, run_each_due
 from realtime.management.progress import ProgressLine
 
 
@@ -45,20 +45,19 @@ class Command(BaseCommand):
             elif loop:
                 self._loop()
             else:
-                self._run_due()
+                for name, did in run_each_due(time_to_sleep):
+                    self._say(name, did)
         except KeyboardInterrupt:
             self._progress.end()
             self.stderr.write("Stopped. What was done stays; the rest is due at once.")
             sys.exit(130)  # the exit code of a program that Ctrl-C has ended
 
-    def _run_due(self) -> None:
-        for name, did in run_due(time_to_sleep).items():
-            self._say(name, did)
-
     def _loop(self) -> None:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         while True:
-            self._run_due()
+            for name, did in run_each_due(time_to_sleep):
+                if did:
+                    self._say(name, did)
             close_old_connections()
             time.sleep(limits.HOUSEKEEPING_POLL)
 
