@@ -26,7 +26,6 @@ FOUND, ENDED = 1, 0  # exit codes; libFuzzer has its own, from 70 on
 LONGEST = 8_192  # bytes of an input, from which Hypothesis makes an example
 SEEDS = 12  # random inputs of several lengths, where there is no corpus yet
 LONGEST_SECONDS, LONGEST_MEGABYTES = 120, 2_048  # of one input, before libFuzzer ends the process
-LEAST_SECONDS = 3.0  # of fuzzing, however long the imports take
 PULSE = 5.0  # seconds between two progress lines
 # Whose branches guide atheris. autobahn would take more seconds to instrument than a target has.
 INSTRUMENTED = ["executions", "realtime", "jwt", "markdown_it"]
@@ -45,12 +44,11 @@ class Run:
 
     def __init__(self, file: str, name: str, seconds: float, atheris: ModuleType | None) -> None:
         self.label = f"{file}.{name.removeprefix('test_')}"
-        self._atheris, self._started = atheris, time.monotonic()
-        self._end, self._next_pulse = self._started + seconds, self._started + PULSE
-        self._examples = 0
+        self._atheris, self._examples = atheris, 0
         with atheris.instrument_imports(include=INSTRUMENTED) if atheris else nullcontext():
             self._test = getattr(_load(file), name)
-        self._end = max(self._end, time.monotonic() + LEAST_SECONDS)
+        self._started = time.monotonic()  # without the imports
+        self._end, self._next_pulse = self._started + seconds, self._started + PULSE
 
     def fuzz(self) -> NoReturn:
         if self._atheris:

@@ -119,10 +119,9 @@ def read_by_another(data: bytes) -> Iterator[Read]:
         return
 
 
-def count_answers(data: bytes, methods: list[str]) -> int:
-    """How many well-formed responses there are. Fails if one is not."""
+def count_answers(data: bytes, methods: list[str], sent: bytes) -> int:
+    """How many well-formed responses there are to what was sent. Fails if one is not."""
     found = 0
-    reader = h11.Connection(h11.CLIENT, max_incomplete_event_size=200_000)
     while data:
         method = methods[found] if found < len(methods) else "GET"
         reader = h11.Connection(h11.CLIENT)
@@ -141,6 +140,8 @@ def count_answers(data: bytes, methods: list[str]) -> int:
         while isinstance(event := reader.next_event(), h11.Data):
             pass
         if event is h11.NEED_DATA:
+            if found >= len(methods) and b"HEAD" in sent:
+                return found + 1  # a refused HEAD: the length is that of the body that GET would get
             reader.receive_data(b"")  # ends with the connection
             event = reader.next_event()
         assert isinstance(event, h11.EndOfMessage), event
@@ -160,7 +161,7 @@ def test_the_application_gets_the_requests_that_another_implementation_reads(dat
         method, target, body = others
         if target.startswith(b"/"):
             assert ours == (method, target, body)
-    answers = count_answers(transport.value(), [method for method, _, _ in seen.requests])
+    answers = count_answers(transport.value(), [method for method, _, _ in seen.requests], data)
     assert answers >= len(seen.requests) or transport.is_aborted
     assert answers <= data.count(b"\n") + 1
     assert len(transport.value()) < 2_000 * (answers + 1) + 2 * len(data)
