@@ -12,6 +12,7 @@ in-memory channel layer, DEBUG off, one machine, reached by its loopback names. 
     SECURE_COOKIES        true | false; with DEBUG off cookies go over HTTPS only, unless this is false
     HSTS_SECONDS          how long a browser remembers that the site is HTTPS only; 3600 with DEBUG off
     JWT_KEY, JWT_ALGORITHM, JWT_AUDIENCE, JWT_ISSUER   of users' tokens; JWT_KEY is SECRET_KEY by default
+    METRICS_TOKEN         opens /metrics to Prometheus; without it only staff may read it
     LOG_LEVEL             of executions and realtime; INFO by default
 
 An empty variable counts as not set. .env.example explains each variable.
@@ -155,6 +156,7 @@ CHANNEL_LAYERS: dict[str, dict[str, Any]] = (
 REALTIME: dict[str, Any] = {
     # realtime/conf.py has every limit and interval with its default and its reason. Values here override them.
     "ALLOWED_ORIGINS": CSRF_TRUSTED_ORIGINS,
+    "METRICS_TOKEN": env.str("METRICS_TOKEN", default=""),
 }
 
 JWT_KEY = env.str("JWT_KEY", default="") or SECRET_KEY

@@ -23,6 +23,7 @@ from django.db import transaction
 from django.db.models import Min, Q, QuerySet
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
+from django.dispatch import Signal
 
 from executions.conf import limits
 from executions.models import GraphExecution
@@ -31,6 +32,10 @@ from executions.services import finish_execution, report_execution, requeue_exec
 from executions.statuses import ExecutionStatus
 
 logger = logging.getLogger(__name__)
+
+lease_expired = Signal()
+"""An execution was ended because its owner let the lease expire. Sent with GraphExecution as the sender, inside the
+transaction of the change, which `graph_execution_changed` tells."""
 
 EMBEDDED = "embedded"
 """The `runner` of an execution that waits for the embedded runner."""
@@ -99,6 +104,7 @@ def _fail(expired: QuerySet[GraphExecution]) -> int:
                 execution = expired.filter(pk=pk).select_for_update(no_key=True).first()
                 if execution is not None:
                     finish_execution(execution, status=ExecutionStatus.FAILED, error=_reason(execution))
+                    lease_expired.send(GraphExecution)
                     count += 1
         except ValueError:
             logger.exception("Execution %s, whose owner is gone, cannot be ended.", pk)

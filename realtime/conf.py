@@ -19,6 +19,11 @@ class Limits:
     STREAM_ACCESS: dict[str, str] = field(default_factory=dict)  # kind of stream → path of its access function
     AUTH_TIMEOUT: float = 10.0  # a database that does not answer must not block a handshake for ever
 
+    # Who may read /metrics, besides staff
+    METRICS_TOKEN: str = ""  # as `Authorization: Bearer TOKEN`; empty: no token opens it
+    METRICS_OPEN: bool = False  # True: anybody may, for a port that only Prometheus reaches
+    METRICS_INTERVAL: float = 5.0  # for so long an answer of the database is used again: scrapes cannot load it
+
     # Tokens for the sockets of a page
     SOCKET_TOKEN_LIFETIME: float = 300.0  # a token is needed only for the handshake, in its URL or a header
     SOCKET_TOKEN_RENEWAL: float = 43_200.0  # for this long after a login, a token can be renewed with itself alone
@@ -77,7 +82,7 @@ class Limits:
     REQUEST_WAIT: float = 10.0  # then 503: the user has pressed reload by then
     DRAIN_SPREAD: float = 1.0  # sockets are closed over this time, since all their clients reconnect at once
     DRAIN_TIMEOUT: float = 10.0  # for consumers and HTTP responses to end; supervisors kill after 30 s, some after 10 s
-    READY_TIMEOUT: float = 2.0  # for the database's answer to /readyz; probes wait a few seconds
+    READY_TIMEOUT: float = 2.0  # for the database's answer to /readyz and /metrics; probes wait a few seconds
 
     # The log
     DB_THREADS: int = 8  # of sockets in one process; also the limit of their database connections

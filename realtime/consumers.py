@@ -16,7 +16,14 @@ from time import monotonic
 from typing import Any
 
 from realtime import asgi_extension, streams
-from realtime.auth.handshake import SUBPROTOCOL, CredentialsRefused, HandshakeRefused, authenticate, offers_bearer
+from realtime.auth.handshake import (
+    SUBPROTOCOL,
+    CredentialsRefused,
+    ForeignHost,
+    HandshakeRefused,
+    authenticate,
+    offers_bearer,
+)
 from realtime.auth.stream_access import stream_key
 from realtime.conf import limits
 from realtime.connection.request_queue import RequestQueue
@@ -82,11 +89,12 @@ class LiveConsumer(WriterConsumer):
         try:
             async with asyncio.timeout(limits.AUTH_TIMEOUT):
                 self.user = await authenticate(self.scope)
-        except HandshakeRefused:
-            count("refused_handshakes")
+        except HandshakeRefused as refused:
+            count("refused_host" if isinstance(refused, ForeignHost) else "refused_origin")
             await self.close()
             return
         except CredentialsRefused as refused:
+            count(f"refused_{int(refused.code)}")
             await self.accept(subprotocol)
             await self._close_because(refused.text, refused.code)
             return

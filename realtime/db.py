@@ -7,6 +7,7 @@ sockets and views, so a heartbeat would wait for another socket's query.
 import asyncio
 import os
 import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
@@ -19,6 +20,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _executor: ThreadPoolExecutor | None = None
+_waiting: set[object] = set()  # calls of `in_thread` that have not begun
+_busy: set[int] = set()  # threads of the pool that work for one
 
 
 async def in_thread(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -27,7 +30,26 @@ async def in_thread(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> 
     If the connection turns out to be lost, `work` runs a second time with a new one. So it must be safe to repeat. If
     the caller is cancelled or times out while `work` is queued, `work` is never started. So after a database has hung,
     no caller waits for the work of callers that have gone."""
-    return await asyncio.get_running_loop().run_in_executor(_pool(), lambda: _run_and_retry(work, *args, **kwargs))
+    call = object()
+
+    def run() -> R:
+        _waiting.discard(call)
+        _busy.add(threading.get_ident())
+        try:
+            return _run_and_retry(work, *args, **kwargs)
+        finally:
+            _busy.discard(threading.get_ident())
+
+    _waiting.add(call)
+    try:
+        return await asyncio.get_running_loop().run_in_executor(_pool(), run)
+    finally:
+        _waiting.discard(call)
+
+
+def thread_use() -> tuple[int, int]:
+    """How many threads of the pool work, and how many calls wait for one."""
+    return len(_busy), len(_waiting)
 
 
 def _run_and_retry(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -75,6 +97,8 @@ def _pool() -> ThreadPoolExecutor:
 def _reset_after_fork() -> None:
     global _executor
     _executor = None
+    _waiting.clear()
+    _busy.clear()
 
 
 os.register_at_fork(after_in_child=_reset_after_fork)

@@ -28,7 +28,7 @@ from executions.events import (
     NotificationRead,
     UserDeleted,
 )
-from realtime import metrics, streams
+from realtime import streams
 from realtime.log.types import END, EventDraft, StreamRef
 from realtime.publishing.recording import as_json, record_events
 from realtime.wire.methods import WSMethod
@@ -49,7 +49,6 @@ def connect() -> None:
     ):
         _connect(signal, make_drafts)
     signals.reports_recorded.connect(publish_reports, dispatch_uid=publish_reports.__name__)
-    signals.start_refused.connect(count_refused_start, dispatch_uid=count_refused_start.__name__)
 
 
 def publish_reports(events: Sequence[GraphExecutionEvent | NodeExecutionEvent], **kwargs: Any) -> None:
@@ -65,10 +64,6 @@ def publish_reports(events: Sequence[GraphExecutionEvent | NodeExecutionEvent], 
             )
         ]
     )
-
-
-def count_refused_start(**kwargs: Any) -> None:
-    metrics.count("refused_starts")
 
 
 def _connect(signal: Signal, make_drafts: Callable[[Any], list[EventDraft]]) -> None:

@@ -20,7 +20,7 @@ from realtime.asgi_extension import DirectSender
 from realtime.conf import limits
 from realtime.connection.lost import Send, is_connection_lost
 from realtime.connection.send_queue import SendQueue
-from realtime.metrics import count
+from realtime.metrics import count, sent
 from realtime.subscription.subscription import SocketSubscription
 
 logger = logging.getLogger(__name__)
@@ -194,6 +194,8 @@ class Writer:
 
     def _next_frame(self) -> str | None:
         frame = self._queue.next_frame()
+        if frame is not None:
+            sent.add(frame)
         if self._queue.to_read and (self._reading is None or self._reading.done()):
             self._reading = asyncio.get_running_loop().create_task(self._read_all())
         return frame

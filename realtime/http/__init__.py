@@ -1,1 +1,1 @@
-"""Streams over HTTP, health pages for load balancers, and a status page for staff."""
+"""Streams over HTTP, health pages for load balancers, metrics for Prometheus, and a status page for staff."""

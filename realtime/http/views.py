@@ -6,22 +6,23 @@ from django.contrib.admin.views.decorators import staff_member_required
 from django.http import HttpRequest, JsonResponse
 
 from realtime import asgi_extension
-from realtime.hub.registry import live_hubs
+from realtime.http.live_gauges import count_watchers
 from realtime.metrics import counts
+from realtime.metrics.definitions import help_of
 
 
 @staff_member_required
 def status(request: HttpRequest) -> JsonResponse:
-    """Sockets, streams and counts of the process that answers. `server` has the number of sockets that wait for their
-    clients (`behind`) and the bytes that are buffered for them; it is null under another server."""
-    hubs = live_hubs()
+    """Sockets, streams and counts of the process that answers, and what each count means. `server` has the number of
+    sockets that wait for their clients (`behind`) and the bytes that are buffered for them; it is null under another
+    server."""
+    numbers = counts()
     return JsonResponse(
         {
             "process": os.getpid(),
-            "sockets": sum(hub.sockets for hub in hubs),
-            "streams": sum(len(hub.streams) for hub in hubs),
-            "subscriptions": sum(len(stream.subscriptions) for hub in hubs for stream in list(hub.streams.values())),
+            **count_watchers(),
             "server": asgi_extension.count_sockets and asgi_extension.count_sockets(),
-            "counts": counts(),
+            "counts": numbers,
+            "meanings": {name: help_of(name) for name in numbers},
         }
     )

@@ -10,7 +10,7 @@ offered the event.
 from collections.abc import Sequence
 
 from realtime.aio.eager import between_tasks
-from realtime.metrics import count
+from realtime.metrics import count, sent
 from realtime.subscription.subscription import Sender, SocketSubscription
 from realtime.wire.event import Event
 
@@ -63,6 +63,7 @@ class Fanout:
             if synced and (frame := event.frame_for(numbered)) is not None:
                 for writer in [writer for writer in synced if not writer.send_now(frame)]:
                     self._mark_lagging(synced.pop(writer))
+                sent.add(frame, len(synced))
         self._synced_seq = event.seq
         for subscription in list(self._lagging):
             if not subscription.offer(event):

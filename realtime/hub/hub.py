@@ -136,6 +136,8 @@ def _read(message: dict[str, Any], channel: str | None) -> tuple[str, int, list[
     event's row at its end. If a notification has no id, since an older version has announced it, there are no events:
     they are read from the log. Raises KeyError, TypeError or ValueError if a field is missing or of another type."""
     epoch, last, events = message["epoch"], message["last"], []
+    at = message.get("at")
+    committed_at = at if isinstance(at, float) else None
     are_complete = True
     for seq, method, data, *more in message.get("events") or ():
         if not (isinstance(seq, int) and isinstance(method, str) and isinstance(data, str)):
@@ -144,7 +146,7 @@ def _read(message: dict[str, Any], channel: str | None) -> tuple[str, int, list[
         if method == WSMethod.NOTIFICATION:
             id = more[0] if more else None
             are_complete = are_complete and isinstance(id, str)
-        events.append(Event(seq, method, data, channel, id=id))
+        events.append(Event(seq, method, data, channel, id=id, at=committed_at))
     if not (isinstance(epoch, str) and isinstance(last, int)):
         raise TypeError
     return epoch, last, events if are_complete else []

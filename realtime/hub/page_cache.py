@@ -95,5 +95,6 @@ class PageCache:
         page = await in_thread(read_after, stream_id, after)
         if page is None:
             return None
-        events = [Event(seq, method, data, channel, id=id) for seq, method, data, id in page.events]
+        at = page.recorded_at
+        events = [Event(seq, method, data, channel, id=id, at=at.get(seq)) for seq, method, data, id in page.events]
         return CachedPage(page.epoch, page.head, page.floor, after, events)

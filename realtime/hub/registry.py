@@ -6,6 +6,7 @@ from weakref import WeakKeyDictionary
 from realtime.aio.tasks import detached
 from realtime.hub.hub import Hub
 from realtime.hub.sweep import sweep_forever
+from realtime.metrics import share
 from realtime.publishing import announcer
 
 _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
@@ -42,6 +43,7 @@ async def stop(hub: Hub) -> None:
         sweeping.cancel()
         await asyncio.wait({sweeping})
     await hub.stop()
+    share(at_once=True)
 
 
 def hub_of_this_loop() -> Hub | None:

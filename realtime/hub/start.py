@@ -9,6 +9,7 @@ from typing import NamedTuple
 from realtime.db import in_thread
 from realtime.log.replay import newest_by_entity
 from realtime.log.types import StreamPosition
+from realtime.metrics import count
 from realtime.subscription.start_position import FromCursor, FromSnapshot
 from realtime.subscription.subscription import SocketSubscription
 from realtime.wire.frames import answer_frame, subscribed_frame
@@ -41,8 +42,11 @@ class Start(NamedTuple):
     def begin(self) -> None:
         """Sends the subscription's events from now on."""
         if isinstance(self.position, FromSnapshot):
+            count("snapshots")
             self.subscription.start_snapshot(self.snapshot, self.stream.head)
         else:
+            if self.position.cursor < self.stream.head:
+                count("replays")
             self.subscription.start(self.position.cursor, self.stream.head)
 
 

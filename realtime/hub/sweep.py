@@ -15,7 +15,7 @@ from realtime.db import in_thread
 from realtime.hub.hub import Hub
 from realtime.log import store
 from realtime.log.types import StreamPosition
-from realtime.metrics import count
+from realtime.metrics import count, share
 from realtime.publishing.leftovers import number_next, number_watched
 
 logger = logging.getLogger(__name__)
@@ -28,6 +28,7 @@ async def sweep_forever(hub: Hub) -> None:
         while True:
             await asyncio.sleep(limits.SWEEP_INTERVAL)
             try:
+                share()
                 has_leftovers = await sweep(hub)
             except Exception as error:
                 count("errors")

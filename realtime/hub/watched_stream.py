@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Sequence
 
 from realtime import streams
@@ -16,7 +17,7 @@ from realtime.hub.reorder_buffer import ReorderBuffer
 from realtime.hub.start import Start, prepare
 from realtime.log import store
 from realtime.log.types import StreamPosition
-from realtime.metrics import count
+from realtime.metrics import count, observe
 from realtime.publishing.after_commit import numbered_head
 from realtime.subscription.start_position import FromSnapshot, start_position
 from realtime.subscription.state import After, Anew, Each, State
@@ -93,9 +94,16 @@ class WatchedStream:
         if last <= self.ordering.position:
             self.restart()  # it comes late or twice, or the log was restored and gives its numbers again
             return
-        self.subscriptions.deliver(self.ordering.receive(events))
+        self._deliver(self.ordering.receive(events), "announced")
         self.ordering.note_exists(last)
         self._fill_gap_soon(at_once=not events)
+
+    def _deliver(self, events: Sequence[Event], way: str) -> None:
+        self.subscriptions.deliver(events)
+        now = time.time()
+        for event in events:
+            if event.at is not None:
+                observe("delivery_lag", max(now - event.at, 0.0), way)  # below 0: the clocks of two hosts differ
 
     # Repair
 
@@ -126,7 +134,7 @@ class WatchedStream:
                     self.restart()
                 elif page.holds(self.ordering.position + 1):
                     count("gaps_filled")
-                    self.subscriptions.deliver(self.ordering.receive(page.events))
+                    self._deliver(self.ordering.receive(page.events), "repaired")
                     continue
                 elif self.ordering.position > position:
                     continue  # announcements have come meanwhile, and other events are missing now

@@ -1,6 +1,7 @@
 """The log's reading side: pages of the events after a cursor, and the newest event of each entity."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from django.db import connections
@@ -22,20 +23,24 @@ class Page(NamedTuple):
     head: int
     floor: int
     events: Sequence[LogEvent]
+    recorded_at: Mapping[int, float] = MappingProxyType({})  # by number: seconds since 1970, by the writer's clock
 
 
 def read_after(stream_id: int, after: int) -> Page | None:
     """The events that follow `after`, or None where the stream is gone. One statement, so that epoch, head, floor and
     events are of one snapshot."""
     after = max(0, min(after, _MAX_SEQ))  # a client may send any number
-    with connections[database()].cursor() as cursor:
-        cursor.execute(_AFTER, (limits.MAX_INLINE_BYTES, after, after + limits.PAGE_EVENTS, stream_id))
+    connection = connections[database()]
+    sql = _AFTER.format(recorded_at=_RECORDED_AT[connection.vendor])
+    with connection.cursor() as cursor:
+        cursor.execute(sql, (limits.MAX_INLINE_BYTES, after, after + limits.PAGE_EVENTS, stream_id))
         rows = cursor.fetchall()
     if not rows:
         return None
     epoch, head, floor = rows[0][:3]
-    events = [row[3:] for row in rows if row[3] is not None]
-    return Page(epoch, head, floor, _within_page_bytes(stream_id, events))
+    events = [row[3:8] for row in rows if row[3] is not None]
+    recorded_at = {row[3]: row[8] for row in rows if row[3] is not None}
+    return Page(epoch, head, floor, _within_page_bytes(stream_id, events), recorded_at)
 
 
 _MAX_SEQ = 2**62  # no stream grows so long; a page's upper bound still fits the column
@@ -43,13 +48,16 @@ _MAX_SEQ = 2**62  # no stream grows so long; a page's upper bound still fits the
 # Plain SQL: Django takes four times as long to build this query as PostgreSQL to read a page.
 _AFTER = """
     SELECT stream.epoch, stream.head, stream.floor, event.seq, event.method, event.size,
-        CASE WHEN event.size <= %s THEN COALESCE(event.data, original.data) END,
-        event.entity
+        CASE WHEN event.size <= %s THEN COALESCE(event.data, original.data) END, event.entity, {recorded_at}
     FROM realtime_stream stream
     LEFT JOIN realtime_streamevent event ON event.stream_id = stream.id AND event.seq > %s AND event.seq <= %s
     LEFT JOIN realtime_streamevent original ON original.id = event.data_of_id
     WHERE stream.id = %s ORDER BY event.seq
 """
+_RECORDED_AT = {
+    "postgresql": "extract(epoch FROM event.created_at)::float8",
+    "sqlite": "(julianday(event.created_at) - 2440587.5) * 86400",
+}
 
 
 def read_each(stream_id: int, seqs: Sequence[int]) -> Sequence[LogEvent]:

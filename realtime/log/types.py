@@ -43,6 +43,7 @@ class NumberedEvents(NamedTuple):
     key: str
     epoch: str
     events: Sequence[LogEvent]
+    committed_at: float | None = None  # seconds since 1970, by the writer's clock; None where it is not known
 
 
 class StreamPosition(NamedTuple):

@@ -3,13 +3,14 @@
 import atexit
 import logging
 import os
+import time
 from collections.abc import Iterable
 
 from django.db import OperationalError, connections
 
 from realtime.log import numbering, retention, store
 from realtime.log.types import NumberedEvents, StreamPosition
-from realtime.metrics import count
+from realtime.metrics import count, observe
 from realtime.publishing import announcer
 from realtime.publishing.retry_thread import RetryThread
 
@@ -19,17 +20,20 @@ BATCH_SIZE = 100  # streams that one transaction numbers; it locks all of them
 _FLUSH_TIMEOUT = 0.5  # seconds; a head is locked for less than a millisecond, unless something hangs
 
 
-def number_and_announce(keys: Iterable[str], *, may_have_ended: bool = True) -> set[str]:
+def number_and_announce(
+    keys: Iterable[str], *, may_have_ended: bool = True, committed_at: float | None = None
+) -> set[str]:
     """Numbers the unnumbered events of these streams, removes the streams that were ended, and announces both. Waits
     for no lock: returns the keys of the streams that it left, because another transaction had locked them.
-    `may_have_ended` False saves a query where the caller knows that no stream was ended."""
+    `may_have_ended` False saves a query where the caller knows that no stream was ended. `committed_at` is the time of
+    the commit, where the caller knows it."""
     in_order, left = sorted(set(keys)), set()
     for start in range(0, len(in_order), BATCH_SIZE):
         batch = in_order[start : start + BATCH_SIZE]
         numbered, locked = numbering.number(batch)
         left |= locked
         for each in numbered:
-            announcer.announce(each)
+            announcer.announce(each._replace(committed_at=committed_at))
         for key in store.find_ended(batch) if may_have_ended else ():
             if key not in locked and retention.remove(key):
                 announcer.announce_end(key)
@@ -38,12 +42,12 @@ def number_and_announce(keys: Iterable[str], *, may_have_ended: bool = True) -> 
     return left
 
 
-def _attempt(keys: Iterable[str], *, may_have_ended: bool = True) -> set[str]:
+def _attempt(keys: Iterable[str], *, may_have_ended: bool = True, committed_at: float | None = None) -> set[str]:
     """`number_and_announce` that leaves all keys where the whole database was in the way."""
     keys = set(keys)
     try:
         with store.brief_wait():
-            return number_and_announce(keys, may_have_ended=may_have_ended)
+            return number_and_announce(keys, may_have_ended=may_have_ended, committed_at=committed_at)
     except OperationalError as error:
         if not store.is_busy(error):
             raise
@@ -69,14 +73,19 @@ class AfterCommit:
         self.has_ended = False  # whether the transaction ended a stream
 
     def __call__(self) -> None:
+        committed_at, began = time.time(), time.perf_counter()
+        self._number_and_announce(committed_at)
+        observe("publish", time.perf_counter() - began, "after_commit")
+
+    def _number_and_announce(self, committed_at: float) -> None:
         numbered, self.numbered = self.numbered, []
         keys, self.unnumbered_keys = self.unnumbered_keys, set()
         for each in numbered:
-            announcer.announce(each)
+            announcer.announce(each._replace(committed_at=committed_at))
         if not keys:
             return
         try:
-            if left := _attempt(keys, may_have_ended=self.has_ended):
+            if left := _attempt(keys, may_have_ended=self.has_ended, committed_at=committed_at):
                 _retry_thread.add(left)
         except Exception:
             count("numbering_failed")

@@ -47,6 +47,8 @@ def announce(numbered: NumberedEvents) -> None:
         "first": numbered.events[0].seq,
         "last": numbered.events[-1].seq,
     }
+    if numbered.committed_at is not None:
+        message["at"] = numbered.committed_at
     size = 0
     for event in numbered.events:
         size += len(event.data.encode()) if event.data is not None else limits.MAX_ANNOUNCED_BYTES + 1
@@ -122,6 +124,11 @@ def _announcer_thread() -> AnnouncerThread:
             if _announcer is None:
                 _announcer = AnnouncerThread()
     return _announcer
+
+
+def load() -> tuple[int, int]:
+    """How many announcements the thread has queued or is sending, and the bytes of their data."""
+    return _announcer.load if _announcer else (0, 0)
 
 
 def flush() -> None:

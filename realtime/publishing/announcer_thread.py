@@ -74,6 +74,11 @@ class AnnouncerThread:
             if is_burst and self._pending == 1:
                 self._idle.wait(BURST_WAIT)
 
+    @property
+    def load(self) -> tuple[int, int]:
+        """How many announcements are queued or being sent, and the bytes of their data."""
+        return self._pending, self._pending_bytes
+
     def flush(self, timeout: float) -> bool:
         """Waits until everything is sent, for at most `timeout` seconds, and ends the thread. Returns whether
         everything was sent."""

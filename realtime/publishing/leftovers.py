@@ -42,7 +42,8 @@ def _number(keys: Sequence[str], *, may_have_ended: bool) -> None:
     if not keys:
         return
     try:
-        number_and_announce(keys, may_have_ended=may_have_ended)
+        left = number_and_announce(keys, may_have_ended=may_have_ended)
+        count("streams_numbered_late", len({*keys} - left))
     except Exception:
         if len(keys) > 1:
             for key in keys:

@@ -1,5 +1,6 @@
 """Records events in the transaction of the change that they tell of."""
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from pydantic_core import to_json
 
 from realtime.log import numbering, store
 from realtime.log.types import END, EventDraft, StreamRef
+from realtime.metrics import observe
 from realtime.publishing.after_commit import after_commit
 
 
@@ -42,10 +44,12 @@ def record_events(drafts: Sequence[EventDraft], *, is_last_before_commit: bool =
     but commit; this saves one database round trip for a single event."""
     if not drafts:
         return
+    began = time.perf_counter()
     using = store.database()
     is_last_before_commit = is_last_before_commit or transaction.get_autocommit(using)
     with transaction.atomic(using, savepoint=False):
         numbered, keys = numbering.insert(drafts, is_last_before_commit=is_last_before_commit)
+        observe("publish", time.perf_counter() - began, "record")
         hook = after_commit(using)
         hook.numbered += numbered
         hook.unnumbered_keys |= keys

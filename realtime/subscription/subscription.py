@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from realtime.conf import limits
+from realtime.metrics import sent
 from realtime.subscription.state import Subscription
 from realtime.wire.event import Event
 from realtime.wire.methods import WSMethod
@@ -93,7 +94,12 @@ class SocketSubscription(Subscription[Event]):
 
     def send_now(self, event: Event) -> bool:
         frame = self.frame_of(event)
-        return frame is None or self.writer.send_now(frame)
+        if frame is None:
+            return True
+        is_sent = self.writer.send_now(frame)
+        if is_sent:
+            sent.add(frame)
+        return is_sent
 
     def frame_of(self, event: Event) -> str | None:
         """The frame that the client gets, or None if the event is not for it."""

@@ -8,16 +8,27 @@ class Event:
     """An event with its data. `frame` and `numbered_frame` are the two forms of its frame, without and with `seq`. The
     numbered frame of a notification also has its `id`."""
 
-    __slots__ = ("_channel", "_data", "_id", "frame", "method", "numbered_frame", "seq", "size")
+    __slots__ = ("_channel", "_data", "_id", "at", "frame", "method", "numbered_frame", "seq", "size")
 
     frame: str  # for clients of the base protocol
     numbered_frame: str  # for clients that know numbers
 
-    def __init__(self, seq: int, method: str, data: str | None, channel: str | None, *, id: str | None = None) -> None:
-        """`data` is JSON text. `channel` is the stream's key, or None for notifications. `id` is a notification's."""
+    def __init__(
+        self,
+        seq: int,
+        method: str,
+        data: str | None,
+        channel: str | None,
+        *,
+        id: str | None = None,
+        at: float | None = None,
+    ) -> None:
+        """`data` is JSON text. `channel` is the stream's key, or None for notifications. `id` is a notification's. `at`
+        is the time of the commit or of the record, in seconds since 1970, where it is known."""
         if data is None:
             raise ValueError("An event without data cannot be sent; read it from the log.")
         self.seq, self.method, self._data, self._channel, self._id = seq, method, data, channel, id
+        self.at = at
         self.size = len(data)  # characters
 
     @property

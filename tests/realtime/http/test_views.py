@@ -9,6 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from realtime.metrics import count, counts
+from realtime.metrics.definitions import help_of
 from tests.database import in_db
 from tests.realtime.conftest import ConnectClient
 
@@ -45,6 +46,7 @@ def test_the_status_of_a_process_without_sockets(staff: User) -> None:
         "subscriptions": 0,
         "server": None,
         "counts": counts(),
+        "meanings": {name: help_of(name) for name in counts()},
     }
 
 

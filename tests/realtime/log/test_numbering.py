@@ -34,7 +34,7 @@ def test_a_pass_returns_the_events_that_it_numbered() -> None:
 def test_a_pass_returns_notifications_with_their_ids() -> None:
     for n, method in enumerate(("notification", "order_changed", "notification")):
         store.insert([EventDraft(method, "{}", (StreamRef(KEY, f"m{n}"),))])
-    (numbered,) = numbering.number([KEY])
+    (numbered,) = numbering.number([KEY]).numbered
     assert [(event.seq, event.id) for event in numbered.events] == [(1, "m0"), (2, None), (3, "m2")]
 
 
