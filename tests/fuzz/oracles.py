@@ -9,15 +9,16 @@ from typing import Any
 
 import pytest
 from django.db import transaction
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 SHORT = settings(
     max_examples=200,
     deadline=None,
+    phases=[phase for phase in Phase if phase is not Phase.explain],  # it traces each line, and takes minutes
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
 )
 """The short form of a target, for pytest. `make fuzz` ignores the number."""
-SLOW = settings(SHORT, max_examples=50)
+SLOW = settings(SHORT, max_examples=40)
 """For a target whose examples use the database or a connection."""
 
 LONG_REPR = pytest.mark.filterwarnings("ignore:Generating overly large repr")

@@ -14,7 +14,7 @@ from tests.fuzz.inputs import HOSTILE_TEXTS, json_bytes, json_values, near
 from tests.fuzz.oracles import LONG_REPR, SLOW, no_logged_errors, rolled_back
 from tests.fuzz.world import LINKS, NODES, World, make_world
 
-pytestmark = [pytest.mark.django_db, LONG_REPR]
+pytestmark = [pytest.mark.django_db, pytest.mark.timeout(180), LONG_REPR]
 
 GRAPH = {"name": "x", "description": "", "nodes": NODES, "links": LINKS, "check_blocks": False}
 REPORTS = [

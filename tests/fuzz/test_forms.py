@@ -12,7 +12,7 @@ from tests.fuzz.inputs import HOSTILE_TEXTS, spliced, texts
 from tests.fuzz.oracles import LONG_REPR, SLOW, no_logged_errors, rolled_back
 from tests.fuzz.world import World, make_world
 
-pytestmark = [pytest.mark.django_db, LONG_REPR]
+pytestmark = [pytest.mark.django_db, pytest.mark.timeout(180), LONG_REPR]
 
 TYPES = [
     *("multipart/form-data; boundary=b", "multipart/form-data; boundary=b; charset=utf-16", "multipart/form-data"),
