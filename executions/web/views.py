@@ -13,7 +13,7 @@ from django.contrib.auth.views import LoginView
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Page, Paginator
 from django.db.models import Count, F
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -165,7 +165,7 @@ def notification_read(request: HttpRequest) -> HttpResponse:
     back = request.POST.get("next", "")
     if not url_has_allowed_host_and_scheme(back, allowed_hosts=None):
         back = reverse("execution-list")
-    return redirect(back)
+    return HttpResponseRedirect(back)  # `redirect` would look for a view of this name, and fail
 
 
 def _find(request: HttpRequest, execution_id: str, *, only: Sequence[str] = ()) -> GraphExecution:

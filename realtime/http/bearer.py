@@ -51,14 +51,14 @@ class SocketBearer(UserBearer):
 
     def check_claims(self, request: HttpRequest, claims: dict[str, Any]) -> None:
         auth_time = claims.get("auth_time")
-        if not isinstance(auth_time, int) or _age(auth_time) > limits.SOCKET_TOKEN_RENEWAL:
+        if not isinstance(auth_time, int) or abs(_age(auth_time)) > limits.SOCKET_TOKEN_RENEWAL:
             raise _unauthorized("This token cannot be renewed any more.", "Log in again.")
         request.auth_time = auth_time  # type: ignore[attr-defined]
 
 
-def _age(moment: int) -> float:
-    """Seconds since `moment`, which is in seconds since 1970."""
-    return datetime.now(UTC).timestamp() - moment
+def _age(moment: int) -> int:
+    """Seconds since `moment`, which is in seconds since 1970. It may have more digits than a float can hold."""
+    return int(datetime.now(UTC).timestamp()) - moment
 
 
 def _unauthorized(message: str, hint: str) -> HttpProblem:

@@ -38,6 +38,15 @@ def test_a_token_without_an_active_user_is_refused(user: User) -> None:
     refused(client_with(sub=str(user.pk)).get("/graphs"), 401)
 
 
+@pytest.mark.parametrize(
+    "auth_time", [10**400, -(10**400), "1", 1.5, None], ids=["future", "past", "text", "float", "none"]
+)
+def test_a_socket_token_with_a_time_far_away_or_none_is_not_renewed(user: User, auth_time: object) -> None:
+    """A time in the far future would be renewed for ever, and one beyond all floats was an error of the server."""
+    client = client_with(sub=str(user.pk), scope="socket", auth_time=auth_time)
+    refused(client.post("/socket-token/refresh"), 401)
+
+
 def test_a_header_without_a_bearer_token_is_refused(db: None) -> None:
     for header in ("", "Bearer", "Bearer ", "Basic YTpi", "Bearer a b", "Bearer \u00e9"):
         refused(ApiClient().get("/graphs", Authorization=header), 401)
