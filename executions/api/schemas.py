@@ -18,7 +18,7 @@ from executions.validation import StrictModel
 
 EXAMPLE_GRAPH_ID = "7d8a6c0e-94d2-4a51-8f0c-0c1f2f3f4a5b"
 EXAMPLE_EXECUTION_ID = "0b8f6f6a-3f0e-4d52-9f5e-6c1f2a3b4c5d"
-ShareToken = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{22,255}\Z")]  # too long to be guessed
+ShareToken = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{22,255}$")]  # too long to be guessed
 Name = Annotated[str, Field(min_length=1, max_length=255)]
 Outputs = Annotated[dict[str, list[Any]], Field(fail_fast=True)]
 

@@ -127,7 +127,11 @@ async def test_a_socket_that_disconnects_while_it_connects_leaves_everything(use
 
 @pytest.mark.usefixtures("transactional_db")
 async def test_a_refused_socket_leaves_nothing_behind():
-    async with InProcess() as client:
+    client = InProcess()
+    with pytest.raises(HandshakeRefused, match="403"):
+        await client.connect()
+    await client.disconnect()
+    async with InProcess("/ws?refusal=frame") as client:
         assert (await client.frame())["error"] == "Authentication required"
         assert await client.close_code() == 4001
     await nothing_is_left()
