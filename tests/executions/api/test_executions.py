@@ -171,7 +171,7 @@ def test_a_run_is_started_with_options_and_a_rerun_keeps_those_that_make_it_the_
         ({"is_shared": True, "share_token": TOKEN + "/"}, 422, "share_token"),
         ({"is_shared": True, "share_token": "x" * 256}, 422, "share_token"),
         ({"share_token": TOKEN}, 422, None),
-        ({"is_shared": "yes"}, 422, "is_shared"),
+        ({"is_shared": "perhaps"}, 422, "is_shared"),
         ({"credential_inputs": []}, 422, "credential_inputs"),
         ({"credential_inputs": {"a": "\0"}}, 422, "credential_inputs.a"),
         ({"nodes_input_masks": {"split": 1}}, 422, "nodes_input_masks.split"),
