@@ -13,6 +13,8 @@ from typing import Any
 import websockets
 from pydantic import BaseModel, create_model
 
+from tests.waiting import rest_in_loop
+
 PAUSE = 0.05  # seconds between attempts
 HEARTBEAT = 0.2  # seconds between heartbeats; a real one has a hundred
 
@@ -40,7 +42,7 @@ class StockClient:
                     await self._on_open(socket)
             except websockets.WebSocketException:
                 self.failed += 1
-            await asyncio.sleep(PAUSE)
+            await rest_in_loop(PAUSE)
 
     async def _on_open(self, socket: websockets.ClientConnection) -> None:
         self.opened += 1
@@ -56,7 +58,7 @@ class StockClient:
 
     async def _beat(self, socket: websockets.ClientConnection) -> None:
         while True:
-            await asyncio.sleep(HEARTBEAT)
+            await rest_in_loop(HEARTBEAT)
             await socket.send('{"method":"heartbeat","data":"ping","success":true}')
 
     def _on_message(self, message: Message) -> None:
