@@ -17,12 +17,12 @@ from typing import Any
 
 from realtime import asgi_extension, streams
 from realtime.auth.handshake import (
-    SUBPROTOCOL,
     CredentialsRefused,
     ForeignHost,
     HandshakeRefused,
+    asks_for_reason,
     authenticate,
-    offers_bearer,
+    select_subprotocol,
 )
 from realtime.auth.stream_access import stream_key
 from realtime.conf import limits
@@ -48,6 +48,7 @@ from realtime.wire.requests import (
     NOT_FOUND,
     TOO_MANY_SUBSCRIPTIONS,
     BadRequest,
+    Notifications,
     Request,
     Subscribe,
     parse_request,
@@ -83,9 +84,7 @@ class LiveConsumer(WriterConsumer):
         self._counted_as: str | None = None  # the user's id in `_users`
 
     async def connect(self) -> None:
-        """Joins the user's notifications, then accepts. A socket with refused credentials is accepted before it is
-        closed, since a browser would not show the close code otherwise."""
-        subprotocol = SUBPROTOCOL if offers_bearer(self.scope) else None
+        """Joins the user's notifications, then accepts."""
         try:
             async with asyncio.timeout(limits.AUTH_TIMEOUT):
                 self.user = await authenticate(self.scope)
@@ -95,23 +94,29 @@ class LiveConsumer(WriterConsumer):
             return
         except CredentialsRefused as refused:
             count(f"refused_{int(refused.code)}")
-            await self.accept(subprotocol)
-            await self._close_because(refused.text, refused.code)
+            await self._refuse(refused.text, refused.code)
             return
         if not _users.try_acquire(str(self.user.pk), limits.MAX_USER_CONNECTIONS):
             count("refused_user")
-            await self.accept(subprotocol)
-            await self._close_because(TOO_MANY_CONNECTIONS, CloseCode.TOO_MANY)
+            await self._refuse(TOO_MANY_CONNECTIONS, CloseCode.TOO_MANY)
             return
         self._counted_as = str(self.user.pk)
         self.hub = registry.acquire()
-        request = Request(WSMethod.SUBSCRIBE_NOTIFICATIONS, None, Subscribe())
+        request = Request(WSMethod.SUBSCRIBE_NOTIFICATIONS, None, Notifications())
         notifications = self._new_subscription(streams.notifications(str(self.user.pk)), request)
         self.subscriptions[notifications.key] = notifications
         stream = await self.hub.subscribe(notifications)
-        await self.accept(subprotocol)
+        await self.accept(select_subprotocol(self.scope))
         notifications.start(stream.head, stream.head)
         self.writing = self.writer.start()
+
+    async def _refuse(self, text: str, code: CloseCode) -> None:
+        """Refuses the handshake, or accepts it first for a client that asks for the reason."""
+        if asks_for_reason(self.scope):
+            await self.accept(select_subprotocol(self.scope))
+            await self._close_because(text, code)
+        else:
+            await self.close(int(code), text)
 
     async def _close_because(self, text: str, code: CloseCode) -> None:
         await self.send(error_frame(text))

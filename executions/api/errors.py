@@ -19,6 +19,7 @@ from ninja.errors import ValidationError as NinjaValidationError
 from pydantic import ConfigDict, Field
 
 from executions.services import ExecutionHasEnded, NodeHasEnded, NodeMismatch, QueueIsFull, UnknownNode
+from executions.sharing import ShareTokenTaken
 from executions.statuses import IllegalTransition
 from executions.storable import UnstorableValue
 from executions.validation import MAX_ERRORS, first, path, plain_message
@@ -123,6 +124,8 @@ def as_problem(error: Exception) -> Problem | None:
                 hint="Wait until some of the waiting executions have started, or terminate some.",
                 headers={"Retry-After": str(error.retry_after)},
             )
+        case ShareTokenTaken():
+            return Problem(409, "share_token_taken", str(error), path="share_token", hint="Leave it out.")
         case UnknownNode():
             return not_found("Node", "node_id")
         case NodeMismatch():
@@ -154,6 +157,7 @@ def install(api: NinjaAPI) -> None:
             UnknownNode,
             NodeMismatch,
             QueueIsFull,
+            ShareTokenTaken,
         ),
         *(UnstorableValue, NinjaValidationError, ValidationError, Http404, SuspiciousOperation),
     ):

@@ -69,6 +69,7 @@ def create_execution(request: HttpRequest, data: NewExecution, idempotency_key: 
                 preset_id=data.preset_id,
                 is_dry_run=data.is_dry_run,
                 runner=_token(request).runner,
+                **data.options,
             )
             if data.lease_seconds:
                 execution.lease_seconds = data.lease_seconds

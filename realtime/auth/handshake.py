@@ -1,10 +1,14 @@
 """Finds the user of a connection. The first credentials in this order count; bad ones never fall back to later ones:
 
 scope["user"]                               set by an outer middleware or a test
-Sec-WebSocket-Protocol: bearer, <token>     the server selects `bearer`
+Sec-WebSocket-Protocol: bearer, <token>
 Authorization: Bearer <token>
 ?token=<token>                              sent by AutoGPT Platform's frontend; never logged
 the session cookie                          the Origin is checked, since browsers send cookies for any page
+
+A refusal is the answer to the handshake (403), so that a client that subscribes when its socket opens does not take a
+refused socket for an open one. A client that wants the reason asks for it, by `?refusal=frame` or by the subprotocol
+`runwire`: its socket is accepted, told and closed.
 """
 
 from importlib import import_module
@@ -24,11 +28,11 @@ from realtime.db import in_thread
 from realtime.wire.close_codes import CloseCode
 
 Scope = dict[str, Any]
-SUBPROTOCOL = "bearer"
+BEARER, RUNWIRE = "bearer", "runwire"  # subprotocols
 
 
 class CredentialsRefused(Exception):  # noqa: N818
-    """The credentials are bad. The socket is accepted and then closed with the code, so that a browser can read it."""
+    """The credentials are bad. `code` is the close code for a client that asks for the reason."""
 
     def __init__(self, code: CloseCode, text: str) -> None:
         self.code, self.text = code, text
@@ -36,7 +40,7 @@ class CredentialsRefused(Exception):  # noqa: N818
 
 
 class HandshakeRefused(Exception):  # noqa: N818
-    """The handshake is refused (403), and the socket is never open."""
+    """The handshake is refused (403), even if the client asks for the reason."""
 
 
 class ForeignHost(HandshakeRefused):
@@ -57,9 +61,16 @@ class Credentials(NamedTuple):
 _single_flights: SingleFlightGroup[Any] = SingleFlightGroup()  # by credentials
 
 
-def offers_bearer(scope: Scope) -> bool:
-    """Whether the client offered the subprotocol `bearer`. Then the server must select it, even for a refusal."""
-    return SUBPROTOCOL in scope.get("subprotocols", ())
+def select_subprotocol(scope: Scope) -> str | None:
+    """`bearer` if the client offers it, else `runwire`, else none. A browser fails if the server selects none of those
+    that it has offered, or another one."""
+    offered = scope.get("subprotocols", ())
+    return next((each for each in (BEARER, RUNWIRE) if each in offered), None)
+
+
+def asks_for_reason(scope: Scope) -> bool:
+    """Whether the client wants a refusal as a frame and a close code. A browser shows no answer to a handshake."""
+    return RUNWIRE in scope.get("subprotocols", ()) or _read_query(scope).get("refusal", [""])[-1] == "frame"
 
 
 async def authenticate(scope: Scope) -> Any:
@@ -84,15 +95,15 @@ def _read_credentials(scope: Scope) -> Credentials:
     headers = dict(scope.get("headers", ()))
     offered = list(scope.get("subprotocols", ()))
     authorization = headers.get(b"authorization", b"").decode("latin-1").split(None, 1)
-    query = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
+    query = _read_query(scope)
     token: str | None = None
-    if SUBPROTOCOL in offered:
-        after = offered[offered.index(SUBPROTOCOL) + 1 :]
+    if BEARER in offered:
+        after = offered[offered.index(BEARER) + 1 :]
         token = after[0] if after else ""
     elif authorization and authorization[0].lower() == "bearer":
         token = authorization[1] if len(authorization) > 1 else ""
     elif "token" in query:
-        token = query["token"][0]
+        token = query["token"][-1]
     cookies = parse_cookie(headers.get(b"cookie", b"").decode("latin-1"))
     session_key = cookies.get(settings.SESSION_COOKIE_NAME)
     if not session_key or "\0" in session_key:  # possible in a quoted cookie; PostgreSQL refuses it
@@ -100,6 +111,10 @@ def _read_credentials(scope: Scope) -> Credentials:
     if token is None and session_key is not None and not _is_origin_allowed(scope):
         raise ForeignOrigin
     return Credentials(token, session_key)
+
+
+def _read_query(scope: Scope) -> dict[str, list[str]]:
+    return parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
 
 
 def _find_user(credentials: Credentials) -> Any:

@@ -4,7 +4,7 @@
     node execution changed     execution's stream (entity: the node execution's id)
     notification created, read, deleted    the user's notifications (entity: the notification's id)
     execution deleted          the execution's stream ends; `execution_deleted` on the graph's
-    graph deleted              the graph's stream ends
+    graph deleted              the graph's stream of each user who had executions of it ends
     user deleted               the stream of the notifications ends
     reports recorded           what the first two do, for many changes together
 
@@ -128,7 +128,7 @@ def on_notification_deleted(event: NotificationDeleted) -> list[EventDraft]:
 
 
 def on_graph_deleted(event: GraphDeleted) -> list[EventDraft]:
-    return [_end(streams.graph_execs(event.user_id, event.id))]
+    return [_end(streams.graph_execs(user_id, event.id)) for user_id in sorted({event.user_id, *event.user_ids})]
 
 
 def on_user_deleted(event: UserDeleted) -> list[EventDraft]:

@@ -127,7 +127,11 @@ async def test_a_socket_that_disconnects_while_it_connects_leaves_everything(use
 
 @pytest.mark.usefixtures("transactional_db")
 async def test_a_refused_socket_leaves_nothing_behind():
-    async with InProcess() as client:
+    client = InProcess()
+    with pytest.raises(HandshakeRefused, match="403"):
+        await client.connect()
+    await client.disconnect()
+    async with InProcess("/ws?refusal=frame") as client:
         assert (await client.frame())["error"] == "Authentication required"
         assert await client.close_code() == 4001
     await nothing_is_left()
@@ -144,6 +148,20 @@ async def test_a_socket_whose_stream_cannot_be_read_is_refused_and_leaves_nothin
     await client.disconnect()
     await nothing_is_left()
     assert counted["errors"] == 1
+
+
+async def test_a_deleted_graph_ends_the_stream_of_each_user_who_had_executions_of_it(
+    live_client, user, other_user, graph, execution
+):
+    theirs = await in_db(start_execution)(graph, user=other_user)
+    owner, other, id = await live_client(user), await live_client(other_user), str(graph.pk)
+    await owner.ask("subscribe_graph_executions", {"graph_id": id})
+    channel = (await other.ask("subscribe_graph_executions", {"graph_id": id, "replay": "none"}))["channel"]
+    await in_db(graph.delete)()
+    assert (await owner.frame())["error"] == "Graph not found"
+    gone, ended = await other.frames(2)
+    assert (gone["method"], gone["data"]) == ("execution_deleted", {"graph_exec_id": str(theirs.pk)})
+    assert (ended["error"], ended["channel"]) == ("Graph not found", channel)
 
 
 # When something goes wrong

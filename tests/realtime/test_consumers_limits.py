@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 from pytest_django import Settings
 
+from tests.realtime.clients import HandshakeRefused
 from tests.realtime.conftest import ConnectClient, Counted
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -30,10 +31,12 @@ async def test_a_user_with_too_many_sockets_is_refused_and_another_user_is_not(
 ) -> None:
     settings.REALTIME = {"MAX_USER_CONNECTIONS": 2}
     first, _ = await live_client(user), await live_client(user)
-    third = await live_client(user)
+    with pytest.raises(HandshakeRefused, match="403"):
+        await live_client(user)
+    third = await live_client(user, path="/ws?refusal=frame")
     assert (await third.frame())["error"] == "Too many connections of this user; come back later"
     assert await third.close_code() == 4008
-    assert counted["refused_user"] == 1
+    assert counted["refused_user"] == 2
     await (await live_client(other_user)).ping()
     await first.disconnect()
     await (await live_client(user)).ping()

@@ -52,7 +52,7 @@ async def test_a_socket_that_watched_a_stream_leaves_nothing(
 
 async def test_a_socket_with_bad_credentials_leaves_nothing(without_collector: None) -> None:
     before = left()
-    client = InProcess("/ws?token=bad")
+    client = InProcess("/ws?token=bad&refusal=frame")
     await client.connect()
     await client.frame()
     assert await client.close_code() == 4003

@@ -8,9 +8,11 @@ from django.db import IntegrityError, transaction
 
 from executions.events import GraphExecutionDeleted, GraphExecutionEvent
 from executions.models import Graph, GraphExecution
+from executions.models.graph_execution import ORIGIN
 
 pytestmark = pytest.mark.django_db
 MOMENT = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
+ORIGINS = {name: f"the {name}" for name in ORIGIN}
 
 
 def test_an_event_holds_every_field(graph: Graph, user: User) -> None:
@@ -31,6 +33,7 @@ def test_an_event_holds_every_field(graph: Graph, user: User) -> None:
         is_shared=True,
         share_token="token",
         is_dry_run=True,
+        **ORIGINS,
         runner="r1",
         lease_expires_at=MOMENT,
     )
@@ -51,6 +54,7 @@ def test_an_event_holds_every_field(graph: Graph, user: User) -> None:
         is_shared=True,
         share_token="token",
         is_dry_run=True,
+        **ORIGINS,
     )
     assert execution.deleted_event() == GraphExecutionDeleted(
         id=str(execution.pk), user_id=str(user.pk), graph_id=str(graph.pk)
@@ -58,7 +62,8 @@ def test_an_event_holds_every_field(graph: Graph, user: User) -> None:
 
 
 def test_every_field_of_the_event_is_a_trigger() -> None:
-    columns = {name.removesuffix("_id") if name != "preset_id" else name for name in GraphExecutionEvent.model_fields}
+    relations = {"user_id": "user", "graph_id": "graph"}
+    columns = {relations.get(name, name) for name in GraphExecutionEvent.model_fields}
     assert GraphExecution.event_fields == columns - {"event_type", "id"}
     assert GraphExecution.trigger_fields == GraphExecution.event_fields
 

@@ -15,7 +15,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from realtime.auth import handshake
-from realtime.auth.handshake import CredentialsRefused, ForeignOrigin, offers_bearer
+from realtime.auth.handshake import CredentialsRefused, ForeignOrigin, asks_for_reason, select_subprotocol
 from realtime.auth.jwt import issue_token
 from realtime.wire.close_codes import CloseCode
 from tests.database import in_db
@@ -119,10 +119,46 @@ def test_other_subprotocols_are_no_credentials(user: User) -> None:
     assert refusal(scope(subprotocols=["graphql-ws", token_of(user)])) == CloseCode.NO_CREDENTIALS
 
 
-def test_bearer_is_found_at_any_place_in_the_offer() -> None:
-    assert offers_bearer(scope(subprotocols=["bearer", "nonsense"]))
-    assert not offers_bearer(scope(subprotocols=["other"]))
-    assert not offers_bearer({"type": "websocket"})
+@pytest.mark.parametrize(
+    ("offered", "selected"),
+    [
+        ([], None),
+        (["other"], None),
+        (["BEARER", "Runwire"], None),
+        (["bearer", "nonsense"], "bearer"),
+        (["other", "bearer", "nonsense"], "bearer"),
+        (["runwire"], "runwire"),
+        (["other", "runwire"], "runwire"),
+        (["runwire", "bearer", "nonsense"], "bearer"),
+        (["bearer", "nonsense", "runwire"], "bearer"),
+    ],
+)
+def test_the_selected_subprotocol_is_one_of_the_offered_and_never_a_token(
+    offered: list[str], selected: str | None
+) -> None:
+    assert select_subprotocol(scope(subprotocols=offered)) == selected
+    assert select_subprotocol({"type": "websocket"}) is None
+
+
+@pytest.mark.parametrize(
+    ("how", "asks"),
+    [
+        ({}, False),
+        ({"query": "refusal=frame"}, True),
+        ({"query": "token=a&refusal=frame"}, True),
+        ({"query": "refusal=http&refusal=frame"}, True),
+        ({"query": "refusal=frame&refusal=http"}, False),
+        ({"query": "refusal=frames"}, False),
+        ({"query": "refusal"}, False),
+        ({"query": "refusal=%66rame"}, True),
+        ({"query": "&&=%ff;refusal"}, False),
+        ({"subprotocols": ["runwire"]}, True),
+        ({"subprotocols": ["bearer", "x", "runwire"]}, True),
+        ({"subprotocols": ["runwire2", "RUNWIRE"]}, False),
+    ],
+)
+def test_a_client_asks_for_the_reason_by_the_query_or_the_subprotocol(how: dict[str, Any], asks: bool) -> None:
+    assert asks_for_reason(scope(**how)) is asks
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
@@ -140,9 +176,10 @@ def test_a_header_that_ends_after_bearer_is_a_bad_token(user: User) -> None:
     assert refusal(scope(authorization="Bearer", cookie=cookie_of(user))) == CloseCode.BAD_TOKEN
 
 
-def test_the_first_one_of_two_tokens_in_the_query_counts(user: User) -> None:
-    assert authenticate(scope(query=f"a=b&token={token_of(user)}&token=nonsense")) == user
-    assert refusal(scope(query=f"token=nonsense&token={token_of(user)}")) == CloseCode.BAD_TOKEN
+def test_the_last_one_of_two_tokens_in_the_query_counts(user: User) -> None:
+    assert authenticate(scope(query=f"a=b&token=nonsense&token={token_of(user)}")) == user
+    assert refusal(scope(query=f"token={token_of(user)}&token=nonsense")) == CloseCode.BAD_TOKEN
+    assert refusal(scope(query=f"token={token_of(user)}&token=")) == CloseCode.BAD_TOKEN
 
 
 @pytest.mark.parametrize("query", ["%", "token=%ed%a0%80", "token=%ff", "&&;=", "token"])

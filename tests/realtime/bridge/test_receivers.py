@@ -220,6 +220,17 @@ def test_a_deleted_graph_ends_its_stream() -> None:
     assert set(on_streams()) == {EXECUTION}
 
 
+def test_a_deleted_graph_ends_the_streams_of_all_users_who_had_executions_of_it() -> None:
+    for user_id in ("user-1", "user-2", "user-3"):
+        signals.graph_execution_changed.send(
+            sender=object, event=execution().model_copy(update={"id": f"e-{user_id}", "user_id": user_id})
+        )
+    signals.graph_deleted.send(
+        sender=object, event=GraphDeleted(id="g1", user_id="user-1", user_ids=["user-2", "user-1"])
+    )
+    assert {key for key in on_streams() if "graph#" in key} == {"user-3|graph#g1|executions"}
+
+
 def test_a_deleted_user_leaves_no_stream_behind() -> None:
     user = get_user_model().objects.create_user("leaves")
     graph = Graph.objects.create(owner=user, name="A graph")
