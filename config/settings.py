@@ -73,6 +73,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "executions.web.session_activity.note_activity",
     "django.contrib.messages.middleware.MessageMiddleware",
 ]
 

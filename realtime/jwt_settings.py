@@ -1,13 +1,13 @@
 """The settings JWT_*, with their defaults: how the JSON Web Tokens of users are verified.
 
-    JWT_KEY           the secret (HS256) or the public key (RS256, ES256, EdDSA); SECRET_KEY by default
-    JWT_JWKS_URL      where the public keys are published, instead of JWT_KEY
-    JWT_ALGORITHM     one name or several, comma-separated; HS256 by default, with JWT_JWKS_URL all asymmetric ones
-    JWT_AUDIENCE      required with public keys, which sign tokens for other services, too
-    JWT_ISSUER        checked if set
-    JWT_MAX_LIFETIME  seconds from the issue of a token to its end, at most; a day
-    JWT_LEEWAY        seconds by which the clocks may differ; 30
-    JWT_USER_FIELD    the unique field of the user model that equals `sub`; pk by default
+JWT_KEY           the secret (HS256) or the public key (RS256, ES256, EdDSA); SECRET_KEY by default
+JWT_JWKS_URL      where the public keys are published, instead of JWT_KEY
+JWT_ALGORITHM     one name or several, comma-separated; HS256 by default, with JWT_JWKS_URL all asymmetric ones
+JWT_AUDIENCE      required with public keys, which sign tokens for other services, too
+JWT_ISSUER        checked if set
+JWT_MAX_LIFETIME  seconds from the issue of a token to its end, at most; a day
+JWT_LEEWAY        seconds by which the clocks may differ; 30
+JWT_USER_FIELD    the unique field of the user model that equals `sub`; pk by default
 """
 
 from typing import NamedTuple

@@ -26,7 +26,9 @@ def token_without_subject() -> str:
 
 
 def token_with_another_key(user: User) -> str:
-    return jwt.encode({"sub": str(user.pk), "exp": time.time() + 60}, "another key which is long enough to please everyone", "HS256")
+    return jwt.encode(
+        {"sub": str(user.pk), "exp": time.time() + 60}, "another key which is long enough to please everyone", "HS256"
+    )
 
 
 async def is_of(client: Client, user: User) -> bool:

@@ -18,7 +18,9 @@ OTHER_KEY = "another-key-which-is-long-enough-for-all-of-these-algorithms-too"
 
 
 def token(key: str = "", algorithm: str = "HS256", header: dict[str, Any] | None = None, **claims: Any) -> str:
-    return jwt.encode({"sub": "7", "exp": time.time() + 3600, **claims}, key or django_settings.JWT_KEY, algorithm, headers=header)
+    return jwt.encode(
+        {"sub": "7", "exp": time.time() + 3600, **claims}, key or django_settings.JWT_KEY, algorithm, headers=header
+    )
 
 
 def part(value: object) -> str:
