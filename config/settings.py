@@ -11,8 +11,8 @@ in-memory channel layer, DEBUG off, one machine, reached by its loopback names. 
     BEHIND_PROXY          true if a proxy ends TLS and sets X-Forwarded-Proto
     SECURE_COOKIES        true | false; with DEBUG off cookies go over HTTPS only, unless this is false
     HSTS_SECONDS          how long a browser remembers that the site is HTTPS only; 3600 with DEBUG off
-    JWT_KEY, JWT_JWKS_URL, JWT_ALGORITHM, JWT_AUDIENCE, JWT_ISSUER, JWT_MAX_LIFETIME, JWT_USER_FIELD
-                          of users' tokens; JWT_KEY is SECRET_KEY by default
+    JWT_KEY, JWT_JWKS_URL   verify users' tokens; JWT_KEY is SECRET_KEY by default
+    JWT_ALGORITHM, JWT_AUDIENCE, JWT_ISSUER, JWT_MAX_LIFETIME, JWT_USER_FIELD   see realtime/jwt_settings.py
     SESSION_IDLE_SECONDS  a session without a request for so long ends; 0, the default: none does
     METRICS_TOKEN         opens /metrics to Prometheus; without it only staff may read it
     LOG_LEVEL             of executions and realtime; INFO by default

@@ -22,7 +22,7 @@ class WorkerTokenAdmin(_ModelAdmin):
     search_fields = ("name",)
     ordering = ("-created_at",)
     actions = ("revoke_selected",)
-    fields = readonly_fields = list_display  # type: ignore[assignment]
+    fields = readonly_fields = list_display
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[WorkerToken]:
         return super().get_queryset(request).prefetch_related("users", "graphs")

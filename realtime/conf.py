@@ -19,8 +19,8 @@ class Limits:
     STREAM_ACCESS: dict[str, str] = field(default_factory=dict)  # kind of stream → path of its access function
     AUTH_TIMEOUT: float = 10.0  # a database that does not answer must not block a handshake for ever
 
-    # "cookie": the Origin of a connection with a token is checked where a session cookie is there, too
-    CHECK_TOKEN_ORIGIN: Literal["never", "cookie", "always"] = "cookie"
+    # Of a connection with a token; with_cookie: where the browser sends a session cookie, too
+    CHECK_TOKEN_ORIGIN: Literal["never", "with_cookie", "always"] = "with_cookie"  # noqa: S105 - it is no token
 
     # Who may read /metrics, besides staff
     METRICS_TOKEN: str = ""  # as `Authorization: Bearer TOKEN`; empty: no token opens it

@@ -56,7 +56,7 @@ def note(request: HttpRequest, user: Any) -> None:
         session.set_expiry(max(1, int(limits.SESSION_IDLE_TIMEOUT)))
     if not session.session_key:
         session.save()
-    key: str = session.session_key
+    key = session.session_key or ""
     _last_noted[key] = time.monotonic()
     _last_noted.move_to_end(key)
     while len(_last_noted) > _REMEMBERED:
@@ -107,10 +107,8 @@ def _on_login(sender: Any, request: HttpRequest, user: Any, **kwargs: Any) -> No
     if surplus := [row["pk"] for row in oldest[limits.MAX_SESSIONS_OF_USER :][:_CLEANUP_BATCH]]:
         _end(UserSession.objects.filter(pk__in=surplus))
     before = timezone.now() - timedelta(seconds=settings.SESSION_COOKIE_AGE)
-    if expired := list(
-        UserSession.objects.filter(last_seen_at__lt=before).values_list("pk", flat=True)[:_CLEANUP_BATCH]
-    ):
-        UserSession.objects.filter(pk__in=expired, last_seen_at__lt=before).delete()
+    expired = UserSession.objects.filter(last_seen_at__lt=before)
+    expired.filter(pk__in=list(expired.values_list("pk", flat=True)[:_CLEANUP_BATCH])).delete()
 
 
 def _on_logout(sender: Any, request: HttpRequest, user: Any, **kwargs: Any) -> None:

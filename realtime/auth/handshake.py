@@ -134,7 +134,8 @@ def _find_session_user(session_key: str) -> Any:
 
 def _is_token_of_pages(session_key: str | None) -> bool:
     """Whether the Origin of a connection with a token is checked, too."""
-    return {"never": False, "cookie": session_key is not None, "always": True}[limits.CHECK_TOKEN_ORIGIN]
+    setting = limits.CHECK_TOKEN_ORIGIN
+    return bool(setting == "always" or (setting == "with_cookie" and session_key is not None))
 
 
 def _is_origin_allowed(scope: Scope) -> bool:

@@ -77,10 +77,7 @@ def read_claims(token: str, purpose: str) -> dict[str, Any]:
     """The claims of a token that is valid for this purpose; `sub` is text. May wait for the keys of JWT_JWKS_URL, so
     sockets call `await_key()` first. Raises BadToken or NoSubject."""
     header = _header(token)
-    if header.get("kid") == own_key.ID:
-        claims = _verify_own(token)
-    else:
-        claims = _verify(token, header, jwt_settings())
+    claims = _verify_own(token) if header.get("kid") == own_key.ID else _verify(token, header, jwt_settings())
     scope = claims.get("scope", "")
     if not isinstance(scope, str):
         raise BadToken("the scope of the token is not text")

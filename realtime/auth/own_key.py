@@ -19,5 +19,5 @@ def verification_keys() -> list[bytes]:
     return [_derive(secret) for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)]
 
 
-def _derive(secret: str) -> bytes:
+def _derive(secret: str | bytes) -> bytes:
     return salted_hmac("realtime.auth.own_key", ID, secret=secret, algorithm="sha256").digest()

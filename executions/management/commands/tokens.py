@@ -93,7 +93,7 @@ def _find_users(names: list[str]) -> list[Any]:
 
 
 def _find_graphs(ids: list[str]) -> list[Graph]:
-    return _all_found(ids, [Graph.objects.filter(pk=as_uuid(id)).first() for id in ids], "graph")
+    return _all_found(ids, [Graph.objects.filter(pk__in=[as_uuid(id)]).first() for id in ids], "graph")
 
 
 def _all_found(wanted: list[str], found: list[Any], what: str) -> list[Any]:
