@@ -15,6 +15,7 @@ Tokens that this server signs have a key of their own (`realtime.auth.own_key`).
 import asyncio
 import time
 from concurrent.futures import Future
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -120,7 +121,8 @@ def _verify(token: str, header: dict[str, Any], options: JwtSettings) -> dict[st
     key: Any = options.key
     if options.jwks_url:
         if fetch := _fetch_for(header, options):
-            fetch.result(limits.AUTH_TIMEOUT)
+            with suppress(TimeoutError):  # then the key is not there
+                fetch.result(limits.AUTH_TIMEOUT)
         key = key_set(options.jwks_url).find(header.get("kid"))
         if key is None:
             raise BadToken("the key of the token is not published at JWT_JWKS_URL")

@@ -105,6 +105,13 @@ def test_an_unknown_key_is_bad_and_asked_for_once(provider: IdentityProvider) ->
     assert provider.requests == 1
 
 
+def test_a_provider_that_does_not_answer_makes_the_token_bad(provider: IdentityProvider, settings: Settings) -> None:
+    settings.REALTIME = {**settings.REALTIME, "AUTH_TIMEOUT": 0.05}
+    provider.gate.clear()
+    with pytest.raises(BadToken, match="not published"):
+        read_token(provider.token("first"))
+
+
 def test_own_tokens_do_not_ask_the_provider(provider: IdentityProvider) -> None:
     from datetime import timedelta
 
