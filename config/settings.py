@@ -11,7 +11,9 @@ in-memory channel layer, DEBUG off, one machine, reached by its loopback names. 
     BEHIND_PROXY          true if a proxy ends TLS and sets X-Forwarded-Proto
     SECURE_COOKIES        true | false; with DEBUG off cookies go over HTTPS only, unless this is false
     HSTS_SECONDS          how long a browser remembers that the site is HTTPS only; 3600 with DEBUG off
-    JWT_KEY, JWT_ALGORITHM, JWT_AUDIENCE, JWT_ISSUER   of users' tokens; JWT_KEY is SECRET_KEY by default
+    JWT_KEY, JWT_JWKS_URL   verify users' tokens; JWT_KEY is SECRET_KEY by default
+    JWT_ALGORITHM, JWT_AUDIENCE, JWT_ISSUER, JWT_MAX_LIFETIME, JWT_USER_FIELD   see realtime/jwt_settings.py
+    SESSION_IDLE_SECONDS  a session without a request for so long ends; 0, the default: none does
     METRICS_TOKEN         opens /metrics to Prometheus; without it only staff may read it
     LOG_LEVEL             of executions and realtime; INFO by default
 
@@ -71,6 +73,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "executions.web.session_activity.note_activity",
     "django.contrib.messages.middleware.MessageMiddleware",
 ]
 
@@ -159,10 +162,19 @@ REALTIME: dict[str, Any] = {
     "METRICS_TOKEN": env.str("METRICS_TOKEN", default=""),
 }
 
+EXECUTIONS: dict[str, Any] = {
+    # executions/conf.py, likewise
+    "SESSION_IDLE_TIMEOUT": env.float("SESSION_IDLE_SECONDS", default=0.0),
+}
+
 JWT_KEY = env.str("JWT_KEY", default="") or SECRET_KEY
-JWT_ALGORITHM = env.str("JWT_ALGORITHM", default="HS256")
+# realtime/jwt_settings.py has the defaults.
+JWT_JWKS_URL = env.str("JWT_JWKS_URL", default="")
+JWT_ALGORITHM = env.str("JWT_ALGORITHM", default="")
 JWT_AUDIENCE = env.str("JWT_AUDIENCE", default="")
 JWT_ISSUER = env.str("JWT_ISSUER", default="")
+JWT_MAX_LIFETIME = env.int("JWT_MAX_LIFETIME", default=0)
+JWT_USER_FIELD = env.str("JWT_USER_FIELD", default="")
 
 AUTHENTICATION_BACKENDS = ["config.demo_passwords.RefuseDemoPasswords", "django.contrib.auth.backends.ModelBackend"]
 AUTH_PASSWORD_VALIDATORS = [

@@ -46,6 +46,13 @@ class Limits:
     MAX_QUEUED: int = 2_000  # for one engine, of all users; each claim reads them
     QUEUE_RETRY_AFTER: int = 10  # the Retry-After of the answer
 
+    # Sessions of people
+    SESSION_IDLE_TIMEOUT: float = 0.0  # a session without a request for so long ends; 0: none does before its two weeks
+    MAX_SESSIONS_OF_USER: int = 100  # a login beyond it ends the oldest: more than a person has browsers
+
+    # What events, pages and answers show
+    SHOW_CREDENTIAL_INPUTS: bool = False  # whoever may watch a run would see its keys and passwords
+
     # Pages and answers
     MAX_ANSWER_BYTES: int = 4 * 2**20  # inputs and outputs of nodes in one page or answer; at least one node is there
 

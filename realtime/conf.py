@@ -5,7 +5,7 @@ limits.SWEEP_INTERVAL    # seconds; read at each use, so that `override_settings
 """
 
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Literal
 
 from django.conf import settings
 
@@ -19,6 +19,9 @@ class Limits:
     STREAM_ACCESS: dict[str, str] = field(default_factory=dict)  # kind of stream → path of its access function
     AUTH_TIMEOUT: float = 10.0  # a database that does not answer must not block a handshake for ever
 
+    # Of a connection with a token; with_cookie: where the browser sends a session cookie, too
+    CHECK_TOKEN_ORIGIN: Literal["never", "with_cookie", "always"] = "with_cookie"  # noqa: S105 - it is no token
+
     # Who may read /metrics, besides staff
     METRICS_TOKEN: str = ""  # as `Authorization: Bearer TOKEN`; empty: no token opens it
     METRICS_OPEN: bool = False  # True: anybody may, for a port that only Prometheus reaches
@@ -29,6 +32,13 @@ class Limits:
     SOCKET_TOKEN_RENEWAL: float = 43_200.0  # for this long after a login, a token can be renewed with itself alone
 
     MAX_TOKEN_BYTES: int = 16 * 1024  # as long as a header that Twisted takes; tokens with many groups have 8 KB
+
+    # The public keys at JWT_JWKS_URL
+    JWKS_LIFETIME: float = 600.0  # then they are read again: a key that is taken back ends within ten minutes
+    JWKS_INTERVAL: float = 60.0  # between two readings because of an unknown key, which anybody can make up
+    JWKS_STALE: float = 86_400.0  # while the provider does not answer, its keys count for so long
+    JWKS_TIMEOUT: float = 5.0  # for the provider's answer
+    MAX_JWKS_BYTES: int = 256 * 1024  # of the answer; large providers publish some 10 KB
 
     # What a client may send
     MAX_MESSAGE_BYTES: int = 64 * 1024  # requests are tiny; Daphne's default is 1 MiB

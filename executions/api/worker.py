@@ -1,7 +1,7 @@
 """The API for workers: engines in any language that report over HTTP. Each request is recorded in one transaction.
 
 A worker may report the executions whose `runner` is `worker:NAME`, where NAME is the name of its token, and those with
-an empty `runner`.
+an empty `runner`; all within the scope of its token (`worker_scope.py`).
 """
 
 from collections.abc import Callable, Iterator
@@ -15,7 +15,6 @@ from ninja import Header, Router
 from pydantic import BaseModel
 
 from executions import leases, services
-from executions.access import find_graph
 from executions.api import recording
 from executions.api.errors import Problem, as_problem, errors, not_found
 from executions.api.idempotency import Done, KeyReused, answer_once, fingerprint
@@ -30,6 +29,7 @@ from executions.api.worker_schemas import (
     NodeOutputsIn,
     NodeReportIn,
 )
+from executions.api.worker_scope import executions_in_scope, find_user_and_graph
 from executions.models import GraphExecution, NodeExecution, WorkerToken
 from executions.statuses import ExecutionStatus
 
@@ -54,13 +54,11 @@ Key = Annotated[
     operation_id="worker_create_execution",
 )
 def create_execution(request: HttpRequest, data: NewExecution, idempotency_key: Key = None) -> Any:
-    """For a user, of a graph that this user may see. It is QUEUED until you report that it is RUNNING."""
+    """For a user, of a graph of this user. The scope of the token may narrow this to some users. It may name graphs,
+    and then for any user who may see them. The execution is QUEUED until you report that it is RUNNING."""
 
     def work() -> BaseModel:
-        user = recording.find_user(data)
-        graph = find_graph(user, data.graph_id)
-        if graph is None:
-            raise not_found("Graph", "graph_id")
+        user, graph = find_user_and_graph(_token(request), data)
         with transaction.atomic():
             execution = services.start_execution(
                 graph,
@@ -93,7 +91,8 @@ def list_executions(
     cursor: Cursor = None,
 ) -> Any:
     """Those meant for this worker, oldest first: with `status=QUEUED`, what there is to do."""
-    rows = GraphExecution.objects.filter(runner=_token(request).runner).only(*SUMMARY_COLUMNS)
+    token = _token(request)
+    rows = GraphExecution.objects.filter(executions_in_scope(token), runner=token.runner).only(*SUMMARY_COLUMNS)
     if status is not None:
         rows = rows.filter(status=status)
     return page_of(rows, limit=limit, cursor=cursor, newest_first=False)._asdict()

@@ -38,7 +38,7 @@ class NewExecution(StartOptionsIn):
 
     user_id: str | None = Field(None, min_length=1, max_length=255, description="Whose it is; or `username`.")
     username: str | None = Field(None, min_length=1, max_length=150)
-    graph_id: UUID = Field(description="A graph that this user may see.")
+    graph_id: UUID = Field(description="A graph of this user, or one that the token names.")
     inputs: dict[str, Any] = {}
     preset_id: str | None = Field(None, max_length=255)
     is_dry_run: bool = False

@@ -6,6 +6,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from executions import signals
+from executions.conf import limits
 from executions.events import GraphExecutionDeleted, GraphExecutionEvent
 from executions.fields import CharField, JSONField
 from executions.models.graph import Graph
@@ -127,7 +128,7 @@ class GraphExecution(StatusModel):
                 "ended_at": self.ended_at,
                 "stats": self.stats,
                 "inputs": self.inputs,
-                "credential_inputs": self.credential_inputs,
+                "credential_inputs": self.credential_inputs if limits.SHOW_CREDENTIAL_INPUTS else None,
                 "nodes_input_masks": self.nodes_input_masks,
                 "outputs": self.outputs,
                 "is_shared": self.is_shared,

@@ -3,8 +3,10 @@
 scope["user"]                               set by an outer middleware or a test
 Sec-WebSocket-Protocol: bearer, <token>
 Authorization: Bearer <token>
-?token=<token>                              sent by AutoGPT Platform's frontend; never logged
+?token=<token>                              sent by AutoGPT Platform's frontend; never logged; the last one counts
 the session cookie                          the Origin is checked, since browsers send cookies for any page
+
+CHECK_TOKEN_ORIGIN says when the Origin of a connection with a token is checked, too.
 
 A refusal is the answer to the handshake (403), so that a client that subscribes when its socket opens does not take a
 refused socket for an open one. A client that wants the reason asks for it, by `?refusal=frame` or by the subprotocol
@@ -16,13 +18,12 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
 from django.conf import settings
-from django.contrib.auth import get_user, get_user_model
-from django.core.exceptions import ValidationError
+from django.contrib.auth import get_user
 from django.http import HttpRequest, parse_cookie
 from django.http.request import split_domain_port, validate_host
 
 from realtime.aio.single_flight import SingleFlightGroup
-from realtime.auth.jwt import BadToken, NoSubject, read_token
+from realtime.auth.jwt import BadToken, NoSubject, await_key, read_user
 from realtime.conf import limits
 from realtime.db import in_thread
 from realtime.wire.close_codes import CloseCode
@@ -82,6 +83,8 @@ async def authenticate(scope: Scope) -> Any:
     if "user" in scope:
         return await in_thread(_require_active, scope["user"])  # a lazy user reads the database
     credentials = _read_credentials(scope)
+    if credentials.token is not None:
+        await await_key(credentials.token)
     return await _single_flights.read(credentials, lambda: in_thread(_find_user, credentials))
 
 
@@ -108,7 +111,8 @@ def _read_credentials(scope: Scope) -> Credentials:
     session_key = cookies.get(settings.SESSION_COOKIE_NAME)
     if not session_key or "\0" in session_key:  # possible in a quoted cookie; PostgreSQL refuses it
         session_key = None
-    if token is None and session_key is not None and not _is_origin_allowed(scope):
+    from_page = session_key is not None if token is None else _is_token_of_pages(session_key)
+    if from_page and not _is_origin_allowed(scope):
         raise ForeignOrigin
     return Credentials(token, session_key)
 
@@ -127,14 +131,10 @@ def _find_user(credentials: Credentials) -> Any:
 
 def _find_token_user(token: str) -> Any:
     try:
-        user_id = read_token(token)
+        user, _ = read_user(token)
     except BadToken:
         raise CredentialsRefused(CloseCode.BAD_TOKEN, "Invalid or expired token") from None
     except NoSubject:
-        raise CredentialsRefused(CloseCode.UNKNOWN_USER, "The token names no user") from None
-    try:
-        user = get_user_model()._default_manager.get(pk=user_id)
-    except (get_user_model().DoesNotExist, ValueError, OverflowError, ValidationError):
         raise CredentialsRefused(CloseCode.UNKNOWN_USER, "The token names no user") from None
     if not user.is_active:
         raise CredentialsRefused(CloseCode.BAD_TOKEN, "Invalid or expired token")
@@ -145,6 +145,12 @@ def _find_session_user(session_key: str) -> Any:
     request = HttpRequest()
     request.session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
     return _require_active(get_user(request))  # get_user checks the hash of the password
+
+
+def _is_token_of_pages(session_key: str | None) -> bool:
+    """Whether the Origin of a connection with a token is checked, too."""
+    setting = limits.CHECK_TOKEN_ORIGIN
+    return bool(setting == "always" or (setting == "with_cookie" and session_key is not None))
 
 
 def _is_origin_allowed(scope: Scope) -> bool:

@@ -4,8 +4,10 @@
     E002  executions and their log in two databases
     E003  REALTIME: an unknown name, or a value of a wrong type or range
     E004  REALTIME["ALLOWED_ORIGINS"]: an entry that no browser sends
-    E005  JWT_ALGORITHM or JWT_KEY that cannot verify a token
+    E005  JWT_ALGORITHM, JWT_KEY or JWT_JWKS_URL that cannot verify a token
     E006  REALTIME["HOUSEKEEPING"], or an age or a kind in REALTIME["RETENTION"]
+    E007  public keys, and no JWT_AUDIENCE
+    E008  JWT_USER_FIELD that is no unique field
     W001  no channel layer, or the in-memory one, with DEBUG off (only with --deploy)
     W002  SQLite with DEBUG off (only with --deploy)
     W003  behind a proxy, and no Origin is allowed

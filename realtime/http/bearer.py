@@ -3,12 +3,10 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from django.contrib.auth import get_user_model
-from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from ninja.security import HttpBearer
 
-from realtime.auth.jwt import API_SCOPE, SOCKET_SCOPE, BadToken, NoSubject, read_claims
+from realtime.auth.jwt import API_SCOPE, SOCKET_SCOPE, BadToken, NoSubject, read_user
 from realtime.conf import limits
 from realtime.http.problem import HttpProblem
 
@@ -16,7 +14,7 @@ _HINT = "Get a new token. A worker's token and a token for sockets do not act as
 
 
 class UserBearer(HttpBearer):
-    """A JSON Web Token whose `sub` is the user's id, without a scope or with the scope `api`."""
+    """A JSON Web Token whose `sub` names the user, without a scope or with the scope `api`."""
 
     purpose = API_SCOPE
     openapi_bearerFormat = "JWT"  # noqa: N815 - a name of Ninja
@@ -31,11 +29,10 @@ class UserBearer(HttpBearer):
 
     def authenticate(self, request: HttpRequest, token: str) -> Any:
         try:
-            claims = read_claims(token, self.purpose)
-            user = get_user_model()._default_manager.filter(pk=claims["sub"], is_active=True).first()
-        except (BadToken, NoSubject, ValueError, OverflowError, ValidationError):
+            user, claims = read_user(token, self.purpose)
+        except (BadToken, NoSubject):
             user = None
-        if user is None:
+        if user is None or not user.is_active:
             raise _unauthorized("Invalid or expired token", _HINT)
         self.check_claims(request, claims)
         return user

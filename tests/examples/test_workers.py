@@ -123,7 +123,7 @@ async def site(
     server = servers.get("runwire")
     door = ServerDoor(server)
     graph_id = await in_db(manage)("graphs", "create", "user", str(EXAMPLES / example.graph))
-    token = await in_db(manage)("tokens", "create", "example")
+    token = await in_db(manage)("tokens", "create", "example", "--all")
     site = Site(server, door, graph_id, token, work)
     yield site
     await door.leave()

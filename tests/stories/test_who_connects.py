@@ -1,5 +1,6 @@
 """Authentication of a socket, through every door."""
 
+import time
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -23,11 +24,13 @@ def cookie_of(user: User) -> str:
 
 
 def token_without_subject() -> str:
-    return jwt.encode({}, settings.JWT_KEY, settings.JWT_ALGORITHM)
+    return jwt.encode({"exp": time.time() + 60}, settings.JWT_KEY, settings.JWT_ALGORITHM)
 
 
 def token_with_another_key(user: User) -> str:
-    return jwt.encode({"sub": str(user.pk)}, "another key which is long enough to please everyone", "HS256")
+    return jwt.encode(
+        {"sub": str(user.pk), "exp": time.time() + 60}, "another key which is long enough to please everyone", "HS256"
+    )
 
 
 async def is_of(client: Client, user: User) -> bool:
@@ -89,8 +92,8 @@ async def test_an_inactive_user_is_4001_for_a_cookie_and_4003_for_a_token(door: 
 
 
 async def test_a_token_without_a_user_is_4002(door: Door, user: User) -> None:
-    unknown = jwt.encode({"sub": "999999"}, settings.JWT_KEY, settings.JWT_ALGORITHM)
-    odd = jwt.encode({"sub": "no number\0"}, settings.JWT_KEY, settings.JWT_ALGORITHM)
+    unknown = jwt.encode({"sub": "999999", "exp": time.time() + 60}, settings.JWT_KEY, settings.JWT_ALGORITHM)
+    odd = jwt.encode({"sub": "no number\0", "exp": time.time() + 60}, settings.JWT_KEY, settings.JWT_ALGORITHM)
     for token in (token_without_subject(), unknown, odd):
         assert await refusal(door, subprotocols=["bearer", token]) == (4002, "The token names no user")
 

@@ -99,9 +99,9 @@ def test_the_id_of_another_node_is_refused(worker: ApiClient, run: str) -> None:
     [
         ({"graph_id": str(uuid4())}, 404, "graph_id"),
         ({"graph_id": "x"}, 422, "graph_id"),
-        ({"user_id": "999999"}, 404, "user_id"),
-        ({"user_id": "9" * 200}, 404, "user_id"),
-        ({"user_id": None, "username": "nobody"}, 404, "username"),
+        ({"user_id": "999999"}, 404, "graph_id"),
+        ({"user_id": "9" * 200}, 404, "graph_id"),
+        ({"user_id": None, "username": "nobody"}, 404, "graph_id"),
         ({"user_id": None}, 422, None),
         ({"lease_seconds": 0}, 422, "lease_seconds"),
         ({"colour": "red"}, 422, "colour"),

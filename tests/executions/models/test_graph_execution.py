@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
+from pytest_django import Settings
 
 from executions.events import GraphExecutionDeleted, GraphExecutionEvent
 from executions.models import Graph, GraphExecution
@@ -48,7 +49,7 @@ def test_an_event_holds_every_field(graph: Graph, user: User) -> None:
         ended_at=MOMENT,
         stats=GraphExecutionEvent.Stats(cost=12, duration=1.5, tokens=99),
         inputs={"text": "x"},
-        credential_inputs={"key": {"id": "c1"}},
+        credential_inputs=None,
         nodes_input_masks={"split": {"text": "y"}},
         outputs={"report": ["# Report"]},
         is_shared=True,
@@ -59,6 +60,13 @@ def test_an_event_holds_every_field(graph: Graph, user: User) -> None:
     assert execution.deleted_event() == GraphExecutionDeleted(
         id=str(execution.pk), user_id=str(user.pk), graph_id=str(graph.pk)
     )
+
+
+def test_credential_inputs_are_in_no_event_unless_asked_for(settings: Settings, graph: Graph, user: User) -> None:
+    execution = GraphExecution(user=user, graph=graph, credential_inputs={"key": {"secret": "s3cret"}})
+    assert execution.to_event().credential_inputs is None
+    settings.EXECUTIONS = {"SHOW_CREDENTIAL_INPUTS": True}
+    assert execution.to_event().credential_inputs == {"key": {"secret": "s3cret"}}
 
 
 def test_every_field_of_the_event_is_a_trigger() -> None:

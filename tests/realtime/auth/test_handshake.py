@@ -1,6 +1,7 @@
 """The user of a connection: each rule of docs/protocol.md, with ASGI scopes."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -191,6 +192,7 @@ def test_a_malformed_query_is_no_credentials(query: str) -> None:
 
 
 def encoded(**claims: Any) -> dict[str, Any]:
+    claims = {"exp": time.time() + 3600, **claims}
     return scope(authorization="Bearer " + jwt.encode(claims, django_settings.JWT_KEY, "HS256"))
 
 
@@ -205,6 +207,29 @@ def test_a_token_of_an_unknown_user_is_refused(subject: str) -> None:
 @pytest.mark.parametrize("claims", [{}, {"sub": None}, {"sub": ""}, {"sub": 1}, {"sub": ["1"]}])
 def test_a_token_without_a_user_is_refused(claims: dict[str, Any], user: User) -> None:
     assert refusal(encoded(**claims)) == CloseCode.UNKNOWN_USER
+
+
+@pytest.mark.parametrize(
+    "form", ["0{}", "+{}", " {} ", "{}\n", "{}.0", "{}e0", "{}_", "0x{}", chr(0x660), "{}\0"], ids=ascii
+)
+def test_a_subject_is_compared_exactly(form: str, user: User) -> None:
+    digits = "".join(chr(0x660 + int(digit)) for digit in str(user.pk))  # which Python and databases read as numbers
+    subject = digits if form == chr(0x660) else form.format(user.pk)
+    assert refusal(encoded(sub=subject)) == CloseCode.UNKNOWN_USER
+    assert authenticate(encoded(sub=str(user.pk))) == user
+
+
+@pytest.mark.parametrize("value", [True, 1.0, 1])
+def test_a_subject_that_is_no_text_names_nobody(value: object, user: User) -> None:
+    assert refusal(encoded(sub=value)) == CloseCode.UNKNOWN_USER
+
+
+def test_another_field_of_the_user_may_be_the_subject(settings: Settings, user: User) -> None:
+    settings.JWT_USER_FIELD = "username"
+    assert authenticate(encoded(sub=user.username)) == user
+    assert authenticate(scope(**PLACES["header"](token_of(user)))) == user  # our own tokens have the primary key
+    for subject in (user.username.upper(), f"{user.username} ", str(user.pk)):
+        assert refusal(encoded(sub=subject)) == CloseCode.UNKNOWN_USER
 
 
 def test_a_subject_must_be_text(user: User) -> None:

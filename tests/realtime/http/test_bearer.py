@@ -1,5 +1,6 @@
 """A user's bearer token over HTTP."""
 
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -15,7 +16,7 @@ HOUR = timedelta(hours=1)
 
 
 def client_with(**claims: Any) -> ApiClient:
-    return ApiClient(token=jwt.encode(claims, settings.JWT_KEY, "HS256"))
+    return ApiClient(token=jwt.encode({"exp": time.time() + 60, **claims}, settings.JWT_KEY, "HS256"))
 
 
 @pytest.mark.parametrize("scope", [None, "api", "openid profile", "openid api"])
@@ -45,6 +46,12 @@ def test_a_socket_token_with_a_time_far_away_or_none_is_not_renewed(user: User, 
     """A time in the far future would be renewed for ever, and one beyond all floats was an error of the server."""
     client = client_with(sub=str(user.pk), scope="socket", auth_time=auth_time)
     refused(client.post("/socket-token/refresh"), 401)
+
+
+def test_a_subject_is_compared_exactly(user: User) -> None:
+    ok(client_with(sub=str(user.pk)).get("/graphs"))
+    for subject in (f"0{user.pk}", f" {user.pk} ", f"+{user.pk}", f"{user.pk}.0", True, 1.0):
+        refused(client_with(sub=subject).get("/graphs"), 401)
 
 
 def test_a_header_without_a_bearer_token_is_refused(db: None) -> None:
