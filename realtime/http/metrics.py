@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from django.utils.crypto import constant_time_compare
 
-from realtime.auth.handshake import CredentialsRefused, authenticate
+from realtime.auth.handshake import CredentialsRefused, HandshakeRefused, authenticate
 from realtime.conf import limits
 from realtime.db import in_thread
 from realtime.http import live_gauges, stored_gauges  # noqa: F401 - live_gauges registers its gauges
@@ -33,6 +33,7 @@ CLOSED = """Metrics are closed to this request. To read them:
 - log in to the admin as staff, with a browser; or
 - set REALTIME["METRICS_OPEN"] = True, if only Prometheus reaches this port.
 """
+_SHOWN = (b"cookie", b"host", b"x-forwarded-host")
 _WITHOUT_REDIS = ("in memory", "none")  # answers of `check_layer`
 
 
@@ -71,10 +72,12 @@ async def is_allowed(scope: Scope) -> bool:
         return bool(expected) and kind.lower() == "bearer" and constant_time_compare(token.strip(), expected)
     if b"cookie" not in headers:
         return False
+    # The session counts, and not the origin: a page elsewhere may not read the answer.
+    shown = [(name, value) for name, value in scope["headers"] if name in _SHOWN]
     try:
         async with asyncio.timeout(limits.AUTH_TIMEOUT):
-            user = await authenticate({"headers": [(b"cookie", headers[b"cookie"])]})
-    except (CredentialsRefused, TimeoutError):
+            user = await authenticate({"headers": shown})
+    except (CredentialsRefused, HandshakeRefused, TimeoutError):
         return False
     return bool(user.is_staff)
 
