@@ -46,6 +46,8 @@ class Limits:
     MAX_QUEUED: int = 2_000  # for one engine, of all users; each claim reads them
     QUEUE_RETRY_AFTER: int = 10  # the Retry-After of the answer
 
+    MAX_GRAPHS_OF_USER: int = 500  # that the API makes; each may have 2 MB, and the form for a run lists all
+
     # Pages and answers
     MAX_ANSWER_BYTES: int = 4 * 2**20  # inputs and outputs of nodes in one page or answer; at least one node is there
 
