@@ -75,6 +75,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "executions.web.session_activity.note_activity",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "realtime.http.client_identity.remember_client",
 ]
 
 ROOT_URLCONF = "config.urls"

@@ -33,7 +33,7 @@ CLOSED = """Metrics are closed to this request. To read them:
 - log in to the admin as staff, with a browser; or
 - set REALTIME["METRICS_OPEN"] = True, if only Prometheus reaches this port.
 """
-_OF_A_SESSION = (b"cookie", b"host", b"x-forwarded-host")  # a session opens nothing at a foreign host
+_SHOWN = (b"cookie", b"host", b"x-forwarded-host")
 _WITHOUT_REDIS = ("in memory", "none")  # answers of `check_layer`
 
 
@@ -72,9 +72,11 @@ async def is_allowed(scope: Scope) -> bool:
         return bool(expected) and kind.lower() == "bearer" and constant_time_compare(token.strip(), expected)
     if b"cookie" not in headers:
         return False
+    # The session counts, and not the origin: a page elsewhere may not read the answer.
+    shown = [(name, value) for name, value in scope["headers"] if name in _SHOWN]
     try:
         async with asyncio.timeout(limits.AUTH_TIMEOUT):
-            user = await authenticate({"headers": [each for each in scope["headers"] if each[0] in _OF_A_SESSION]})
+            user = await authenticate({"headers": shown})
     except (CredentialsRefused, HandshakeRefused, TimeoutError):
         return False
     return bool(user.is_staff)
