@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from django.utils.crypto import constant_time_compare
 
-from realtime.auth.handshake import CredentialsRefused, authenticate
+from realtime.auth.handshake import CredentialsRefused, HandshakeRefused, authenticate
 from realtime.conf import limits
 from realtime.db import in_thread
 from realtime.http import live_gauges, stored_gauges  # noqa: F401 - live_gauges registers its gauges
@@ -73,8 +73,8 @@ async def is_allowed(scope: Scope) -> bool:
         return False
     try:
         async with asyncio.timeout(limits.AUTH_TIMEOUT):
-            user = await authenticate({"headers": [(b"cookie", headers[b"cookie"])]})
-    except (CredentialsRefused, TimeoutError):
+            user = await authenticate({"headers": scope["headers"]})  # so a session needs an allowed Host
+    except (CredentialsRefused, HandshakeRefused, TimeoutError):
         return False
     return bool(user.is_staff)
 
