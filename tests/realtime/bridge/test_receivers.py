@@ -124,7 +124,6 @@ def test_a_signal_makes_events_on_its_streams(signal: Signal, event: Any, expect
     assert on_streams() == expected
 
 
-@pytest.mark.django_db
 def test_a_notification_that_is_created_as_read_is_told_as_read() -> None:
     user = get_user_model().objects.create_user("reader")
     made = Notification.objects.create(user=user, type="info", event="hey", read_at=WHEN)
