@@ -100,11 +100,12 @@ class NotificationPayload(BaseModel):
 
 
 class NotificationEvent(BaseModel):
-    """A notification for one user. Only `payload` is sent to the client."""
+    """A notification for one user. Only `payload` is sent to the client. `read`: it was created as a read one."""
 
     id: str
     user_id: str
     payload: NotificationPayload
+    read: bool = False
 
 
 class NotificationRead(BaseModel):

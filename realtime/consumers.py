@@ -29,7 +29,7 @@ from realtime.conf import limits
 from realtime.connection.request_queue import RequestQueue
 from realtime.connection.writer_consumer import WriterConsumer
 from realtime.hub import registry
-from realtime.metrics import count
+from realtime.metrics import count, sent
 from realtime.subscription.subscription import SocketSubscription
 from realtime.throttling import Cap, TokenBucket
 from realtime.wire.close_codes import CloseCode
@@ -119,7 +119,8 @@ class LiveConsumer(WriterConsumer):
             await self.close(int(code), text)
 
     async def _close_because(self, text: str, code: CloseCode) -> None:
-        await self.send(error_frame(text))
+        sent.add(frame := error_frame(text))
+        await self.send(frame)
         await self.close(int(code))  # autobahn takes no subclass of int
 
     async def _stop_tasks(self) -> None:

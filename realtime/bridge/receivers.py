@@ -111,7 +111,10 @@ def on_node_execution_deleted(event: NodeExecutionDeleted) -> list[EventDraft]:
 
 
 def on_notification_created(event: NotificationEvent) -> list[EventDraft]:
-    return [EventDraft(WSMethod.NOTIFICATION, as_json(event.payload), (_notification(event.user_id, event.id),))]
+    created = EventDraft(WSMethod.NOTIFICATION, as_json(event.payload), (_notification(event.user_id, event.id),))
+    if not event.read:
+        return [created]
+    return [created, *on_notification_read(NotificationRead(id=event.id, user_id=event.user_id, read=True))]
 
 
 def on_notification_read(event: NotificationRead) -> list[EventDraft]:

@@ -17,7 +17,7 @@ from autobahn.websocket.types import ConnectionDeny
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from realtime.metrics import count
+from realtime.metrics import count, sent
 from realtime.server.inbound_queue import Message
 from realtime.server.receiving import ReceivingProtocol
 from realtime.wire.close_codes import CloseCode
@@ -103,6 +103,7 @@ class LiveProtocol(ReceivingProtocol):
     def _send_last_frame(self, code: int) -> None:
         frame = self.last_frames.get(code)
         if frame is not None and not self._is_within_message:
+            sent.add(frame)
             self.serverSend(frame)
 
     def sendCloseFrame(self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False) -> None:

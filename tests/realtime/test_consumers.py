@@ -10,6 +10,7 @@ from executions.services import notify_user, report_execution, start_execution
 from realtime import consumers
 from realtime.hub import watched_stream
 from realtime.hub.registry import hub_of_this_loop
+from realtime.metrics import counts
 from tests.database import in_db
 from tests.realtime.clients import HandshakeRefused, InProcess
 from tests.realtime.traces import channels_open, groups_joined, nothing_is_left
@@ -258,3 +259,12 @@ async def test_a_subscribe_to_a_stream_that_ends_meanwhile_is_answered_once_with
     assert (answer["error"], answer["id"]) == ("Graph execution not found", "7")
     await client.ping()
     assert (await client.ask("unsubscribe", {"graph_exec_id": str(execution.pk)}))["channel"] is None
+
+
+async def test_the_error_frame_of_a_refused_socket_is_counted():
+    before = counts().get("sent_frames", 0)
+    client = InProcess("/ws?token=bad")
+    await client.connect()
+    await client.frame()
+    assert counts()["sent_frames"] == before + 1
+    await client.disconnect()

@@ -23,7 +23,7 @@ from executions.events import (
     NotificationRead,
     UserDeleted,
 )
-from executions.models import Graph
+from executions.models import Graph, Notification
 from executions.services import notify_user, start_execution
 from executions.statuses import ExecutionStatus
 from realtime import metrics
@@ -122,6 +122,15 @@ SIGNALS: list[tuple[Signal, Any, dict[str, list[tuple[str, str, Any]]]]] = [
 def test_a_signal_makes_events_on_its_streams(signal: Signal, event: Any, expected: dict[str, Any]) -> None:
     signal.send(sender=object, event=event)
     assert on_streams() == expected
+
+
+def test_a_notification_that_is_created_as_read_is_told_as_read() -> None:
+    user = get_user_model().objects.create_user("reader")
+    made = Notification.objects.create(user=user, type="info", event="hey", read_at=WHEN)
+    assert [event[::2] for event in on_streams()[f"{user.pk}|notifications"]] == [
+        ("notification", {"type": "info", "event": "hey"}),
+        ("notification_read", {"ids": [str(made.pk)], "read": True}),
+    ]
 
 
 def test_every_signal_of_executions_has_a_receiver() -> None:

@@ -76,8 +76,9 @@ async def test_openmetrics_is_sent_to_whom_accepts_it() -> None:
         [(b"cookie", b'sessionid="\\000"')],
     ],
 )
-async def test_nobody_else_reads_them_and_the_refusal_says_how(headers: list[tuple[bytes, bytes]]) -> None:
-    answer = await get(*headers)
+@pytest.mark.parametrize("host", [b"localhost", b"10.1.2.3:8000"])
+async def test_nobody_else_reads_them_and_the_refusal_says_how(headers: list[tuple[bytes, bytes]], host: bytes) -> None:
+    answer = await get(*headers, host=host)
     assert (answer["status"], answer["headers"][b"www-authenticate"]) == (401, b"Bearer")
     assert "METRICS_TOKEN" in answer["body"]
     assert "METRICS_OPEN" in answer["body"]

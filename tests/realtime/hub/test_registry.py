@@ -4,6 +4,7 @@ import asyncio
 
 from executions.services import notify_user
 from realtime import asgi_extension
+from realtime.hub.group_membership import GroupMembership
 from realtime.hub.registry import hub_of_this_loop, live_hubs
 from tests.database import in_db
 from tests.realtime.clients import InProcess
@@ -31,6 +32,30 @@ async def test_a_socket_that_connects_while_the_last_one_leaves_gets_a_working_h
         await in_db(notify_user)(user, type="info", event="hey")
         assert (await comes.frame())["data"]["event"] == "hey"
         await comes.disconnect()
+    await nothing_is_left()
+
+
+async def test_what_a_hub_could_not_leave_is_left_by_the_next_hub(live_client, user, monkeypatch):
+    inherited = []
+    stop, inherit = GroupMembership.stop, GroupMembership.inherit
+
+    async def stop_without_redis(self):
+        return {**await stop(self), "group": self.channel}
+
+    def note(self, former):
+        inherited.append(former)
+        inherit(self, former)
+
+    monkeypatch.setattr(GroupMembership, "stop", stop_without_redis)
+    monkeypatch.setattr(GroupMembership, "inherit", note)
+    first = await live_client(user)
+    channel = hub_of_this_loop().groups.channel
+    await first.disconnect()
+    second = await live_client(user)
+    assert inherited == [{}, {"group": channel}]
+    await second.disconnect()
+    monkeypatch.undo()
+    await (await live_client(user)).disconnect()
     await nothing_is_left()
 
 
