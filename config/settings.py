@@ -23,6 +23,8 @@ from typing import Any
 from urllib.parse import quote
 
 import environ
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from config import checks, content_security, secret_key  # noqa: F401 - importing the checks registers them
 from realtime.redis_connection import LongWaitConnection
@@ -72,6 +74,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "config.logins.RefusedLogins",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -153,6 +156,21 @@ CHANNEL_LAYERS: dict[str, dict[str, Any]] = (
     else {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer", "CONFIG": {"capacity": 1000}}}
 )
 
+# The counters of throttling (realtime/budgets.py). Without Redis each process counts for itself.
+CACHES: dict[str, dict[str, Any]] = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+if _redis_urls:
+    CACHES["throttling"] = {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": _redis_urls[:1],  # Django would only read from the others
+        "OPTIONS": {
+            "serializer": "realtime.budgets.Numbers",
+            "socket_timeout": 0.25,  # a request waits once for so long, if Redis is away
+            "socket_connect_timeout": 0.25,
+            "retry": Retry(NoBackoff(), 0),  # redis-py would try for seconds
+            "client_name": "runwire",
+        },
+    }
+
 REALTIME: dict[str, Any] = {
     # realtime/conf.py has every limit and interval with its default and its reason. Values here override them.
     "ALLOWED_ORIGINS": CSRF_TRUSTED_ORIGINS,
@@ -164,7 +182,11 @@ JWT_ALGORITHM = env.str("JWT_ALGORITHM", default="HS256")
 JWT_AUDIENCE = env.str("JWT_AUDIENCE", default="")
 JWT_ISSUER = env.str("JWT_ISSUER", default="")
 
-AUTHENTICATION_BACKENDS = ["config.demo_passwords.RefuseDemoPasswords", "django.contrib.auth.backends.ModelBackend"]
+AUTHENTICATION_BACKENDS = [
+    "config.logins.FailedLogins",
+    "config.demo_passwords.RefuseDemoPasswords",
+    "django.contrib.auth.backends.ModelBackend",
+]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (

@@ -11,9 +11,10 @@ class RealtimeConfig(AppConfig):
         from realtime import checks, db  # noqa: F401 - importing the checks registers them
 
         if apps.is_installed("executions"):
-            from realtime.bridge import access, metrics, receivers
+            from realtime.bridge import access, log_budget, metrics, receivers
 
             access.connect()
+            log_budget.connect()
             metrics.connect()
             receivers.connect()
         got_request_exception.connect(db.on_request_exception)

@@ -33,6 +33,7 @@ from executions.api.worker_schemas import (
 )
 from executions.conf import limits
 from executions.models import GraphExecution, NodeExecution, WorkerToken
+from executions.record_caps import check_recorded
 from executions.statuses import ExecutionStatus
 
 router = Router(tags=["workers"])
@@ -63,6 +64,7 @@ def create_execution(request: HttpRequest, data: NewExecution, idempotency_key: 
         graph = find_graph(user, data.graph_id)
         if graph is None:
             raise not_found("Graph", "graph_id")
+        check_recorded([user.pk])
         with transaction.atomic():
             execution = services.start_execution(
                 graph,
@@ -164,6 +166,7 @@ def report_batch(request: HttpRequest, data: Batch, idempotency_key: Key = None)
             executions = recording.lock(
                 _token(request), [report.execution_id for report in data.reports], "reports[{}].execution_id"
             )
+            recording.check_budgets((executions[report.execution_id], report) for report in data.reports)
             leases.renew_worker_leases(executions.values())
             try:
                 services.report_all(
@@ -190,6 +193,7 @@ def _record(
 
     def work() -> BaseModel:
         with _locked(request, execution_id) as execution:
+            recording.check_budgets([(execution, data)])
             return shape.from_orm(recording.record(execution, data))
 
     return _answer(request, key, 200, work, shape)
