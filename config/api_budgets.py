@@ -1,6 +1,7 @@
 """How many requests a user or a worker's token may send to the HTTP API. Ninja asks after the authentication, and
 before it parses the body."""
 
+import re
 from typing import Final
 
 from django.http import HttpRequest, HttpResponse
@@ -28,14 +29,17 @@ SOCKET_TOKENS = _budget("SOCKET_TOKENS", "tokens for sockets of a user", "thrott
 READING: Final = ("GET", "HEAD", "OPTIONS")
 SPECIAL: Final = {
     ("POST", "graphs"): USER_STARTS,
-    ("PUT", "graphs/<uuid:graph_id>"): USER_STARTS,
+    ("PUT", "graphs/*"): USER_STARTS,
     ("POST", "executions"): USER_STARTS,
-    ("POST", "executions/<uuid:execution_id>/rerun"): USER_STARTS,
+    ("POST", "executions/*/rerun"): USER_STARTS,
     ("POST", "worker/executions"): WORKER_STARTS,
     ("POST", "socket-token"): SOCKET_TOKENS,
     ("POST", "socket-token/refresh"): SOCKET_TOKENS,
 }
-"""The operations with a budget of their own, by method and route below `/api/`."""
+"""The operations with a budget of their own, by method and path below `/api/`; `*` is an id."""
+
+
+_PARAMETER: Final = re.compile("<[^<>]*>")
 
 
 class ApiBudgets(BaseThrottle):
@@ -54,14 +58,18 @@ class ApiBudgets(BaseThrottle):
 def budget_of(request: HttpRequest) -> Budget:
     """The budget of an authenticated request."""
     match = request.resolver_match
-    route = match.route.removeprefix("api/").removesuffix("/") if match else ""
-    special = SPECIAL.get((request.method or "", route))
+    special = SPECIAL.get((request.method or "", path_of(match.route))) if match else None
     is_worker = isinstance(request.auth, WorkerToken)  # type: ignore[attr-defined]
     if special is not None:
         return special
     if request.method in READING:
         return WORKER_READS if is_worker else USER_READS
     return WORKER_WRITES if is_worker else USER_WRITES
+
+
+def path_of(route: str) -> str:
+    """The path of a route of Django, as SPECIAL has it."""
+    return _PARAMETER.sub("*", route).removeprefix("api/")
 
 
 def install(api: NinjaAPI) -> None:

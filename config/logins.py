@@ -42,7 +42,7 @@ OF_BOTH = _budget("LOGIN_FAILURES", "failed logins with this name from your addr
 OF_ADDRESS = _budget("LOGIN_ADDRESS_FAILURES", "failed logins from your address")
 OF_ACCOUNT = _budget("LOGIN_ACCOUNT_FAILURES", "failed logins with this name")
 
-KNOWN: Final = "known address"
+KNOWN: Final = "known-address"
 IPV6_NETWORK: Final = 64  # bits; one client has all addresses of such a network
 
 
@@ -122,6 +122,6 @@ def address_of(request: HttpRequest | None) -> str:
         return ""
     if is_loopback(str(address)):
         return ""
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is None:
-        return str(ipaddress.ip_network((address, IPV6_NETWORK), strict=False))
-    return str(address)
+    if address.version == 4:
+        return str(address)
+    return str(address.ipv4_mapped or ipaddress.ip_network((address, IPV6_NETWORK), strict=False))

@@ -89,7 +89,7 @@ class Budget(NamedTuple):
 
     @property
     def _seconds(self) -> int:
-        return max(1, math.ceil(getattr(limits, self.window)))
+        return max(1, math.ceil(float(getattr(limits, self.window))))
 
     def _name(self, key: object) -> str:
         """The cache's key of the current window."""

@@ -1,5 +1,6 @@
 """Fixtures for all tests: two users, a private Redis, web servers of our own."""
 
+import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from urllib.parse import quote
@@ -11,6 +12,7 @@ from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.contrib.auth.models import User
 from django.db import connection, connections
 
+from realtime import budgets
 from tests.servers import NotInstalledError, Redis, WebServer
 
 hypothesis.settings.register_profile("runwire", deadline=None)  # nothing is timed
@@ -41,6 +43,13 @@ def _pools_are_closed() -> Iterator[None]:
         each.close()
         if hasattr(each, "close_pool"):
             each.close_pool()
+
+
+@pytest.fixture(autouse=True)
+def _budgets_are_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Primary keys come again in the next test, and a Redis of the whole run keeps its counters."""
+    monkeypatch.setattr(budgets, "PREFIX", f"test-{secrets.token_hex(4)}")
+    budgets.reset()
 
 
 @pytest.fixture

@@ -191,9 +191,7 @@ def test_redis_forgets_old_windows(settings: Settings, redis_server: Redis) -> N
     assert "ada" not in key
 
 
-def test_without_redis_a_process_counts_for_itself(
-    settings: Settings, redis_server: Redis, move_clock: Clock
-) -> None:
+def test_without_redis_a_process_counts_for_itself(settings: Settings, redis_server: Redis, move_clock: Clock) -> None:
     use_redis(settings, redis_server)
     WRITES.spend("ada")
     redis_server.kill()
