@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from django.utils.crypto import constant_time_compare
 
-from realtime.auth.handshake import CredentialsRefused, authenticate
+from realtime.auth.handshake import CredentialsRefused, HandshakeRefused, authenticate
 from realtime.conf import limits
 from realtime.db import in_thread
 from realtime.http import live_gauges, stored_gauges  # noqa: F401 - live_gauges registers its gauges
@@ -33,6 +33,7 @@ CLOSED = """Metrics are closed to this request. To read them:
 - log in to the admin as staff, with a browser; or
 - set REALTIME["METRICS_OPEN"] = True, if only Prometheus reaches this port.
 """
+_OF_A_SESSION = (b"cookie", b"host", b"x-forwarded-host")  # a session opens nothing at a foreign host
 _WITHOUT_REDIS = ("in memory", "none")  # answers of `check_layer`
 
 
@@ -73,8 +74,8 @@ async def is_allowed(scope: Scope) -> bool:
         return False
     try:
         async with asyncio.timeout(limits.AUTH_TIMEOUT):
-            user = await authenticate({"headers": [(b"cookie", headers[b"cookie"])]})
-    except (CredentialsRefused, TimeoutError):
+            user = await authenticate({"headers": [each for each in scope["headers"] if each[0] in _OF_A_SESSION]})
+    except (CredentialsRefused, HandshakeRefused, TimeoutError):
         return False
     return bool(user.is_staff)
 

@@ -33,10 +33,13 @@ def _nothing_is_kept(settings: Settings) -> None:
 
 
 async def get(
-    *headers: tuple[bytes, bytes], pages: Any = application, method: str = "GET", path: str = "/metrics"
+    *headers: tuple[bytes, bytes],
+    pages: Any = application,
+    method: str = "GET",
+    path: str = "/metrics",
+    host: bytes = b"10.1.2.3:8000",  # not allowed: Prometheus asks by the address of a pod
 ) -> dict[str, Any]:
-    # A Host that is not allowed: Prometheus asks by the address of a pod.
-    asked = HttpCommunicator(pages, method, path, headers=[(b"host", b"10.1.2.3:8000"), *headers])
+    asked = HttpCommunicator(pages, method, path, headers=[(b"host", host), *headers])
     answer: dict[str, Any] = await asked.get_response(timeout=20)
     return {**answer, "headers": dict(answer["headers"]), "body": answer["body"].decode()}
 
@@ -103,8 +106,9 @@ async def test_staff_read_them_with_a_session_and_other_users_do_not() -> None:
     gone = await in_db(User.objects.create)(username="gone", is_staff=True)
     cookies = [await in_db(cookie_of)(each) for each in (staff, user, gone)]
     await in_db(User.objects.filter(pk=gone.pk).update)(is_active=False)
-    assert [(await get(cookie))["status"] for cookie in cookies] == [200, 401, 401]
-    assert (await get(cookies[0], (b"authorization", b"Bearer wrong")))["status"] == 401
+    assert [(await get(cookie, host=b"testserver"))["status"] for cookie in cookies] == [200, 401, 401]
+    assert (await get(cookies[0]))["status"] == 401
+    assert (await get(cookies[0], (b"authorization", b"Bearer wrong"), host=b"testserver"))["status"] == 401
 
 
 async def test_a_refusal_is_counted() -> None:
