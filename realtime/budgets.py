@@ -157,6 +157,12 @@ class _Store:
     def note_failure(self) -> None:
         self._retry_at = time.monotonic() + RETRY_INTERVAL
 
+    def close(self) -> None:
+        """Closes the connections to Redis. Django's cache has no method for it."""
+        client = getattr(self._shared, "_cache", None)
+        for pool in getattr(client, "_pools", {}).values():
+            pool.disconnect()
+
 
 _store = _Store()
 
@@ -177,6 +183,7 @@ def reset() -> None:
     """Forgets what this process has counted, and the cache that it uses."""
     global _store
     _store.local.clear()
+    _store.close()
     _store = _Store()
 
 
