@@ -25,6 +25,8 @@ from typing import Any
 from urllib.parse import quote
 
 import environ
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from config import checks, content_security, secret_key  # noqa: F401 - importing the checks registers them
 from realtime.redis_connection import LongWaitConnection
@@ -76,6 +78,7 @@ MIDDLEWARE = [
     "executions.web.session_activity.note_activity",
     "django.contrib.messages.middleware.MessageMiddleware",
     "realtime.http.client_identity.remember_client",
+    "config.logins.RefusedLogins",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -157,6 +160,21 @@ CHANNEL_LAYERS: dict[str, dict[str, Any]] = (
     else {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer", "CONFIG": {"capacity": 1000}}}
 )
 
+# The counters of throttling (realtime/budgets.py). Without Redis each process counts for itself.
+CACHES: dict[str, dict[str, Any]] = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+if _redis_urls:
+    CACHES["throttling"] = {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": _redis_urls[:1],  # Django would only read from the others
+        "OPTIONS": {
+            "serializer": "realtime.budgets.Numbers",
+            "socket_timeout": 0.25,  # a request waits once for so long, if Redis is away
+            "socket_connect_timeout": 0.25,
+            "retry": Retry(NoBackoff(), 0),  # redis-py would try for seconds
+            "client_name": "runwire",
+        },
+    }
+
 REALTIME: dict[str, Any] = {
     # realtime/conf.py has every limit and interval with its default and its reason. Values here override them.
     "ALLOWED_ORIGINS": CSRF_TRUSTED_ORIGINS,
@@ -177,7 +195,11 @@ JWT_ISSUER = env.str("JWT_ISSUER", default="")
 JWT_MAX_LIFETIME = env.int("JWT_MAX_LIFETIME", default=0)
 JWT_USER_FIELD = env.str("JWT_USER_FIELD", default="")
 
-AUTHENTICATION_BACKENDS = ["config.demo_passwords.RefuseDemoPasswords", "django.contrib.auth.backends.ModelBackend"]
+AUTHENTICATION_BACKENDS = [
+    "config.logins.FailedLogins",
+    "config.demo_passwords.RefuseDemoPasswords",
+    "django.contrib.auth.backends.ModelBackend",
+]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (

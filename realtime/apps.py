@@ -12,10 +12,11 @@ class RealtimeConfig(AppConfig):
 
         housekeeping.connect()
         if apps.is_installed("executions"):
-            from realtime.bridge import access, metrics, receivers
+            from realtime.bridge import access, log_budget, metrics, receivers
             from realtime.bridge import housekeeping as housekeeping_of_executions
 
             access.connect()
+            log_budget.connect()
             housekeeping_of_executions.connect()
             metrics.connect()
             receivers.connect()

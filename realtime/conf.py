@@ -94,6 +94,24 @@ class Limits:
     DRAIN_TIMEOUT: float = 10.0  # for consumers and HTTP responses to end; supervisors kill after 30 s, some after 10 s
     READY_TIMEOUT: float = 2.0  # for the database's answer to /readyz and /metrics; probes wait a few seconds
 
+    # Budgets of a window (realtime/budgets.py). 0 is no limit
+    BUDGET_KEYS: int = 20_000  # counted in a process without Redis, about 8 MB; the longest unused are dropped
+    LOGIN_WINDOW: float = 300.0  # short: somebody who is locked out by another waits five minutes at most
+    LOGIN_FAILURES: int = 10  # of one account from one address; people mistype, or try their five passwords twice
+    LOGIN_ADDRESS_FAILURES: int = 100  # of one address, with any accounts; an office has one address
+    LOGIN_ACCOUNT_FAILURES: int = 100  # of one account from all addresses, except those where it has logged in lately
+    KNOWN_ADDRESS_LIFETIME: float = 2_592_000.0  # 30 days: for so long "lately" lasts
+    API_WINDOW: float = 10.0  # so the longest Retry-After is shorter than most leases of workers
+    USER_READS: int = 500  # requests that change nothing; 50 a second
+    USER_WRITES: int = 200
+    USER_STARTS: int = 50  # what costs most: creating and changing graphs, starting runs
+    WORKER_READS: int = 1_000
+    WORKER_WRITES: int = 10_000  # a thousand a second, each of which may have MAX_REPORTS reports
+    WORKER_STARTS: int = 1_000
+    SOCKET_TOKENS: int = 200  # of a user: after a restart each of a hundred tabs gets one, and tries again
+    LOG_WINDOW: float = 3_600.0
+    LOG_BYTES: int = 2**30  # of the events that one user's runs record; beyond it starts and reports are refused
+
     # The log
     DB_THREADS: int = 8  # of sockets in one process; also the limit of their database connections
     PAGE_EVENTS: int = 100  # of one read of the log

@@ -32,6 +32,7 @@ from executions.leases import EMBEDDED
 from executions.models import Graph, GraphExecution, NodeExecution
 from executions.models.worker_token import WORKER
 from executions.node_data import load_within
+from executions.record_caps import check_recorded
 from executions.statuses import ENDED, ExecutionStatus
 from executions.validation import first, quoted
 
@@ -71,6 +72,7 @@ def start_execution(request: HttpRequest, data: StartIn) -> Any:
         raise not_found("Graph", "graph_id")
     if data.runner == EMBEDDED:
         _check_inputs(graph, data.inputs)
+    check_recorded([request.auth.pk])  # type: ignore[attr-defined]
     return Status(
         201,
         services.start_execution(
@@ -141,6 +143,7 @@ def rerun_execution(request: HttpRequest, execution_id: UUID) -> Any:
     """A new execution with the same inputs, of the graph as it is saved now, for the same kind of runner. The old one
     stays as it is."""
     old = _find_permitted(request, execution_id, "change")
+    check_recorded([old.user_id])
     runner = EMBEDDED if old.runner.startswith(f"{EMBEDDED}:") else old.runner
     return Status(
         201,

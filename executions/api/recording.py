@@ -1,6 +1,6 @@
 """Turns the reports of workers into those of `executions.reporting`, and locks the executions they are about."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -11,8 +11,10 @@ from executions.api.schemas import SUMMARY_COLUMNS
 from executions.api.worker_schemas import ExecutionReportIn, NodeOutputsIn, NodeReportIn
 from executions.api.worker_scope import executions_in_scope
 from executions.models import GraphExecution, WorkerToken
+from executions.record_caps import check_recorded
 from executions.reporting import reports
 from executions.reporting.recorder import record_one
+from executions.statuses import ENDED
 
 ReportIn = ExecutionReportIn | NodeReportIn | NodeOutputsIn
 
@@ -39,6 +41,21 @@ def as_report(execution: GraphExecution, data: ReportIn) -> reports.Report:
             node_exec_id=data.node_exec_id,
         )
     return reports.NodeOutputs(execution, node_id=data.node_id, outputs=data.outputs, node_exec_id=data.node_exec_id)
+
+
+def check_budgets(reports: Iterable[tuple[GraphExecution, ReportIn]]) -> None:
+    """Raises TooMuchRecorded if the users of the executions may not record more. The end of an execution, without
+    outputs, is recorded in any case."""
+    check_recorded(execution.user_id for execution, data in reports if not _is_bare_end(execution, data))
+
+
+def _is_bare_end(execution: GraphExecution, data: ReportIn) -> bool:
+    return (
+        isinstance(data, ExecutionReportIn)
+        and data.status in ENDED
+        and not data.outputs
+        and execution.status not in ENDED
+    )
 
 
 def lock(token: WorkerToken, ids: Sequence[UUID], path: str | None = None) -> dict[UUID, GraphExecution]:

@@ -31,6 +31,7 @@ from executions.api.worker_schemas import (
 )
 from executions.api.worker_scope import executions_in_scope, find_user_and_graph
 from executions.models import GraphExecution, NodeExecution, WorkerToken
+from executions.record_caps import check_recorded
 from executions.statuses import ExecutionStatus
 
 router = Router(tags=["workers"])
@@ -59,6 +60,7 @@ def create_execution(request: HttpRequest, data: NewExecution, idempotency_key: 
 
     def work() -> BaseModel:
         user, graph = find_user_and_graph(_token(request), data)
+        check_recorded([user.pk])
         with transaction.atomic():
             execution = services.start_execution(
                 graph,
@@ -162,6 +164,7 @@ def report_batch(request: HttpRequest, data: Batch, idempotency_key: Key = None)
             executions = recording.lock(
                 _token(request), [report.execution_id for report in data.reports], "reports[{}].execution_id"
             )
+            recording.check_budgets((executions[report.execution_id], report) for report in data.reports)
             leases.renew_worker_leases(executions.values())
             try:
                 services.report_all(
@@ -188,6 +191,7 @@ def _record(
 
     def work() -> BaseModel:
         with _locked(request, execution_id) as execution:
+            recording.check_budgets([(execution, data)])
             return shape.from_orm(recording.record(execution, data))
 
     return _answer(request, key, 200, work, shape)

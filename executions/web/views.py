@@ -23,6 +23,7 @@ from executions import services
 from executions.access import as_uuid, find_execution, graphs_visible_to, list_executions, may_change
 from executions.leases import EMBEDDED
 from executions.models import GraphExecution, NodeExecution
+from executions.record_caps import TooMuchRecorded, check_recorded
 from executions.statuses import ExecutionStatus, IllegalTransition
 from executions.web.execution_page import NodeCount, results_page, run_page
 from executions.web.forms import StartForm
@@ -95,9 +96,10 @@ def execution_start(request: HttpRequest) -> HttpResponse:
         if form.is_valid():
             graph = form.cleaned_data["graph"]
             try:
+                check_recorded([request.user.pk])
                 execution = services.start_execution(graph, user=request.user, inputs=form.inputs, runner=EMBEDDED)
                 return redirect("execution-detail", execution.pk)
-            except services.QueueIsFull as error:
+            except (services.QueueIsFull, TooMuchRecorded) as error:
                 form.add_error(None, str(error))
                 status, headers = 429, {"Retry-After": str(error.retry_after)}
             except ValueError as error:  # the inputs cannot be stored

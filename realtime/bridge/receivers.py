@@ -29,6 +29,7 @@ from executions.events import (
     UserDeleted,
 )
 from realtime import streams
+from realtime.bridge import log_budget
 from realtime.log.types import END, EventDraft, StreamRef
 from realtime.publishing.recording import as_json, record_events
 from realtime.wire.methods import WSMethod
@@ -53,15 +54,15 @@ def connect() -> None:
 
 def publish_reports(events: Sequence[GraphExecutionEvent | NodeExecutionEvent], **kwargs: Any) -> None:
     """Records the events in the order of the reports, because the stream of an execution has events of both models."""
-    record_events(
+    _record(
         [
-            draft
-            for event in events
-            for draft in (
+            (
+                event,
                 on_node_execution_changed(event)
                 if isinstance(event, NodeExecutionEvent)
-                else on_graph_execution_changed(event)
+                else on_graph_execution_changed(event),
             )
+            for event in events
         ]
     )
 
@@ -78,11 +79,19 @@ def _connect(signal: Signal, make_drafts: Callable[[Any], list[EventDraft]]) -> 
         if of_reports:
             return  # `publish_reports` has recorded them
         changes = [event] if event is not None else events
-        drafts = [draft for change in changes for draft in make_drafts(change)]
-        # Another receiver of the signal may run longer, and would keep the heads locked.
-        record_events(drafts, is_last_before_commit=is_last_before_commit and len(signal.receivers) == 1)
+        _record(
+            [(change, make_drafts(change)) for change in changes],
+            # Another receiver of the signal may run longer, and would keep the heads locked.
+            is_last_before_commit=is_last_before_commit and len(signal.receivers) == 1,
+        )
 
     signal.connect(publish_changes, weak=False, dispatch_uid=make_drafts.__name__)
+
+
+def _record(changes: Sequence[tuple[Any, list[EventDraft]]], *, is_last_before_commit: bool = False) -> None:
+    """Records the drafts of each change, and charges them to its user."""
+    record_events([draft for _, drafts in changes for draft in drafts], is_last_before_commit=is_last_before_commit)
+    log_budget.charge(changes)
 
 
 def on_graph_execution_changed(event: GraphExecutionEvent) -> list[EventDraft]:

@@ -22,6 +22,7 @@ PUT_TOGETHER = {
     "f'refused_{int(refused.code)}'": {
         f"refused_{int(code)}" for code in (CloseCode.NO_CREDENTIALS, CloseCode.UNKNOWN_USER, CloseCode.BAD_TOKEN)
     },
+    "self.counter": {"throttled_logins", "throttled_requests", "throttled_tokens", "refused_log_bytes"},
 }
 
 
