@@ -13,7 +13,7 @@ NOWHERE := DEBUG=true SECRET_KEY=for-lint-which-serves-nobody DATABASE_URL=sqlit
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-quick test-fast matrix soak bench bench-quick lint format lock sbom clean port
+.PHONY: help run test test-quick test-fast matrix soak fuzz bench bench-quick lint format lock sbom clean port
 .NOTPARALLEL:
 
 help: ## list these words
@@ -44,6 +44,9 @@ matrix: ## the tests on each supported Python and Django that is found; ARGS="--
 
 soak: $(VENV)/.installed-dev ## random faults under load for MINUTES= (10), then a report; ARGS="--seed 7", see --help
 	@$(PY) -m tests.faults.soak --minutes $(MINUTES) $(ARGS)
+
+fuzz: $(VENV)/.installed-dev ## hostile input for every parser for MINUTES= (10), then a report; ARGS="--only http", see --help
+	@$(PY) -m tests.fuzz --minutes $(MINUTES) $(ARGS)
 
 lint: $(VENV)/.installed-dev ## style, types, import rules, migrations, settings
 	$(call say,ruff)
@@ -99,7 +102,7 @@ sbom: $(TOOLS)/.installed ## the bill of materials (CycloneDX) and the licences 
 	@rm -rf build/venv
 
 clean: ## remove what can be made again: .venv, .matrix, caches, collected files; the database stays
-	@rm -rf $(VENV) $(TOOLS) build .matrix staticfiles .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) $(TOOLS) build .matrix .fuzz staticfiles .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The virtualenv. A lock file that is newer than its stamp is installed again; nothing else is.

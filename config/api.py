@@ -3,6 +3,7 @@
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
 
+from config import api_budgets
 from config.content_security import SELF, also_allows
 from executions.api import errors, executions, graphs, notifications, worker
 from executions.api.auth import SessionCookie, WorkerBearer
@@ -23,6 +24,9 @@ token that `manage.py tokens create NAME` has printed.
 Every error is `{"code", "message", "path", "hint"}`: `code` for programs, `path` for the field it is about. What does
 not exist and what is somebody else's are both 404.
 
+A user, and a token of a worker, may send a number of requests in some seconds. Beyond it the answer is 429 `throttled`,
+which names the limit; wait for the seconds of its header `Retry-After`.
+
 To follow an execution: read it, then subscribe on the socket with its `epoch` and `after: head`.
 """
 
@@ -32,11 +36,13 @@ api = NinjaAPI(
     description=DESCRIPTION,
     parser=JSONParser(),
     auth=[UserBearer(), SessionCookie()],
+    throttle=[api_budgets.ApiBudgets()],
     urls_namespace="api",
     # The style sheet of the page at /api/docs has its icons in data: URLs.
     docs_decorator=also_allows({"img-src": [SELF, "data:"]}),
 )
 errors.install(api)
+api_budgets.install(api)
 bridge.add_read_execution(executions.router)
 api.add_router("/graphs", graphs.router)
 api.add_router("/executions", executions.router)

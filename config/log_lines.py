@@ -3,9 +3,16 @@ look like a line of the program, or change what a terminal shows.
 
 A record begins at the start of a line. Its further lines, as those of a traceback, are indented. Other characters that
 end a line, move the cursor or change the direction of the text are escaped.
+
+Nor does a client fill the disk: a line has at most MAX_LINE characters, and what Django refuses for its security
+(`django.security`: a foreign Host, too many fields) has one line, without the traceback to Django's own check.
 """
 
 import logging
+from copy import copy
+from typing import Final
+
+MAX_LINE: Final = 2_000  # a path of a request may have 16 KB
 
 _ESCAPED = {
     code: f"\\u{code:04x}" if code > 0xFF else f"\\x{code:02x}"
@@ -24,4 +31,12 @@ class SafeFormatter(logging.Formatter):
     """A formatter whose records cannot be forged by what they quote."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return "\n    ".join(line.translate(_ESCAPED) for line in super().format(record).split("\n"))
+        if record.name.startswith("django.security"):
+            record = copy(record)  # other handlers get it, too
+            record.exc_info = record.exc_text = None
+        return "\n    ".join(_safe(line) for line in super().format(record).split("\n"))
+
+
+def _safe(line: str) -> str:
+    hidden = len(line) - MAX_LINE
+    return line[:MAX_LINE].translate(_ESCAPED) + (f"… and {hidden} more characters" if hidden > 0 else "")

@@ -11,7 +11,9 @@ in-memory channel layer, DEBUG off, one machine, reached by its loopback names. 
     BEHIND_PROXY          true if a proxy ends TLS and sets X-Forwarded-Proto
     SECURE_COOKIES        true | false; with DEBUG off cookies go over HTTPS only, unless this is false
     HSTS_SECONDS          how long a browser remembers that the site is HTTPS only; 3600 with DEBUG off
-    JWT_KEY, JWT_ALGORITHM, JWT_AUDIENCE, JWT_ISSUER   of users' tokens; JWT_KEY is SECRET_KEY by default
+    JWT_KEY, JWT_JWKS_URL   verify users' tokens; JWT_KEY is SECRET_KEY by default
+    JWT_ALGORITHM, JWT_AUDIENCE, JWT_ISSUER, JWT_MAX_LIFETIME, JWT_USER_FIELD   see realtime/jwt_settings.py
+    SESSION_IDLE_SECONDS  a session without a request for so long ends; 0, the default: none does
     METRICS_TOKEN         opens /metrics to Prometheus; without it only staff may read it
     LOG_LEVEL             of executions and realtime; INFO by default
 
@@ -23,6 +25,8 @@ from typing import Any
 from urllib.parse import quote
 
 import environ
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from config import checks, content_security, secret_key  # noqa: F401 - importing the checks registers them
 from realtime.redis_connection import LongWaitConnection
@@ -72,7 +76,10 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "executions.web.session_activity.note_activity",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "realtime.http.client_identity.remember_client",
+    "config.logins.RefusedLogins",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -154,18 +161,46 @@ CHANNEL_LAYERS: dict[str, dict[str, Any]] = (
     else {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer", "CONFIG": {"capacity": 1000}}}
 )
 
+# The counters of throttling (realtime/budgets.py). Without Redis each process counts for itself.
+CACHES: dict[str, dict[str, Any]] = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+if _redis_urls:
+    CACHES["throttling"] = {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": _redis_urls[:1],  # Django would only read from the others
+        "OPTIONS": {
+            "serializer": "realtime.budgets.Numbers",
+            "socket_timeout": 0.25,  # a request waits once for so long, if Redis is away
+            "socket_connect_timeout": 0.25,
+            "retry": Retry(NoBackoff(), 0),  # redis-py would try for seconds
+            "client_name": "runwire",
+        },
+    }
+
 REALTIME: dict[str, Any] = {
     # realtime/conf.py has every limit and interval with its default and its reason. Values here override them.
     "ALLOWED_ORIGINS": CSRF_TRUSTED_ORIGINS,
     "METRICS_TOKEN": env.str("METRICS_TOKEN", default=""),
 }
 
+EXECUTIONS: dict[str, Any] = {
+    # executions/conf.py, likewise
+    "SESSION_IDLE_TIMEOUT": env.float("SESSION_IDLE_SECONDS", default=0.0),
+}
+
 JWT_KEY = env.str("JWT_KEY", default="") or SECRET_KEY
-JWT_ALGORITHM = env.str("JWT_ALGORITHM", default="HS256")
+# realtime/jwt_settings.py has the defaults.
+JWT_JWKS_URL = env.str("JWT_JWKS_URL", default="")
+JWT_ALGORITHM = env.str("JWT_ALGORITHM", default="")
 JWT_AUDIENCE = env.str("JWT_AUDIENCE", default="")
 JWT_ISSUER = env.str("JWT_ISSUER", default="")
+JWT_MAX_LIFETIME = env.int("JWT_MAX_LIFETIME", default=0)
+JWT_USER_FIELD = env.str("JWT_USER_FIELD", default="")
 
-AUTHENTICATION_BACKENDS = ["config.demo_passwords.RefuseDemoPasswords", "django.contrib.auth.backends.ModelBackend"]
+AUTHENTICATION_BACKENDS = [
+    "config.logins.FailedLogins",
+    "config.demo_passwords.RefuseDemoPasswords",
+    "django.contrib.auth.backends.ModelBackend",
+]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (

@@ -29,7 +29,7 @@ Measures the files of FOLDER, as a run of a user's graph. Links are not followed
 
 The token is taken from RUNWIRE_TOKEN only: others on this machine can read arguments.
 
-  export RUNWIRE_TOKEN=$(python manage.py tokens create node)
+  export RUNWIRE_TOKEN=$(python manage.py tokens create node --all)
   export RUNWIRE_GRAPH=$(python manage.py graphs create ada examples/folder_sizes.json)
   node examples/worker.mjs --user ada docs
 

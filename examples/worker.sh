@@ -24,7 +24,7 @@ Counts the words of FILE, a text in UTF-8, as a run of a user's graph.
 
 The token is taken from RUNWIRE_TOKEN only: others on this machine can read arguments.
 
-  export RUNWIRE_TOKEN=$(python manage.py tokens create bash)
+  export RUNWIRE_TOKEN=$(python manage.py tokens create bash --all)
   export RUNWIRE_GRAPH=$(python manage.py graphs create ada examples/word_counts.json)
   examples/worker.sh --user ada README.md
 

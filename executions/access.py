@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
-from django.db.models import Model, QuerySet
+from django.db.models import Exists, Model, OuterRef, QuerySet
 
 from executions.models import Graph, GraphExecution
 from executions.models.graph_execution import OF_ALL_BY_AGE, OF_ALL_BY_STATUS
@@ -54,6 +54,17 @@ def find_graph(user: Any, id: Any, *, only: Sequence[str] = ()) -> Graph | None:
     empty: all."""
     pk = as_uuid(id)
     return None if pk is None else _find(graphs_visible_to(user).only(*only), pk)
+
+
+def find_watchable_graph(user: Any, id: Any, *, only: Sequence[str] = ()) -> Graph | None:
+    """The graph with this id if `user` may see it, and so may start it, or has executions of it. Somebody else may own
+    it: the stream of a graph has the user's own executions only."""
+    graph = find_graph(user, id, only=only)
+    pk = as_uuid(id)
+    if graph is not None or pk is None or not _is_active(user):
+        return graph
+    own = GraphExecution.objects.filter(user=user, graph=OuterRef("pk"))
+    return _find(Graph.objects.filter(Exists(own)).only(*only), pk)
 
 
 def owners_of_executions(ids: Iterable[Any]) -> dict[UUID, Any]:

@@ -17,7 +17,9 @@ from django.http import HttpRequest
 from executions import services
 from executions.admin_notify import NotifyUsers
 from executions.admin_status import StatusAdmin, StatusForm, shown
-from executions.models import Graph, GraphExecution, NodeExecution, Notification
+from executions.admin_tokens import WorkerTokenAdmin
+from executions.conf import limits
+from executions.models import Graph, GraphExecution, NodeExecution, Notification, WorkerToken
 from executions.models.graph_execution import OF_ALL_BY_AGE
 from executions.statuses import IllegalTransition
 from executions.web.formatting import cut
@@ -106,8 +108,11 @@ class GraphExecutionAdmin(NotifyUsers, StatusAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: GraphExecution | None = None) -> tuple[Any, ...]:
         fields = () if obj is None else (field.name for field in GraphExecution._meta.concrete_fields)
+        hidden = () if limits.SHOW_CREDENTIAL_INPUTS else ("credential_inputs",)
         return tuple(
-            shown(name) if name in _LARGE_FIELDS else name for name in fields if name not in self.change_fields
+            shown(name) if name in _LARGE_FIELDS else name
+            for name in fields
+            if name not in self.change_fields and name not in hidden
         )
 
     def get_inlines(self, request: HttpRequest, obj: GraphExecution | None) -> Any:
@@ -203,6 +208,7 @@ class NotifyingUserAdmin(NotifyUsers, _UserAdmin):
         return queryset
 
 
+admin.site.register(WorkerToken, WorkerTokenAdmin)
 if admin.site.is_registered(User):  # a project with a custom user model adds NotifyUsers to its own admin
     admin.site.unregister(User)
     admin.site.register(User, NotifyingUserAdmin)

@@ -1,4 +1,4 @@
-"""Connects the handlers that send the signals of deletions."""
+"""Connects the handlers that send the signals of deletions, and those that record sessions."""
 
 from django.apps import AppConfig
 
@@ -8,5 +8,7 @@ class ExecutionsConfig(AppConfig):
 
     def ready(self) -> None:
         from executions import deletions
+        from executions.web import sessions
 
         deletions.connect()
+        sessions.connect()

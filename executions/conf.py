@@ -46,6 +46,14 @@ class Limits:
     MAX_QUEUED: int = 2_000  # for one engine, of all users; each claim reads them
     QUEUE_RETRY_AFTER: int = 10  # the Retry-After of the answer
 
+    # Sessions of people
+    SESSION_IDLE_TIMEOUT: float = 0.0  # a session without a request for so long ends; 0: none does before its two weeks
+    MAX_SESSIONS_OF_USER: int = 100  # a login beyond it ends the oldest: more than a person has browsers
+
+    # What events, pages and answers show
+    SHOW_CREDENTIAL_INPUTS: bool = False  # whoever may watch a run would see its keys and passwords
+    MAX_GRAPHS_OF_USER: int = 500  # that the API makes; each may have 2 MB, and the form for a run lists all
+
     # Pages and answers
     MAX_ANSWER_BYTES: int = 4 * 2**20  # inputs and outputs of nodes in one page or answer; at least one node is there
 
@@ -58,7 +66,11 @@ class Limits:
         4_096  # characters of an answer kept for repeats; of a longer one, which row it shows is kept
     )
     IDEMPOTENCY_LIFETIME: float = 86_400.0  # a key that a worker sends again after a day belongs to a new request
-    LEASE_SWEEP_INTERVAL: float = 5.0  # the interval in which a process that receives reports looks for silent workers
+
+    # Housekeeping
+    LEASE_SWEEP_INTERVAL: float = 5.0  # between two looks for expired leases
+    READ_NOTIFICATION_LIFETIME: float | None = 30 * 86_400.0  # after it was read; None: for ever
+    EXECUTION_LIFETIME: float | None = None  # after its end; None: for ever. 90 * 86_400: a quarter of a year
 
 
 DEFAULTS = Limits()

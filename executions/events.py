@@ -1,10 +1,11 @@
 """The payloads of events. They are sent in the `data` of a frame.
 
-    {"event_type": "graph_execution_update", "id": "…", "status": "RUNNING", "stats": {"cost": 0, …}, …}
-    {"event_type": "node_execution_update", "graph_exec_id": "…", "node_exec_id": "…", "status": "COMPLETED", …}
+    {"id": "…", …, "status": "RUNNING", …, "stats": {"cost": 0, …}, …, "event_type": "graph_execution_update"}
+    {…, "graph_exec_id": "…", "node_exec_id": "…", …, "status": "COMPLETED", …, "event_type": "node_execution_update"}
     {"type": "info", "event": "Your run has finished", …}
 
-Field names and their order are those of the WebSocket server of AutoGPT Platform, so its frontend works unchanged.
+Field names and their order are those of the WebSocket server of AutoGPT Platform, so its frontend works unchanged. An
+event in the log keeps the fields of the version that has recorded it.
 Ids are strings of any form. Times are aware; a naive time is read as UTC. Durations are in seconds, `cost` is in cents.
 """
 
@@ -43,29 +44,35 @@ class GraphExecutionEvent(BaseModel):
         activity_status: str | None = None
         correctness_score: float | None = None
 
-    event_type: Literal["graph_execution_update"] = "graph_execution_update"
     id: str
     user_id: str
     graph_id: str
     graph_version: int
+    inputs: dict[str, Any] = Field(default_factory=dict)
+    credential_inputs: dict[str, Any] | None = None
+    nodes_input_masks: dict[str, Any] | None = None
     preset_id: str | None = None
     status: ExecutionStatus
     started_at: Moment | None = None
     ended_at: Moment | None = None
-    stats: Stats | None = None
-    inputs: dict[str, Any] = Field(default_factory=dict)
-    credential_inputs: dict[str, Any] | None = None
-    nodes_input_masks: dict[str, Any] | None = None
-    outputs: Outputs = Field(default_factory=dict)
     is_shared: bool = False
     share_token: str | None = None
     is_dry_run: bool = False
+    organization_id: str | None = None
+    team_id: str | None = None
+    expert_id: str | None = None
+    trigger_source: str | None = None
+    trigger_ref: str | None = None
+    schedule_id: str | None = None
+    webhook_id: str | None = None
+    stats: Stats | None = None
+    outputs: Outputs = Field(default_factory=dict)
+    event_type: Literal["graph_execution_update"] = "graph_execution_update"
 
 
 class NodeExecutionEvent(BaseModel):
     """The state of one node of an execution after a change."""
 
-    event_type: Literal["node_execution_update"] = "node_execution_update"
     user_id: str
     graph_id: str
     graph_version: int
@@ -80,6 +87,7 @@ class NodeExecutionEvent(BaseModel):
     queue_time: Moment | None = None
     start_time: Moment | None = None
     end_time: Moment | None = None
+    event_type: Literal["node_execution_update"] = "node_execution_update"
 
 
 class NotificationPayload(BaseModel):
@@ -92,11 +100,12 @@ class NotificationPayload(BaseModel):
 
 
 class NotificationEvent(BaseModel):
-    """A notification for one user. Only `payload` is sent to the client."""
+    """A notification for one user. Only `payload` is sent to the client. `read`: it was created as a read one."""
 
     id: str
     user_id: str
     payload: NotificationPayload
+    read: bool = False
 
 
 class NotificationRead(BaseModel):
@@ -138,7 +147,9 @@ class UserDeleted(BaseModel):
 
 
 class GraphDeleted(BaseModel):
-    """A graph was deleted. Its executions were deleted before, each with its own event."""
+    """A graph was deleted. Its executions were deleted before, each with its own event. `user_id` is the owner;
+    `user_ids` are all who had executions of it."""
 
     id: str
     user_id: str
+    user_ids: list[str] = []

@@ -83,25 +83,23 @@ def renew_worker_leases(executions: Collection[GraphExecution]) -> None:
         GraphExecution.objects.filter(pk__in=pks).update(lease_expires_at=Now() + timedelta(seconds=seconds))
 
 
-def fail_expired() -> int:
-    """Ends the runs whose lease has expired as FAILED, those of silent workers too. Returns how many."""
-    return (
-        _fail(_running().filter(runner__startswith=f"{EMBEDDED}:", lease_expires_at__lt=Now())) + fail_silent_workers()
+def expired() -> QuerySet[GraphExecution]:
+    """The executions whose owner let its lease expire: runs of embedded runners, and what workers run or queued."""
+    status = ExecutionStatus
+    return GraphExecution.objects.filter(
+        Q(runner__startswith=f"{EMBEDDED}:", status=status.RUNNING) | Q(runner__startswith=WORKER),
+        status__in=(status.QUEUED, status.RUNNING),
+        lease_expires_at__lt=Now(),
     )
 
 
-def fail_silent_workers() -> int:
-    """Ends the executions whose worker let its lease expire as FAILED. Returns how many."""
-    waiting = GraphExecution.objects.filter(status__in=(ExecutionStatus.QUEUED, ExecutionStatus.RUNNING))
-    return _fail(waiting.filter(runner__startswith=WORKER, lease_expires_at__lt=Now()))
-
-
-def _fail(expired: QuerySet[GraphExecution]) -> int:
+def fail_expired() -> int:
+    """Ends the executions whose lease has expired as FAILED. Returns how many."""
     count = 0
-    for pk in list(expired.values_list("pk", flat=True)):
+    for pk in list(expired().values_list("pk", flat=True)):
         try:
             with transaction.atomic():
-                execution = expired.filter(pk=pk).select_for_update(no_key=True).first()
+                execution = expired().filter(pk=pk).select_for_update(no_key=True).first()
                 if execution is not None:
                     finish_execution(execution, status=ExecutionStatus.FAILED, error=_reason(execution))
                     lease_expired.send(GraphExecution)

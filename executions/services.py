@@ -22,7 +22,7 @@ IllegalTransition, or ExecutionHasEnded for a node of an execution that has ende
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict, Unpack
 from uuid import UUID
 
 from django.db import transaction
@@ -46,6 +46,7 @@ from executions.reporting.reports import (
     Stats,
     UnknownNode,
 )
+from executions.sharing import ShareTokenTaken, a_token_of_its_own, share_execution, token_for
 from executions.statuses import ExecutionStatus, check_transition
 
 __all__ = [
@@ -57,6 +58,8 @@ __all__ = [
     "NodeReport",
     "QueueIsFull",
     "ReportRefused",
+    "ShareTokenTaken",
+    "StartOptions",
     "UnknownNode",
     "append_node_outputs",
     "finish_execution",
@@ -66,11 +69,28 @@ __all__ = [
     "report_execution",
     "report_node",
     "requeue_execution",
+    "share_execution",
     "start_execution",
     "terminate_execution",
 ]
 
 _UPDATE_SIZE = 1_000  # rows that one UPDATE changes
+
+
+class StartOptions(TypedDict, total=False):
+    """What a run may be started with, besides its inputs."""
+
+    credential_inputs: Mapping[str, Any] | None
+    nodes_input_masks: Mapping[str, Any] | None
+    is_shared: bool
+    share_token: str | None  # None: a shared run gets a token that cannot be guessed
+    organization_id: str | None
+    team_id: str | None
+    expert_id: str | None
+    trigger_source: str | None
+    trigger_ref: str | None
+    schedule_id: str | None
+    webhook_id: str | None
 
 
 def start_execution(
@@ -81,12 +101,15 @@ def start_execution(
     preset_id: str | None = None,
     is_dry_run: bool = False,
     runner: str = "",
+    **options: Unpack[StartOptions],
 ) -> GraphExecution:
-    """Creates a QUEUED execution of the graph as it is in the database now. Raises Graph.DoesNotExist, and QueueIsFull
-    if too much of the user or for the engine waits already."""
-    with transaction.atomic():
+    """Creates a QUEUED execution of the graph as it is in the database now. Raises Graph.DoesNotExist, QueueIsFull if
+    too much of the user or for the engine waits already, and ShareTokenTaken."""
+    options["share_token"] = token_for(options.get("is_shared", False), options.get("share_token"))
+    with a_token_of_its_own(options["share_token"]):
         saved = Graph.objects.get(pk=graph.pk)
-        size = check_queue(user.pk, runner, saved.nodes, saved.links, inputs)
+        more = options.get("credential_inputs"), options.get("nodes_input_masks")
+        size = check_queue(user.pk, runner, saved.nodes, saved.links, inputs, *more)
         return GraphExecution.objects.create(
             user=user,
             graph=saved,
@@ -98,6 +121,7 @@ def start_execution(
             is_dry_run=is_dry_run,
             runner=runner,
             queued_bytes=size,
+            **options,
         )
 
 
@@ -214,7 +238,8 @@ def requeue_execution(execution: GraphExecution, *, keeps_its_place: bool = Fals
             locked.lease_expires_at = None
         if locked.status != ExecutionStatus.QUEUED:
             if not keeps_its_place:
-                check_queue(locked.user_id, locked.runner, locked.definition, locked.inputs)
+                more = locked.credential_inputs, locked.nodes_input_masks
+                check_queue(locked.user_id, locked.runner, locked.definition, locked.inputs, *more)
             locked.status = ExecutionStatus.QUEUED
             locked.save()
         return locked

@@ -49,3 +49,7 @@ reports_recorded = Signal()
 
 # A start was refused because too many executions wait. user_id; limit: the name of the limit. Nothing has changed.
 start_refused = Signal()
+
+# A run is about to start, or a report of a worker to be recorded. user_id: whose run it is. Nothing has changed yet. A
+# receiver that raises `executions.record_caps.TooMuchRecorded` refuses it.
+data_offered = Signal()

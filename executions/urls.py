@@ -3,11 +3,15 @@
 from django.contrib.auth.views import LogoutView
 from django.urls import path
 
-from executions.web import views
+from executions.web import account, views
 
 urlpatterns = [
     path("login/", views.LoginPage.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
+    path("account/", account.account, name="account"),
+    path("account/password/", account.PasswordPage.as_view(), name="password-change"),
+    path("account/sessions/end-others/", account.end_other_sessions, name="end-other-sessions"),
+    path("account/sessions/<int:session_id>/end/", account.end_session, name="end-session"),
     path("", views.execution_list, name="execution-list"),
     path("executions/rows/", views.execution_rows, name="execution-rows"),
     path("executions/start/", views.execution_start, name="execution-start"),

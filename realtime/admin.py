@@ -1,4 +1,5 @@
-"""The admin pages of streams and events. They are read only: only the functions of the log may change these rows."""
+"""The admin pages of streams, events and housekeeping. They are read only: only functions of realtime may change these
+rows."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
-from realtime.models import Stream, StreamEvent
+from realtime.models import HousekeepingJob, Stream, StreamEvent
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]  # at run time these classes take no type parameters
@@ -64,3 +65,13 @@ class StreamEventAdmin(ReadOnlyAdmin):
     @admin.display(description="stream")
     def stream_key(self, event: StreamEvent) -> str:
         return event.stream.key if event.stream else f"{event.key} (not numbered yet)"
+
+
+@admin.register(HousekeepingJob)
+class HousekeepingJobAdmin(ReadOnlyAdmin):
+    list_display = ("name", "started_at", "seconds", "what_it_did", "total", "next_at", "holder", "error")
+    ordering = ("name",)
+
+    @admin.display(description="did")
+    def what_it_did(self, job: HousekeepingJob) -> str:
+        return ", ".join(f"{what} {number:,}" for what, number in sorted(job.did.items())) or "nothing"

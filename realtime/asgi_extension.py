@@ -9,8 +9,10 @@ The server gives each socket's scope the dict `scope["extensions"][EXTENSION]` w
 - `SEND`: the `send` that the server calls the application with. An application that gets another one is inside a
   middleware that wants to see each frame, and must not use the direct sender.
 
-The server also sets two globals of this module: `is_shutting_down` and `count_sockets`.
-Under another server the scope has no such dict, and the globals keep their defaults.
+The server also sets two globals of this module: `is_shutting_down` and `count_sockets`. It starts what the application
+has put into `background` when it listens, and stops it when it stops.
+Under another server the scope has no such dict, and the globals keep their defaults. There the first socket starts the
+background.
 """
 
 import logging
@@ -29,6 +31,30 @@ is_shutting_down = False
 
 count_sockets: Callable[[], dict[str, Any]] | None = None
 """Returns counts of the server's open sockets, for `/realtime/status`. None under another server."""
+
+
+class Background(Protocol):
+    """Work of the application beside its sockets, in a thread of its own. Neither method waits, and both may be called
+    again."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+background: list[Background] = []
+"""What a process that serves runs. The application fills it before it serves."""
+
+
+def start_background() -> None:
+    for each in background:
+        each.start()
+
+
+def stop_background() -> None:
+    for each in background:
+        each.stop()
+
 
 _has_warned = False  # about another server; once per process
 

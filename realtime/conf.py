@@ -5,7 +5,7 @@ limits.SWEEP_INTERVAL    # seconds; read at each use, so that `override_settings
 """
 
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Literal
 
 from django.conf import settings
 
@@ -18,6 +18,9 @@ class Limits:
     ALLOWED_ORIGINS: list[str] = field(default_factory=list)  # scheme://host[:port], besides the server's own host
     STREAM_ACCESS: dict[str, str] = field(default_factory=dict)  # kind of stream → path of its access function
     AUTH_TIMEOUT: float = 10.0  # a database that does not answer must not block a handshake for ever
+
+    # Of a connection with a token; with_cookie: where the browser sends a session cookie, too
+    CHECK_TOKEN_ORIGIN: Literal["never", "with_cookie", "always"] = "with_cookie"  # noqa: S105 - it is no token
 
     # Access that ends while a socket is open
     RECHECK_INTERVAL: float = 25.0  # of each socket; with the time that a check takes, access ends within 30 s
@@ -34,6 +37,13 @@ class Limits:
     SOCKET_TOKEN_RENEWAL: float = 43_200.0  # for this long after a login, a token can be renewed with itself alone
 
     MAX_TOKEN_BYTES: int = 16 * 1024  # as long as a header that Twisted takes; tokens with many groups have 8 KB
+
+    # The public keys at JWT_JWKS_URL
+    JWKS_LIFETIME: float = 600.0  # then they are read again: a key that is taken back ends within ten minutes
+    JWKS_INTERVAL: float = 60.0  # between two readings because of an unknown key, which anybody can make up
+    JWKS_STALE: float = 86_400.0  # while the provider does not answer, its keys count for so long
+    JWKS_TIMEOUT: float = 5.0  # for the provider's answer
+    MAX_JWKS_BYTES: int = 256 * 1024  # of the answer; large providers publish some 10 KB
 
     # What a client may send
     MAX_MESSAGE_BYTES: int = 64 * 1024  # requests are tiny; Daphne's default is 1 MiB
@@ -81,13 +91,31 @@ class Limits:
     TRUST_ROOT_PATH_HEADER: bool = False  # Daphne-Root-Path of a request; any client could choose where it is mounted
     FIRST_REQUEST_DEADLINE: float = 10.0  # for the head of a request, from its first byte or the connection's start
     MAX_HTTP_REQUESTS: int = 12  # in Django at once; each has a thread, and usually a database connection
-    MAX_ADDRESS_HTTP_REQUESTS: int = 6  # of one address
+    MAX_ADDRESS_HTTP_REQUESTS: int = 6  # of one address, or of one user behind a proxy on this machine
     MAX_WAITING_REQUESTS: int = 128  # for their turn; the next one gets 503
     MAX_ADDRESS_WAITING_REQUESTS: int = 32  # of one address; a browser sends some dozens for a page
     REQUEST_WAIT: float = 10.0  # then 503: the user has pressed reload by then
     DRAIN_SPREAD: float = 1.0  # sockets are closed over this time, since all their clients reconnect at once
     DRAIN_TIMEOUT: float = 10.0  # for consumers and HTTP responses to end; supervisors kill after 30 s, some after 10 s
     READY_TIMEOUT: float = 2.0  # for the database's answer to /readyz and /metrics; probes wait a few seconds
+
+    # Budgets of a window (realtime/budgets.py). 0 is no limit
+    BUDGET_KEYS: int = 20_000  # counted in a process without Redis, about 8 MB; the longest unused are dropped
+    LOGIN_WINDOW: float = 300.0  # short: somebody who is locked out by another waits five minutes at most
+    LOGIN_FAILURES: int = 10  # of one account from one address; people mistype, or try their five passwords twice
+    LOGIN_ADDRESS_FAILURES: int = 100  # of one address, with any accounts; an office has one address
+    LOGIN_ACCOUNT_FAILURES: int = 100  # of one account from all addresses, except those where it has logged in lately
+    KNOWN_ADDRESS_LIFETIME: float = 2_592_000.0  # 30 days: for so long "lately" lasts
+    API_WINDOW: float = 10.0  # so the longest Retry-After is shorter than most leases of workers
+    USER_READS: int = 500  # requests that change nothing; 50 a second
+    USER_WRITES: int = 200
+    USER_STARTS: int = 50  # what costs most: creating and changing graphs, starting runs
+    WORKER_READS: int = 1_000
+    WORKER_WRITES: int = 10_000  # a thousand a second, each of which may have MAX_REPORTS reports
+    WORKER_STARTS: int = 1_000
+    SOCKET_TOKENS: int = 200  # of a user: after a restart each of a hundred tabs gets one, and tries again
+    LOG_WINDOW: float = 3_600.0
+    LOG_BYTES: int = 2**30  # of the events that one user's runs record; beyond it starts and reports are refused
 
     # The log
     DB_THREADS: int = 8  # of sockets in one process; also the limit of their database connections
@@ -109,6 +137,18 @@ class Limits:
     SWEEP_INTERVAL: float = 2.0  # the delay of an event whose announcement was lost; each sweep is a query
     SWEEP_GRACE: float = 0.25  # a head that is ahead for this long counts as lost; a shorter time is normal delivery
     SWEEP_BATCH: int = 1_000  # streams with unnumbered events of one read; those with sockets come first
+
+    # What keeps the tables from growing
+    HOUSEKEEPING: str = "server"  # "server": each server process looks; "command": only commands and tasks; "off"
+    # Kind of stream → age of its oldest events, as 30d, 12h or a timedelta; None: for ever. Kinds that are not named
+    # keep these ages. An execution that has not ended keeps all its events.
+    RETENTION: dict[str, Any] = field(
+        default_factory=lambda: {"graph_exec": "30d", "graph": "30d", "notifications": "30d"}
+    )
+    HOUSEKEEPING_INTERVAL: float = 3600.0  # between two runs of a job that removes what is old
+    HOUSEKEEPING_POLL: float = 5.0  # in which a process looks for jobs that are due; each look is a query
+    HOUSEKEEPING_LEASE: float = 60.0  # a job whose process died goes on after it; longer than a batch takes
+    HOUSEKEEPING_SHARE: float = 0.2  # of the time that a job may be busy; it pauses for the rest, after each batch
 
 
 DEFAULTS = Limits()

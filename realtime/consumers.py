@@ -17,14 +17,15 @@ from typing import Any
 
 from realtime import asgi_extension, streams
 from realtime.aio.tasks import detached
-from realtime.auth.handshake import SUBPROTOCOL, ForeignHost, HandshakeRefused, authenticate, offers_bearer
+from realtime.auth.handshake import ForeignHost, HandshakeRefused, asks_for_reason, authenticate, select_subprotocol
 from realtime.auth.identity import CredentialsRefused, Identity, check
 from realtime.auth.stream_access import stream_key
 from realtime.conf import limits
+from realtime.connection.client_errors import ClientErrors
 from realtime.connection.request_queue import RequestQueue
 from realtime.connection.writer_consumer import WriterConsumer
 from realtime.hub import registry
-from realtime.metrics import count
+from realtime.metrics import count, sent
 from realtime.revocation import review as reviews
 from realtime.subscription.subscription import SocketSubscription
 from realtime.throttling import Cap, TokenBucket
@@ -45,6 +46,7 @@ from realtime.wire.requests import (
     NOT_FOUND,
     TOO_MANY_SUBSCRIPTIONS,
     BadRequest,
+    Notifications,
     Request,
     Subscribe,
     parse_request,
@@ -53,7 +55,6 @@ from realtime.wire.requests import (
 
 logger = logging.getLogger(__name__)
 
-MAX_LOGGED = 500  # characters of a frame in the log
 CLEAN_UP_TIMEOUT = 5.0  # seconds; first for the tasks, then for the groups
 _users = Cap()  # the sockets of this process, by user id
 
@@ -79,13 +80,11 @@ class LiveConsumer(WriterConsumer):
             pass  # the server counts messages
         elif limits.MESSAGE_BURST:
             self._bucket = TokenBucket(limits.MESSAGE_RATE, limits.MESSAGE_BURST, monotonic())
-        self._error_bucket: TokenBucket | None = None  # of the errors that the client reports
+        self._client_errors = ClientErrors()
         self._is_counted = False  # in `_users`
 
     async def connect(self) -> None:
-        """Joins the user's notifications, then accepts. A socket with refused credentials is accepted before it is
-        closed, since a browser would not show the close code otherwise."""
-        subprotocol = SUBPROTOCOL if offers_bearer(self.scope) else None
+        """Joins the user's notifications, then accepts."""
         since = reviews.moment()
         try:
             async with asyncio.timeout(limits.AUTH_TIMEOUT):
@@ -96,29 +95,36 @@ class LiveConsumer(WriterConsumer):
             return
         except CredentialsRefused as refused:
             count(f"refused_{int(refused.code)}")
-            await self.accept(subprotocol)
-            await self._close_because(refused.text, refused.code)
+            await self._refuse(refused.text, refused.code)
             return
         self.user_id = str(self.user.pk)
         if not _users.try_acquire(self.user_id, limits.MAX_USER_CONNECTIONS):
             count("refused_user")
-            await self.accept(subprotocol)
-            await self._close_because(TOO_MANY_CONNECTIONS, CloseCode.TOO_MANY)
+            await self._refuse(TOO_MANY_CONNECTIONS, CloseCode.TOO_MANY)
             return
         self._is_counted = True
         self.hub = registry.acquire()
-        request = Request(WSMethod.SUBSCRIBE_NOTIFICATIONS, None, Subscribe())
+        request = Request(WSMethod.SUBSCRIBE_NOTIFICATIONS, None, Notifications())
         notifications = self._new_subscription(streams.notifications(self.user_id), request)
         self.subscriptions[notifications.key] = notifications
         stream = await self.hub.subscribe(notifications)
-        await self.accept(subprotocol)
+        await self.accept(select_subprotocol(self.scope))
         self.review = reviews.of(self.hub)
         self.review.add(self, since, expires_at)
         notifications.start(stream.head, stream.head)
         self.writing = self.writer.start()
 
+    async def _refuse(self, text: str, code: CloseCode) -> None:
+        """Refuses the handshake, or accepts it first for a client that asks for the reason."""
+        if asks_for_reason(self.scope):
+            await self.accept(select_subprotocol(self.scope))
+            await self._close_because(text, code)
+        else:
+            await self.close(int(code), text)
+
     async def _close_because(self, text: str, code: CloseCode) -> None:
-        await self.send(error_frame(text))
+        sent.add(frame := error_frame(text))
+        await self.send(frame)
         await self.close(int(code))  # autobahn takes no subclass of int
 
     async def _stop_tasks(self) -> None:
@@ -166,19 +172,9 @@ class LiveConsumer(WriterConsumer):
             await self.writer.wait_for_room()
             self.writer.pong(pong_frame(message.id))
         elif isinstance(message, Request) and message.method == WSMethod.ERROR:
-            self._log_client_error(text_data or "")
+            self._client_errors.log(text_data or "")
         else:
             await self._requests.add(message)
-
-    def _log_client_error(self, text: str) -> None:
-        if self._error_bucket is None:
-            self._error_bucket = TokenBucket(limits.CLIENT_ERROR_RATE, limits.CLIENT_ERROR_BURST, monotonic())
-        if self._error_bucket.take(monotonic()):
-            count("client_errors")
-            # `repr`: a client must not write lines of its own into the log.
-            logger.info("A client reports an error: %r", text[:MAX_LOGGED])
-        else:
-            count("client_errors_dropped")
 
     async def _answer(self, message: Request | BadRequest) -> None:
         await self.writer.wait_for_room()

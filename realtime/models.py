@@ -1,4 +1,4 @@
-"""The tables of the log: streams and their events.
+"""The tables of the log: streams and their events. And the table of the jobs that keep the log from growing.
 
 An event is inserted in the transaction of the change that it describes. It has the key of its stream, and no number.
 When it is numbered, it gets its stream and `seq`, and `key` becomes empty. So each committed event is either numbered,
@@ -9,6 +9,7 @@ import secrets
 
 from django.db import models
 from django.db.models import F, Q
+from django.utils import timezone
 
 KEY_LENGTH = 650  # three ids of MAX_ID_LENGTH; in UTF-8 it fits into an index entry of PostgreSQL (2,704 bytes)
 ENTITY_LENGTH, METHOD_LENGTH = 255, 64
@@ -73,3 +74,21 @@ class StreamEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.key or self.stream_id}:{self.seq}"
+
+
+class HousekeepingJob(models.Model):
+    """When a job of `realtime.housekeeping` is due, who runs it, and what its last run did."""
+
+    name = models.CharField("job", max_length=64, primary_key=True)
+    started_at = models.DateTimeField("last run", null=True)
+    ended_at = models.DateTimeField("ended", null=True)
+    seconds = models.FloatField("took, in seconds", null=True)
+    did = models.JSONField(default=dict, help_text="What the last run removed or changed → how many.")
+    total = models.BigIntegerField("in all", default=0)
+    error = models.TextField("last error", default="")
+    next_at = models.DateTimeField("next run", default=timezone.now)
+    holder = models.CharField(max_length=150, default="", help_text="host:process:claim, while the job runs.")
+    lease_expires_at = models.DateTimeField(null=True, help_text="After it another process may run the job.")
+
+    def __str__(self) -> str:
+        return self.name

@@ -12,6 +12,7 @@ hash. No two keys have the same group. Pure: no Django, no I/O.
 
 import re
 from hashlib import blake2b
+from typing import NamedTuple
 
 ACCESS_GROUP = "realtime.access"
 """The group of all processes, for notices that somebody's access has changed. No stream has it."""
@@ -19,6 +20,7 @@ ACCESS_GROUP = "realtime.access"
 _MAX_GROUP_LENGTH = 99  # Channels requires fewer than 100 characters
 _OWN_KIND = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _RESERVED_KINDS = frozenset({"graph_exec", "graph"})
+_KIND_AND_ID = re.compile(r"\|([a-z][a-z0-9_]{0,40})#(.*)", re.DOTALL)
 _PART = r"([A-Za-z0-9_-]+)"
 _GROUPS = (
     (re.compile(rf"{_PART}\|graph_exec#{_PART}"), "graph_exec.{}.{}"),
@@ -48,6 +50,19 @@ def own(kind: str, user_id: str, id: str) -> str:
     if not _OWN_KIND.fullmatch(kind) or kind in _RESERVED_KINDS:
         raise ValueError(f"{kind!r} cannot be a kind of stream: use lower_case letters, and none of ours.")
     return f"{user_id}|{kind}#{id}"
+
+
+class StreamName(NamedTuple):
+    kind: str  # `graph_exec`, `graph`, `notifications`, or that of another app
+    id: str  # of the execution, the graph …; empty for notifications
+
+
+def parse(key: str) -> StreamName | None:
+    """The kind and the id in a key. None for a key that is not built by this module."""
+    if is_notifications(key):
+        return StreamName("notifications", "")
+    match = _KIND_AND_ID.search(key)
+    return StreamName(match[1], match[2].removesuffix("|executions")) if match else None
 
 
 def group(key: str) -> str:

@@ -6,11 +6,13 @@ from urllib.parse import quote
 
 import hypothesis
 import pytest
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.contrib.auth.models import User
 from django.db import connection, connections
 
+from realtime import asgi_extension, budgets
 from tests.servers import NotInstalledError, Redis, WebServer
 
 hypothesis.settings.register_profile("runwire", deadline=None)  # nothing is timed
@@ -35,12 +37,26 @@ def django_db_keepdb() -> bool:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _no_housekeeping() -> None:
+    """The sockets of a test would start its thread, which writes to the database of the next test."""
+    asgi_extension.background.clear()
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _pools_are_closed() -> Iterator[None]:
     yield
     for each in connections.all(initialized_only=True):
         each.close()
         if hasattr(each, "close_pool"):
             each.close_pool()
+
+
+@pytest.fixture(autouse=True)
+def _budgets_are_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Primary keys come again in the next test. In this process no test counts in the Redis of the whole run, which
+    would keep its counters, and which quick tests may not reach."""
+    monkeypatch.delitem(settings.CACHES, "throttling", raising=False)
+    budgets.reset()
 
 
 @pytest.fixture

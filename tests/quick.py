@@ -17,7 +17,16 @@ from typing import Any
 
 import pytest
 
-LIVE = ("subprocess", "multiprocessing", "socket", "http.client", "urllib.request", "asyncio.subprocess", "playwright")
+LIVE = (
+    "subprocess",
+    "multiprocessing",
+    "socket",
+    "http.client",
+    "http.server",
+    "urllib.request",
+    "asyncio.subprocess",
+    "playwright",
+)
 EVENTS = {"subprocess.Popen", "os.fork", "os.posix_spawn", "os.exec", "socket.bind", "socket.connect"}
 
 _guarded: list[str] = []  # the quick test that runs

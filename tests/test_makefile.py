@@ -14,8 +14,8 @@ from tests.servers.process import ROOT, free_port
 
 pytestmark = [pytest.mark.once, pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")]
 WORDS = (
-    *("help", "run", "test", "test-quick", "test-fast", "matrix", "soak", "lint", "bench", "bench-quick", "format"),
-    *("lock", "sbom", "clean"),
+    *("help", "run", "test", "test-quick", "test-fast", "matrix", "soak", "fuzz", "lint", "bench", "bench-quick"),
+    *("format", "lock", "sbom", "clean"),
 )
 
 

@@ -18,7 +18,9 @@ from ninja.errors import AuthenticationError, HttpError
 from ninja.errors import ValidationError as NinjaValidationError
 from pydantic import ConfigDict, Field
 
+from executions.record_caps import TooMuchRecorded
 from executions.services import ExecutionHasEnded, NodeHasEnded, NodeMismatch, QueueIsFull, UnknownNode
+from executions.sharing import ShareTokenTaken
 from executions.statuses import IllegalTransition
 from executions.storable import UnstorableValue
 from executions.validation import MAX_ERRORS, first, path, plain_message
@@ -77,8 +79,8 @@ class Problem(Exception):  # noqa: N818 - it becomes an answer
 
 
 def errors(*statuses: int) -> dict[int, type[Error]]:
-    """The error answers for `response=` of an operation. Adds 400, 401 and 413, which every operation may give."""
-    return dict.fromkeys(sorted({400, 401, 413, *statuses}), Error)
+    """The error answers for `response=` of an operation. Adds 400, 401, 413 and 429, which every operation may give."""
+    return dict.fromkeys(sorted({400, 401, 413, 429, *statuses}), Error)
 
 
 def not_found(what: str, path: str | None = None) -> Problem:
@@ -123,6 +125,16 @@ def as_problem(error: Exception) -> Problem | None:
                 hint="Wait until some of the waiting executions have started, or terminate some.",
                 headers={"Retry-After": str(error.retry_after)},
             )
+        case ShareTokenTaken():
+            return Problem(409, "share_token_taken", str(error), path="share_token", hint="Leave it out.")
+        case TooMuchRecorded():
+            return Problem(
+                429,
+                "too_much_recorded",
+                str(error),
+                hint="Send it again later, or less of it: each report of a node records all its outputs.",
+                headers={"Retry-After": str(error.retry_after)},
+            )
         case UnknownNode():
             return not_found("Node", "node_id")
         case NodeMismatch():
@@ -154,6 +166,8 @@ def install(api: NinjaAPI) -> None:
             UnknownNode,
             NodeMismatch,
             QueueIsFull,
+            ShareTokenTaken,
+            TooMuchRecorded,
         ),
         *(UnstorableValue, NinjaValidationError, ValidationError, Http404, SuspiciousOperation),
     ):

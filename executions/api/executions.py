@@ -1,13 +1,13 @@
 """Start, list, terminate, rerun and delete executions. `realtime.bridge` reads one together with its stream
 position."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from ninja import Router, Status
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from executions import access, services
 from executions.access import find_execution, find_graph, may_change
@@ -20,7 +20,11 @@ from executions.api.schemas import (
     ExecutionSummary,
     NodePage,
     RequestBody,
+    ShareToken,
+    Sharing,
+    StartOptionsIn,
     UtcDatetime,
+    check_sharing,
 )
 from executions.blocks.run_inputs import run_fields
 from executions.graphs import parse_graph
@@ -28,13 +32,16 @@ from executions.leases import EMBEDDED
 from executions.models import Graph, GraphExecution, NodeExecution
 from executions.models.worker_token import WORKER
 from executions.node_data import load_within
+from executions.record_caps import check_recorded
 from executions.statuses import ENDED, ExecutionStatus
 from executions.validation import first, quoted
 
 router = Router(tags=["executions"])
 
+_KEPT_BY_A_RERUN = ("credential_inputs", "nodes_input_masks", "organization_id", "team_id", "expert_id")
 
-class StartIn(RequestBody):
+
+class StartIn(StartOptionsIn):
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"graph_id": EXAMPLE_GRAPH_ID, "inputs": {"text": "One. Two. Three."}}]}
     )
@@ -65,6 +72,7 @@ def start_execution(request: HttpRequest, data: StartIn) -> Any:
         raise not_found("Graph", "graph_id")
     if data.runner == EMBEDDED:
         _check_inputs(graph, data.inputs)
+    check_recorded([request.auth.pk])  # type: ignore[attr-defined]
     return Status(
         201,
         services.start_execution(
@@ -74,6 +82,7 @@ def start_execution(request: HttpRequest, data: StartIn) -> Any:
             preset_id=data.preset_id,
             is_dry_run=data.is_dry_run,
             runner=data.runner,
+            **data.options,
         ),
     )
 
@@ -134,6 +143,7 @@ def rerun_execution(request: HttpRequest, execution_id: UUID) -> Any:
     """A new execution with the same inputs, of the graph as it is saved now, for the same kind of runner. The old one
     stays as it is."""
     old = _find_permitted(request, execution_id, "change")
+    check_recorded([old.user_id])
     runner = EMBEDDED if old.runner.startswith(f"{EMBEDDED}:") else old.runner
     return Status(
         201,
@@ -144,8 +154,33 @@ def rerun_execution(request: HttpRequest, execution_id: UUID) -> Any:
             preset_id=old.preset_id,
             is_dry_run=old.is_dry_run,
             runner=runner,
+            **{name: getattr(old, name) for name in _KEPT_BY_A_RERUN},
         ),
     )
+
+
+class SharingIn(RequestBody):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"is_shared": True}]})
+
+    is_shared: bool
+    share_token: ShareToken | None = Field(None, description="Null: one that cannot be guessed.")
+
+    @model_validator(mode="after")
+    def _token_is_of_a_shared_run(self) -> Self:
+        check_sharing(self.is_shared, self.share_token)
+        return self
+
+
+@router.put(
+    "/{uuid:execution_id}/sharing",
+    response={200: Sharing, **errors(403, 404, 409, 415, 422)},
+    summary="Share it, or no longer",
+    operation_id="share_execution",
+)
+def share_execution(request: HttpRequest, execution_id: UUID, data: SharingIn) -> Any:
+    """Its events name the token. Without `is_shared` the token is taken back."""
+    execution = _find_permitted(request, execution_id, "change")
+    return services.share_execution(execution, is_shared=data.is_shared, token=data.share_token)
 
 
 @router.delete(

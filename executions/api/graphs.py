@@ -12,6 +12,7 @@ from executions.api.errors import Problem, errors, forbidden, invalid, not_found
 from executions.api.paging import Cursor, Limit, page_of
 from executions.api.schemas import GraphDetail, GraphIn, GraphPage
 from executions.blocks.registry import find_block
+from executions.conf import limits
 from executions.graphs import GraphDefinition, parse_graph
 from executions.models import Graph
 from executions.validation import MAX_ERRORS, first, path, sentences
@@ -27,12 +28,16 @@ def list_graphs(request: HttpRequest, limit: Limit = None, cursor: Cursor = None
 
 
 @router.post(
-    "", response={201: GraphDetail, **errors(403, 415, 422)}, summary="Create a graph", operation_id="create_graph"
+    "", response={201: GraphDetail, **errors(403, 409, 415, 422)}, summary="Create a graph", operation_id="create_graph"
 )
 def create_graph(request: HttpRequest, data: GraphIn) -> Any:
     """A graph of yours, version 1. What cannot be run is refused, with the path of each fault: a link to a node that
     does not exist (`links[2].sink_id`), nodes that wait for each other (`links`), a block that does not exist
     (`nodes[0].block_id`), an id twice (`nodes[1].id`)."""
+    most = limits.MAX_GRAPHS_OF_USER
+    if Graph.objects.filter(owner=request.auth).order_by().values("pk")[most - 1 : most].exists():  # type: ignore[attr-defined]
+        text = f'You have {most:,} graphs, which is the limit (EXECUTIONS["MAX_GRAPHS_OF_USER"]).'
+        raise Problem(409, "too_many_graphs", text, hint="Delete some.")
     nodes, links = _definition(data)
     graph = Graph.objects.create(
         owner=request.auth,  # type: ignore[attr-defined]

@@ -21,8 +21,6 @@ from django.utils import timezone
 from executions.conf import limits
 from executions.models import IdempotentAnswer, WorkerToken
 
-_CLEANUP_BATCH = 100  # expired answers that are removed with each new one
-
 
 class KeyReused(ValueError):  # noqa: N818 - it names what happened
     """The key was used for another request."""
@@ -53,7 +51,6 @@ def answer_once(
     """Calls `work` and saves its answer, or returns the answer of the last IDEMPOTENCY_LIFETIME seconds. `request` is a
     fingerprint. `show` gives the body that shows a row. Raises KeyReused if the key was used with another fingerprint,
     and the errors of `work` and `show`. Must not be called inside a transaction."""
-    _remove_expired()
     with transaction.atomic(durable=True):
         row = _lock_row(token, key, request)
         if row.fingerprint != request and not _is_expired(row):
@@ -84,11 +81,3 @@ def _lock_row(token: WorkerToken, key: str, request: str) -> IdempotentAnswer:
 
 def _is_expired(row: IdempotentAnswer) -> bool:
     return row.created_at < timezone.now() - timedelta(seconds=limits.IDEMPOTENCY_LIFETIME)
-
-
-def _remove_expired() -> None:
-    before = timezone.now() - timedelta(seconds=limits.IDEMPOTENCY_LIFETIME)
-    expired = IdempotentAnswer.objects.filter(created_at__lt=before)
-    ids = list(expired.order_by("created_at").values_list("pk", flat=True)[:_CLEANUP_BATCH])
-    if ids:
-        expired.filter(pk__in=ids).delete()  # with the age again: a row may have been reused since

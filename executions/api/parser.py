@@ -14,6 +14,7 @@ from executions.storable import plain_json
 from executions.validation import quoted
 
 _NAME = "body"
+_MAX_NAMED = 100  # fields of a body that are checked one by one, so that an error names the field
 
 
 class JSONParser(Parser):
@@ -42,7 +43,7 @@ def _checked(data: Any) -> Any:
     # The schema refuses a scalar body with a better message.
     if not isinstance(data, (dict, list)):
         return data
-    if isinstance(data, list):
+    if isinstance(data, list) or len(data) > _MAX_NAMED:
         return plain_json(_NAME, data)
     return {name: plain_json(quoted(name), value) for name, value in data.items()} if _are_plain(data) else data
 

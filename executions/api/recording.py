@@ -1,19 +1,20 @@
 """Turns the reports of workers into those of `executions.reporting`, and locks the executions they are about."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-from django.contrib.auth import get_user_model
-from django.core.exceptions import ValidationError
 from django.db.models import Q
 
 from executions.api.errors import not_found
 from executions.api.schemas import SUMMARY_COLUMNS
-from executions.api.worker_schemas import ExecutionReportIn, NewExecution, NodeOutputsIn, NodeReportIn
+from executions.api.worker_schemas import ExecutionReportIn, NodeOutputsIn, NodeReportIn
+from executions.api.worker_scope import executions_in_scope
 from executions.models import GraphExecution, WorkerToken
+from executions.record_caps import check_recorded
 from executions.reporting import reports
 from executions.reporting.recorder import record_one
+from executions.statuses import ENDED
 
 ReportIn = ExecutionReportIn | NodeReportIn | NodeOutputsIn
 
@@ -42,25 +43,25 @@ def as_report(execution: GraphExecution, data: ReportIn) -> reports.Report:
     return reports.NodeOutputs(execution, node_id=data.node_id, outputs=data.outputs, node_exec_id=data.node_exec_id)
 
 
-def find_user(data: NewExecution) -> Any:
-    """The active user that the request names. Raises Problem."""
-    users = get_user_model()._default_manager.filter(is_active=True)
-    try:
-        if data.user_id is not None:
-            user = users.filter(pk=data.user_id).first()
-        else:
-            user = users.filter(**{get_user_model().USERNAME_FIELD: data.username}).first()
-    except (ValueError, OverflowError, ValidationError):
-        user = None
-    if user is None:
-        raise not_found("User", "username" if data.user_id is None else "user_id")
-    return user
+def check_budgets(reports: Iterable[tuple[GraphExecution, ReportIn]]) -> None:
+    """Raises TooMuchRecorded if the users of the executions may not record more. The end of an execution, without
+    outputs, is recorded in any case."""
+    check_recorded(execution.user_id for execution, data in reports if not _is_bare_end(execution, data))
+
+
+def _is_bare_end(execution: GraphExecution, data: ReportIn) -> bool:
+    return (
+        isinstance(data, ExecutionReportIn)
+        and data.status in ENDED
+        and not data.outputs
+        and execution.status not in ENDED
+    )
 
 
 def lock(token: WorkerToken, ids: Sequence[UUID], path: str | None = None) -> dict[UUID, GraphExecution]:
     """The executions by id, locked. All batches lock in the same order, so they do not deadlock. Raises Problem if the
     worker may not report one of them; `path` is the path of its id in the request, with `{}` for the index."""
-    own = Q(runner=token.runner) | Q(runner="")
+    own = (Q(runner=token.runner) | Q(runner="")) & executions_in_scope(token)
     rows = GraphExecution.objects.filter(own, pk__in=set(ids)).order_by("pk").select_for_update(no_key=True)
     found = {row.pk: row for row in rows.only("lease_seconds", *SUMMARY_COLUMNS)}
     for index, id in enumerate(ids):

@@ -2,20 +2,24 @@
 except the ids of users."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self, cast
 from uuid import UUID
 
 from ninja import Schema
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from executions.graphs import Links, Nodes
 from executions.models import Graph, GraphExecution, NodeExecution
+from executions.models.graph_execution import ORIGIN
 from executions.node_data import load_within
+from executions.services import StartOptions
 from executions.statuses import ExecutionStatus
 from executions.validation import StrictModel
 
 EXAMPLE_GRAPH_ID = "7d8a6c0e-94d2-4a51-8f0c-0c1f2f3f4a5b"
 EXAMPLE_EXECUTION_ID = "0b8f6f6a-3f0e-4d52-9f5e-6c1f2a3b4c5d"
+ShareToken = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{22,255}$")]  # too long to be guessed
+Name = Annotated[str, Field(min_length=1, max_length=255)]
 Outputs = Annotated[dict[str, list[Any]], Field(fail_fast=True)]
 
 
@@ -102,6 +106,14 @@ class ExecutionSummary(Schema):
     runner: str = Field(description="Who runs it: `embedded…`, `worker:NAME`, or empty.")
     attempt: int
     is_dry_run: bool
+    is_shared: bool
+    organization_id: str | None
+    team_id: str | None
+    expert_id: str | None
+    trigger_source: str | None
+    trigger_ref: str | None
+    schedule_id: str | None
+    webhook_id: str | None
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
@@ -116,9 +128,44 @@ class ExecutionSummary(Schema):
 
 SUMMARY_COLUMNS = (
     *("id", "user_id", "graph_id", "graph_version", "preset_id", "status", "runner", "attempt", "is_dry_run"),
-    *("created_at", "started_at", "ended_at", "stats"),
+    *("is_shared", *ORIGIN, "created_at", "started_at", "ended_at", "stats"),
 )
 """The columns of ExecutionSummary."""
+
+
+class StartOptionsIn(RequestBody):
+    """What a run may be started with, besides its inputs. Runwire keeps it and sends it in events."""
+
+    credential_inputs: dict[str, Any] | None = Field(None, description="Name → which credentials, for your engine.")
+    nodes_input_masks: dict[str, dict[str, Any]] | None = Field(None, description="Node → the inputs that it is given.")
+    is_shared: bool = False
+    share_token: ShareToken | None = Field(None, description="Null: a shared run gets one that cannot be guessed.")
+    expert_id: Name | None = None
+    trigger_source: Name | None = Field(None, description="What has started it, in words of your own.")
+    trigger_ref: Name | None = None
+    schedule_id: Name | None = None
+    webhook_id: Name | None = None
+
+    @model_validator(mode="after")
+    def _token_is_of_a_shared_run(self) -> Self:
+        check_sharing(self.is_shared, self.share_token)
+        return self
+
+    @property
+    def options(self) -> StartOptions:
+        """As `services.start_execution()` takes them."""
+        return cast(StartOptions, self.model_dump(include=set(StartOptions.__annotations__)))
+
+
+def check_sharing(is_shared: bool, share_token: str | None) -> None:
+    """Raises ValueError for a token of a run that is not shared."""
+    if share_token is not None and not is_shared:
+        raise ValueError("a share_token goes with is_shared")
+
+
+class Sharing(Schema):
+    is_shared: bool
+    share_token: str | None
 
 
 class ExecutionPage(Schema):

@@ -1,10 +1,9 @@
 """The API for workers: engines in any language that report over HTTP. Each request is recorded in one transaction.
 
 A worker may report the executions whose `runner` is `worker:NAME`, where NAME is the name of its token, and those with
-an empty `runner`.
+an empty `runner`; all within the scope of its token (`worker_scope.py`).
 """
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -16,7 +15,6 @@ from ninja import Header, Router
 from pydantic import BaseModel
 
 from executions import leases, services
-from executions.access import find_graph
 from executions.api import recording
 from executions.api.errors import Problem, as_problem, errors, not_found
 from executions.api.idempotency import Done, KeyReused, answer_once, fingerprint
@@ -31,8 +29,9 @@ from executions.api.worker_schemas import (
     NodeOutputsIn,
     NodeReportIn,
 )
-from executions.conf import limits
+from executions.api.worker_scope import executions_in_scope, find_user_and_graph
 from executions.models import GraphExecution, NodeExecution, WorkerToken
+from executions.record_caps import check_recorded
 from executions.statuses import ExecutionStatus
 
 router = Router(tags=["workers"])
@@ -56,13 +55,12 @@ Key = Annotated[
     operation_id="worker_create_execution",
 )
 def create_execution(request: HttpRequest, data: NewExecution, idempotency_key: Key = None) -> Any:
-    """For a user, of a graph that this user may see. It is QUEUED until you report that it is RUNNING."""
+    """For a user, of a graph of this user. The scope of the token may narrow this to some users. It may name graphs,
+    and then for any user who may see them. The execution is QUEUED until you report that it is RUNNING."""
 
     def work() -> BaseModel:
-        user = recording.find_user(data)
-        graph = find_graph(user, data.graph_id)
-        if graph is None:
-            raise not_found("Graph", "graph_id")
+        user, graph = find_user_and_graph(_token(request), data)
+        check_recorded([user.pk])
         with transaction.atomic():
             execution = services.start_execution(
                 graph,
@@ -71,6 +69,7 @@ def create_execution(request: HttpRequest, data: NewExecution, idempotency_key: 
                 preset_id=data.preset_id,
                 is_dry_run=data.is_dry_run,
                 runner=_token(request).runner,
+                **data.options,
             )
             if data.lease_seconds:
                 execution.lease_seconds = data.lease_seconds
@@ -94,7 +93,8 @@ def list_executions(
     cursor: Cursor = None,
 ) -> Any:
     """Those meant for this worker, oldest first: with `status=QUEUED`, what there is to do."""
-    rows = GraphExecution.objects.filter(runner=_token(request).runner).only(*SUMMARY_COLUMNS)
+    token = _token(request)
+    rows = GraphExecution.objects.filter(executions_in_scope(token), runner=token.runner).only(*SUMMARY_COLUMNS)
     if status is not None:
         rows = rows.filter(status=status)
     return page_of(rows, limit=limit, cursor=cursor, newest_first=False)._asdict()
@@ -164,6 +164,7 @@ def report_batch(request: HttpRequest, data: Batch, idempotency_key: Key = None)
             executions = recording.lock(
                 _token(request), [report.execution_id for report in data.reports], "reports[{}].execution_id"
             )
+            recording.check_budgets((executions[report.execution_id], report) for report in data.reports)
             leases.renew_worker_leases(executions.values())
             try:
                 services.report_all(
@@ -190,6 +191,7 @@ def _record(
 
     def work() -> BaseModel:
         with _locked(request, execution_id) as execution:
+            recording.check_budgets([(execution, data)])
             return shape.from_orm(recording.record(execution, data))
 
     return _answer(request, key, 200, work, shape)
@@ -209,15 +211,10 @@ def _token(request: HttpRequest) -> WorkerToken:
     return token
 
 
-_last_sweep = 0.0
-
-
 def _answer(
     request: HttpRequest, key: str | None, status: int, work: Callable[[], BaseModel], shape: type[BaseModel]
 ) -> HttpResponse:
-    """Does the work, once for each key. It returns an object of this shape. Then fails the executions of silent
-    workers, if the last check is LEASE_SWEEP_INTERVAL seconds ago."""
-    global _last_sweep
+    """Does the work, once for each key. It returns an object of this shape."""
 
     def do() -> Done:
         made = work()
@@ -236,9 +233,6 @@ def _answer(
             raise Problem(
                 422, "idempotency_key_used", str(error), path="Idempotency-Key", hint="Use a new key."
             ) from None
-    if time.monotonic() - _last_sweep > limits.LEASE_SWEEP_INTERVAL:
-        _last_sweep = time.monotonic()
-        leases.fail_silent_workers()
     headers = {"Idempotent-Replayed": "true"} if is_repeated else {}
     return HttpResponse(body, status=status, content_type="application/json; charset=utf-8", headers=headers)
 

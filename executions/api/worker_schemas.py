@@ -7,7 +7,15 @@ from ninja import Schema
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from executions.api.errors import Problem
-from executions.api.schemas import EXAMPLE_EXECUTION_ID, EXAMPLE_GRAPH_ID, ExecutionSummary, Outputs, RequestBody
+from executions.api.schemas import (
+    EXAMPLE_EXECUTION_ID,
+    EXAMPLE_GRAPH_ID,
+    ExecutionSummary,
+    Name,
+    Outputs,
+    RequestBody,
+    StartOptionsIn,
+)
 from executions.conf import limits
 from executions.events import GraphExecutionEvent
 from executions.statuses import ExecutionStatus
@@ -17,7 +25,7 @@ Lease = Annotated[int, Field(ge=1, le=MAX_LEASE)]
 NodeId = Annotated[str, Field(min_length=1, max_length=255)]
 
 
-class NewExecution(RequestBody):
+class NewExecution(StartOptionsIn):
     """An execution that this worker will run for a user."""
 
     model_config = ConfigDict(
@@ -30,10 +38,12 @@ class NewExecution(RequestBody):
 
     user_id: str | None = Field(None, min_length=1, max_length=255, description="Whose it is; or `username`.")
     username: str | None = Field(None, min_length=1, max_length=150)
-    graph_id: UUID = Field(description="A graph that this user may see.")
+    graph_id: UUID = Field(description="A graph of this user, or one that the token names.")
     inputs: dict[str, Any] = {}
     preset_id: str | None = Field(None, max_length=255)
     is_dry_run: bool = False
+    organization_id: Name | None = None
+    team_id: Name | None = None
     lease_seconds: Lease | None = Field(
         None,
         description="If this worker is silent for so many seconds, the execution becomes FAILED. Each report, and each "

@@ -8,8 +8,9 @@ from typing import Any
 from pydantic import BaseModel, Field, FiniteFloat
 
 from executions.blocks.markdown import escaped, table
-from executions.blocks.registry import BlockInput, Outputs, block
-from executions.blocks.table import MAX_COLUMNS, Column, NormalInput, columns_of, is_missing, present
+from executions.blocks.registry import BlockError, BlockInput, Outputs, block
+from executions.blocks.table import MAX_COLUMNS, Column, NormalInput, columns_of, is_missing, is_number, present
+from executions.validation import quoted
 
 MAX_CORRELATED = 30  # columns, which make 435 pairs
 MIN_PAIRS = 3  # rows; two points always lie on a line
@@ -75,11 +76,17 @@ def statistics_(data: Typed) -> Outputs:
         if not values:
             continue
         if column.type in NUMBERS:
-            numbers.append({"name": column.name, **_figures([float(value) for value in values])})
+            numbers.append({"name": column.name, **_figures([_number(value) for value in values])})
         else:
             frequent = sorted(Counter(values).items(), key=lambda item: (-item[1], item[0]))[:5]
             words.append({"name": column.name, "first": min(values), "last": max(values), "frequent": frequent})
     return {"numbers": numbers, "words": words}
+
+
+def _number(cell: str) -> float:
+    if not is_number(cell):
+        raise BlockError(f"“{quoted(cell)}” is no number: the types of the columns are those of another table.")
+    return float(cell)
 
 
 def _figures(values: list[float]) -> dict[str, float]:
@@ -102,7 +109,7 @@ def correlations(data: CorrelationsInput) -> Outputs:
     cells = columns_of(data.table)
     names = [column.name for column in data.columns if column.type in NUMBERS and column.name in cells]
     numbers = {
-        name: [None if is_missing(cell) else float(cell) for cell in cells[name]] for name in names[:MAX_CORRELATED]
+        name: [None if is_missing(cell) else _number(cell) for cell in cells[name]] for name in names[:MAX_CORRELATED]
     }
     found = []
     for one, other in combinations(numbers, 2):

@@ -87,7 +87,8 @@ class Graph(StorableModel):
             _check(self.nodes, self.links)
 
     def deleted_event(self) -> GraphDeleted:
-        return GraphDeleted(id=str(self.pk), user_id=str(self.owner_id))
+        users = self.executions.order_by().values_list("user_id", flat=True).distinct()
+        return GraphDeleted(id=str(self.pk), user_id=str(self.owner_id), user_ids=[str(pk) for pk in users])
 
     def _save_table(
         self,

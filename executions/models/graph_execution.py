@@ -6,6 +6,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from executions import signals
+from executions.conf import limits
 from executions.events import GraphExecutionDeleted, GraphExecutionEvent
 from executions.fields import CharField, JSONField
 from executions.models.graph import Graph
@@ -20,6 +21,13 @@ from executions.statuses import ExecutionStatus
 OF_ALL_BY_AGE = Q(attempt__gte=1)
 OF_ALL_BY_STATUS = Q(graph_version__gte=1)
 
+ORIGIN = (
+    *("organization_id", "team_id", "expert_id"),
+    *("trigger_source", "trigger_ref", "schedule_id", "webhook_id"),
+)
+"""Where a run comes from: whose it is besides its user's, and what has started it. Columns of text, null unless set.
+Runwire sends them in events, for frontends that filter by them, and reads none of them."""
+
 
 class GraphExecution(StatusModel):
     """One run of a graph, with the definition that the graph had at the start."""
@@ -28,6 +36,7 @@ class GraphExecution(StatusModel):
         {
             *("user", "graph", "graph_version", "preset_id", "status", "started_at", "ended_at", "stats", "inputs"),
             *("credential_inputs", "nodes_input_masks", "outputs", "is_shared", "share_token", "is_dry_run"),
+            *ORIGIN,
         }
     )
     identity_fields = frozenset({"user", "graph"})
@@ -59,6 +68,14 @@ class GraphExecution(StatusModel):
     is_shared = models.BooleanField(default=False)
     share_token = CharField(max_length=255, null=True, blank=True, unique=True)
     is_dry_run = models.BooleanField(default=False)
+
+    organization_id = CharField(max_length=255, null=True, blank=True)
+    team_id = CharField(max_length=255, null=True, blank=True)
+    expert_id = CharField(max_length=255, null=True, blank=True)
+    trigger_source = CharField(max_length=255, null=True, blank=True)
+    trigger_ref = CharField(max_length=255, null=True, blank=True)
+    schedule_id = CharField(max_length=255, null=True, blank=True)
+    webhook_id = CharField(max_length=255, null=True, blank=True)
 
     runner = CharField(max_length=255, blank=True, default="", help_text="Who runs this, where it says so.")
     lease_expires_at = models.DateTimeField(null=True, blank=True, help_text="The runner is gone if it lets this pass.")
@@ -111,12 +128,13 @@ class GraphExecution(StatusModel):
                 "ended_at": self.ended_at,
                 "stats": self.stats,
                 "inputs": self.inputs,
-                "credential_inputs": self.credential_inputs,
+                "credential_inputs": self.credential_inputs if limits.SHOW_CREDENTIAL_INPUTS else None,
                 "nodes_input_masks": self.nodes_input_masks,
                 "outputs": self.outputs,
                 "is_shared": self.is_shared,
                 "share_token": self.share_token,
                 "is_dry_run": self.is_dry_run,
+                **{name: getattr(self, name) for name in ORIGIN},
             }
         )
 

@@ -51,6 +51,9 @@ class Notification(SignallingModel):
         payload = NotificationPayload.model_validate({**self.extra, "type": self.type, "event": self.event})
         return NotificationEvent(id=str(self.pk), user_id=str(self.user_id), payload=payload)
 
+    def created_event(self) -> NotificationEvent:
+        return self.to_event().model_copy(update={"read": self.read_at is not None})
+
     def changed_event(self, old_value: Any) -> NotificationRead | None:
         is_read = self.read_at is not None
         if is_read == (old_value is not None):

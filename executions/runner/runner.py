@@ -5,15 +5,16 @@
     runner.stop()    # puts its runs back into the queue
 
 It is the default engine, for one machine and blocks in Python. Other engines report through the same services and put
-their name into `runner`. One thread claims runs, renews leases and fails the runs of dead processes. Each run has a
-thread of a bounded pool, which waits and records. The blocks run in processes of their own.
+their name into `runner`. One thread claims runs and renews leases. Each run has a thread of a bounded pool, which waits
+and records. The blocks run in processes of their own.
 
 Users take turns: the next run is one of the user with the fewest runs in this process, then of the one who waits
 longest. One user has at most RUNS runs in a process, which runs up to MAX_RUNS.
 
 A run that this process queues is claimed at its commit. A run that another process queues is claimed within
 `POLL_INTERVAL` seconds. A process that stops puts its runs back into the queue; the next process starts them from the
-beginning. The runs of a process that dies become FAILED when their leases expire, because their progress is unknown.
+beginning. The runs of a process that dies become FAILED when their leases expire, because their progress is unknown;
+`executions.housekeeping` looks for them.
 """
 
 import logging
@@ -28,7 +29,7 @@ from django.db import close_old_connections, transaction
 from executions.blocks import registry
 from executions.conf import limits
 from executions.events import GraphExecutionEvent
-from executions.leases import claim_next, fail_expired, renew_claims, waiting_users
+from executions.leases import claim_next, renew_claims, waiting_users
 from executions.models import GraphExecution
 from executions.runner.process_pool import ProcessPool
 from executions.runner.run import Run
@@ -101,10 +102,7 @@ class EmbeddedRunner:
 
     def _maintain_and_claim(self) -> None:
         if time.monotonic() - self._renewed_at >= limits.HEARTBEAT or not self._renewed_at:
-            # Own leases first: after the machine slept, they may have expired.
             renew_claims([run.owner for run in self._own_runs()])
-            if count := fail_expired():
-                logger.warning("%d runs of dead processes became FAILED.", count)
             self._renewed_at = time.monotonic()
         while not self._is_stopping and len(self._own_runs()) < self._max_runs:
             execution = self._claim()

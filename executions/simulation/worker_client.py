@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 TIMEOUT: Final = 30.0  # seconds for one answer
+MAX_WAIT: Final = 60.0  # seconds, of a Retry-After
 _PAUSES: Final = (
     0.0,
     0.5,
@@ -41,6 +42,7 @@ class _Answer(NamedTuple):
     status: int
     body: bytes
     location: str
+    retry_after: float  # seconds
 
 
 class WorkerClient:
@@ -85,6 +87,7 @@ class WorkerClient:
     ) -> _Answer:
         remaining = list(pauses)
         while True:
+            wait = 0.0
             try:
                 answer = self._send_once(method, path, body, headers)
             except (OSError, HTTPException) as error:
@@ -97,7 +100,8 @@ class WorkerClient:
             else:
                 if answer.status not in _UNAVAILABLE or not remaining:
                     return answer
-            time.sleep(remaining.pop(0))
+                wait = answer.retry_after
+            time.sleep(max(wait, remaining.pop(0)))
 
     def _send_once(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> _Answer:
         connection = self._of_thread.__dict__.get("connection")
@@ -105,7 +109,9 @@ class WorkerClient:
             connection = self._of_thread.connection = self._kind(self._host, self._port, timeout=TIMEOUT)
         connection.request(method, f"{self._path}/api/worker/{path}", body, {**self._headers, **headers})
         response = connection.getresponse()
-        return _Answer(response.status, response.read(), response.headers.get("Location", ""))
+        told = response.headers.get("Retry-After", "")
+        wait = min(int(told), MAX_WAIT) if told.isdecimal() else 0.0
+        return _Answer(response.status, response.read(), response.headers.get("Location", ""), wait)
 
     def _read(self, answer: _Answer) -> Any:
         if 300 <= answer.status < 400:

@@ -47,7 +47,8 @@ class StartForm(forms.Form):
         super().__init__(data, files)
         self.graphs = graphs_visible_to(user).select_related("owner").order_by("name", "created_at")
         field = cast(GraphField, self.fields["graph"])
-        field.user, field.queryset = user, self.graphs
+        # The choices need no definitions: those of all graphs of a user may be gigabytes.
+        field.user, field.queryset = user, self.graphs.defer("nodes", "links")
         self.chosen = self._find(graph_id if data is None else data.get("graph"))
         if data is None and self.chosen is None:
             by_age = self.graphs.order_by("created_at")

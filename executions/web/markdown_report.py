@@ -3,8 +3,9 @@
 The text of a run is untrusted. Its HTML is escaped. Images become links, because an image would call a foreign server.
 Links lead to http, https and mailto only. The HTML has no styles and no scripts.
 
-The work has limits: MAX_REPORT_BYTES and `check_tables` are checked before a text is parsed. What is above is shown as
-plain text. The same report is rendered once, and one report at a time, so the server has time for its sockets.
+The work has limits: MAX_REPORT_BYTES and `check_tables` are checked before a text is parsed, MAX_LINK_BYTES while its
+HTML is written. A report beyond them is shown as plain text. The same report is rendered once, and one report at a
+time, so the server has time for its sockets.
 """
 
 import threading
@@ -26,6 +27,8 @@ OUTPUT: Final = "report"
 MAX_REPORT_BYTES: Final = 64 * 1024
 """Of all texts of a report, in UTF-8. The longest of the samples has 30 KB. The worst text takes 0.7 s to render."""
 MAX_TEXTS: Final = 100
+MAX_LINK_BYTES: Final = 256 * 1024
+"""Of the addresses and titles of all links of a text. A definition can be used many times: 64 KB would be 118 MB."""
 _KEPT_REPORTS = 32  # rendered ones; the HTML of each has a few hundred kilobytes at most
 
 _SCHEMES = ("http://", "https://", "mailto:")
@@ -54,9 +57,9 @@ def _render_once(texts: tuple[str, ...]) -> str:
     try:
         for text in texts:
             check_tables(text)
+        return "".join(map(render, texts))
     except ValueError as error:
         return _plain(texts, str(error))
-    return "".join(map(render, texts))
 
 
 def _plain(texts: Sequence[str], reason: str) -> str:
@@ -65,7 +68,7 @@ def _plain(texts: Sequence[str], reason: str) -> str:
 
 
 def render(markdown: str) -> str:
-    """The Markdown as safe HTML. The caller has checked the limits."""
+    """The Markdown as safe HTML. The caller has checked the limits of the text. Raises ValueError for too much HTML."""
     return str(_markdown.render(markdown))
 
 
@@ -77,6 +80,9 @@ class _Renderer(RendererHTML):
         return f"</{_heading(tokens[idx])}>\n"
 
     def link_open(self, tokens: list[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        env["link_bytes"] = env.get("link_bytes", 0) + sum(len(str(value)) for value in tokens[idx].attrs.values())
+        if env["link_bytes"] > MAX_LINK_BYTES:
+            raise ValueError(f"the addresses of its links have more than {MAX_LINK_BYTES // 1024} KB.")
         tokens[idx].attrSet("rel", "noopener noreferrer nofollow")
         return self.renderToken(tokens, idx, options, env)
 

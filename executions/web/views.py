@@ -13,7 +13,7 @@ from django.contrib.auth.views import LoginView
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Page, Paginator
 from django.db.models import Count, F
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -23,6 +23,7 @@ from executions import services
 from executions.access import as_uuid, find_execution, graphs_visible_to, list_executions, may_change
 from executions.leases import EMBEDDED
 from executions.models import GraphExecution, NodeExecution
+from executions.record_caps import TooMuchRecorded, check_recorded
 from executions.statuses import ExecutionStatus, IllegalTransition
 from executions.web.execution_page import NodeCount, results_page, run_page
 from executions.web.forms import StartForm
@@ -95,9 +96,10 @@ def execution_start(request: HttpRequest) -> HttpResponse:
         if form.is_valid():
             graph = form.cleaned_data["graph"]
             try:
+                check_recorded([request.user.pk])
                 execution = services.start_execution(graph, user=request.user, inputs=form.inputs, runner=EMBEDDED)
                 return redirect("execution-detail", execution.pk)
-            except services.QueueIsFull as error:
+            except (services.QueueIsFull, TooMuchRecorded) as error:
                 form.add_error(None, str(error))
                 status, headers = 429, {"Retry-After": str(error.retry_after)}
             except ValueError as error:  # the inputs cannot be stored
@@ -165,7 +167,7 @@ def notification_read(request: HttpRequest) -> HttpResponse:
     back = request.POST.get("next", "")
     if not url_has_allowed_host_and_scheme(back, allowed_hosts=None):
         back = reverse("execution-list")
-    return redirect(back)
+    return HttpResponseRedirect(back)  # `redirect` would look for a view of this name, and fail
 
 
 def _find(request: HttpRequest, execution_id: str, *, only: Sequence[str] = ()) -> GraphExecution:

@@ -1,10 +1,16 @@
 """Finds the user of a connection. The first credentials in this order count; bad ones never fall back to later ones:
 
 scope["user"]                               set by an outer middleware or a test
-Sec-WebSocket-Protocol: bearer, <token>     the server selects `bearer`
+Sec-WebSocket-Protocol: bearer, <token>
 Authorization: Bearer <token>
-?token=<token>                              sent by AutoGPT Platform's frontend; never logged
+?token=<token>                              sent by AutoGPT Platform's frontend; never logged; the last one counts
 the session cookie                          the Origin is checked, since browsers send cookies for any page
+
+CHECK_TOKEN_ORIGIN says when the Origin of a connection with a token is checked, too.
+
+A refusal is the answer to the handshake (403), so that a client that subscribes when its socket opens does not take a
+refused socket for an open one. A client that wants the reason asks for it, by `?refusal=frame` or by the subprotocol
+`runwire`: its socket is accepted, told and closed.
 """
 
 from importlib import import_module
@@ -13,23 +19,22 @@ from urllib.parse import parse_qs
 
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY, get_user, get_user_model
-from django.core.exceptions import ValidationError
 from django.http import HttpRequest, parse_cookie
 from django.http.request import split_domain_port, validate_host
 
 from realtime.aio.single_flight import SingleFlightGroup
 from realtime.auth.identity import CredentialsRefused, Identity, Proof, check_now, token_proof
-from realtime.auth.jwt import SOCKET_SCOPE, BadToken, NoSubject, read_claims
+from realtime.auth.jwt import BadToken, NoSubject, await_key, read_user
 from realtime.conf import limits
 from realtime.db import in_thread
 from realtime.wire.close_codes import CloseCode
 
 Scope = dict[str, Any]
-SUBPROTOCOL = "bearer"
+BEARER, RUNWIRE = "bearer", "runwire"  # subprotocols
 
 
 class HandshakeRefused(Exception):  # noqa: N818
-    """The handshake is refused (403), and the socket is never open."""
+    """The handshake is refused (403), even if the client asks for the reason."""
 
 
 class ForeignHost(HandshakeRefused):
@@ -50,9 +55,16 @@ class Credentials(NamedTuple):
 _single_flights: "SingleFlightGroup[Authenticated]" = SingleFlightGroup()  # by credentials
 
 
-def offers_bearer(scope: Scope) -> bool:
-    """Whether the client offered the subprotocol `bearer`. Then the server must select it, even for a refusal."""
-    return SUBPROTOCOL in scope.get("subprotocols", ())
+def select_subprotocol(scope: Scope) -> str | None:
+    """`bearer` if the client offers it, else `runwire`, else none. A browser fails if the server selects none of those
+    that it has offered, or another one."""
+    offered = scope.get("subprotocols", ())
+    return next((each for each in (BEARER, RUNWIRE) if each in offered), None)
+
+
+def asks_for_reason(scope: Scope) -> bool:
+    """Whether the client wants a refusal as a frame and a close code. A browser shows no answer to a handshake."""
+    return RUNWIRE in scope.get("subprotocols", ()) or _read_query(scope).get("refusal", [""])[-1] == "frame"
 
 
 class Authenticated(NamedTuple):
@@ -72,6 +84,8 @@ async def authenticate(scope: Scope) -> Authenticated:
     if "user" in scope:
         return await in_thread(_find_given_user, scope)  # a lazy user reads the database
     credentials = _read_credentials(scope)
+    if credentials.token is not None:
+        await await_key(credentials.token)
     return await _single_flights.read(credentials, lambda: in_thread(_find_user, credentials))
 
 
@@ -94,22 +108,27 @@ def _read_credentials(scope: Scope) -> Credentials:
     headers = dict(scope.get("headers", ()))
     offered = list(scope.get("subprotocols", ()))
     authorization = headers.get(b"authorization", b"").decode("latin-1").split(None, 1)
-    query = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
+    query = _read_query(scope)
     token: str | None = None
-    if SUBPROTOCOL in offered:
-        after = offered[offered.index(SUBPROTOCOL) + 1 :]
+    if BEARER in offered:
+        after = offered[offered.index(BEARER) + 1 :]
         token = after[0] if after else ""
     elif authorization and authorization[0].lower() == "bearer":
         token = authorization[1] if len(authorization) > 1 else ""
     elif "token" in query:
-        token = query["token"][0]
+        token = query["token"][-1]
     cookies = parse_cookie(headers.get(b"cookie", b"").decode("latin-1"))
     session_key = cookies.get(settings.SESSION_COOKIE_NAME)
     if not session_key or "\0" in session_key:  # possible in a quoted cookie; PostgreSQL refuses it
         session_key = None
-    if token is None and session_key is not None and not _is_origin_allowed(scope):
+    from_page = session_key is not None if token is None else _is_token_of_pages(session_key)
+    if from_page and not _is_origin_allowed(scope):
         raise ForeignOrigin
     return Credentials(token, session_key)
+
+
+def _read_query(scope: Scope) -> dict[str, list[str]]:
+    return parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
 
 
 def _find_user(credentials: Credentials) -> Authenticated:
@@ -122,14 +141,10 @@ def _find_user(credentials: Credentials) -> Authenticated:
 
 def _find_token_user(token: str) -> Authenticated:
     try:
-        claims = read_claims(token, SOCKET_SCOPE)
+        user, claims = read_user(token)
     except BadToken:
         raise CredentialsRefused(CloseCode.BAD_TOKEN, "Invalid or expired token") from None
     except NoSubject:
-        raise CredentialsRefused(CloseCode.UNKNOWN_USER, "The token names no user") from None
-    try:
-        user = get_user_model()._default_manager.get(pk=claims["sub"])
-    except (get_user_model().DoesNotExist, ValueError, OverflowError, ValidationError):
         raise CredentialsRefused(CloseCode.UNKNOWN_USER, "The token names no user") from None
     proof = token_proof(user, claims)
     if not user.is_active or (proof.session_key and not isinstance(check_now(proof), Identity)):
@@ -142,6 +157,12 @@ def _find_session_user(session_key: str) -> Authenticated:
     request.session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
     user = _require_active(get_user(request))  # get_user checks the hash of the password
     return Authenticated(user, Proof(user.pk, session_key))
+
+
+def _is_token_of_pages(session_key: str | None) -> bool:
+    """Whether the Origin of a connection with a token is checked, too."""
+    setting = limits.CHECK_TOKEN_ORIGIN
+    return bool(setting == "always" or (setting == "with_cookie" and session_key is not None))
 
 
 def _is_origin_allowed(scope: Scope) -> bool:

@@ -21,7 +21,7 @@ def key_of_graph_exec(user: Any, data: SubscribeGraphExec) -> str | None:
 
 
 def key_of_graph_execs(user: Any, data: SubscribeGraphExecs) -> str | None:
-    graph = access.find_graph(user, data.graph_id, only=("id",))
+    graph = access.find_watchable_graph(user, data.graph_id, only=("id",))
     return streams.graph_execs(str(user.pk), str(graph.pk)) if graph else None
 
 

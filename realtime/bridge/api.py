@@ -17,7 +17,7 @@ from django.utils.cache import get_conditional_response
 from ninja import Header, Router
 from pydantic import Field
 
-from executions.access import find_execution, find_graph
+from executions.access import find_execution, find_watchable_graph
 from executions.api.errors import errors, not_found
 from executions.api.schemas import ExecutionFull, execution_detail
 from realtime import streams
@@ -95,7 +95,7 @@ def read_execution_events(
 )
 def read_graph_events(request: HttpRequest, graph_id: UUID, after: After = 0, epoch: Epoch = None) -> HttpResponse:
     """The graph events of all executions that you have of this graph; complete or refused, as for an execution."""
-    graph = find_graph(request.auth, graph_id)  # type: ignore[attr-defined]
+    graph = find_watchable_graph(request.auth, graph_id)  # type: ignore[attr-defined]
     if graph is None:
         raise not_found("Graph")
     user_id = str(request.auth.pk)  # type: ignore[attr-defined]

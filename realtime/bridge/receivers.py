@@ -4,7 +4,7 @@
     node execution changed     execution's stream (entity: the node execution's id)
     notification created, read, deleted    the user's notifications (entity: the notification's id)
     execution deleted          the execution's stream ends; `execution_deleted` on the graph's
-    graph deleted              the graph's stream ends
+    graph deleted              the graph's stream of each user who had executions of it ends
     user deleted               the stream of the notifications ends
     reports recorded           what the first two do, for many changes together
 
@@ -29,6 +29,7 @@ from executions.events import (
     UserDeleted,
 )
 from realtime import streams
+from realtime.bridge import log_budget
 from realtime.log.types import END, EventDraft, StreamRef
 from realtime.publishing.recording import as_json, record_events
 from realtime.wire.methods import WSMethod
@@ -53,15 +54,15 @@ def connect() -> None:
 
 def publish_reports(events: Sequence[GraphExecutionEvent | NodeExecutionEvent], **kwargs: Any) -> None:
     """Records the events in the order of the reports, because the stream of an execution has events of both models."""
-    record_events(
+    _record(
         [
-            draft
-            for event in events
-            for draft in (
+            (
+                event,
                 on_node_execution_changed(event)
                 if isinstance(event, NodeExecutionEvent)
-                else on_graph_execution_changed(event)
+                else on_graph_execution_changed(event),
             )
+            for event in events
         ]
     )
 
@@ -78,11 +79,19 @@ def _connect(signal: Signal, make_drafts: Callable[[Any], list[EventDraft]]) -> 
         if of_reports:
             return  # `publish_reports` has recorded them
         changes = [event] if event is not None else events
-        drafts = [draft for change in changes for draft in make_drafts(change)]
-        # Another receiver of the signal may run longer, and would keep the heads locked.
-        record_events(drafts, is_last_before_commit=is_last_before_commit and len(signal.receivers) == 1)
+        _record(
+            [(change, make_drafts(change)) for change in changes],
+            # Another receiver of the signal may run longer, and would keep the heads locked.
+            is_last_before_commit=is_last_before_commit and len(signal.receivers) == 1,
+        )
 
     signal.connect(publish_changes, weak=False, dispatch_uid=make_drafts.__name__)
+
+
+def _record(changes: Sequence[tuple[Any, list[EventDraft]]], *, is_last_before_commit: bool = False) -> None:
+    """Records the drafts of each change, and charges them to its user."""
+    record_events([draft for _, drafts in changes for draft in drafts], is_last_before_commit=is_last_before_commit)
+    log_budget.charge(changes)
 
 
 def on_graph_execution_changed(event: GraphExecutionEvent) -> list[EventDraft]:
@@ -111,7 +120,10 @@ def on_node_execution_deleted(event: NodeExecutionDeleted) -> list[EventDraft]:
 
 
 def on_notification_created(event: NotificationEvent) -> list[EventDraft]:
-    return [EventDraft(WSMethod.NOTIFICATION, as_json(event.payload), (_notification(event.user_id, event.id),))]
+    created = EventDraft(WSMethod.NOTIFICATION, as_json(event.payload), (_notification(event.user_id, event.id),))
+    if not event.read:
+        return [created]
+    return [created, *on_notification_read(NotificationRead(id=event.id, user_id=event.user_id, read=True))]
 
 
 def on_notification_read(event: NotificationRead) -> list[EventDraft]:
@@ -128,7 +140,7 @@ def on_notification_deleted(event: NotificationDeleted) -> list[EventDraft]:
 
 
 def on_graph_deleted(event: GraphDeleted) -> list[EventDraft]:
-    return [_end(streams.graph_execs(event.user_id, event.id))]
+    return [_end(streams.graph_execs(user_id, event.id)) for user_id in sorted({event.user_id, *event.user_ids})]
 
 
 def on_user_deleted(event: UserDeleted) -> list[EventDraft]:

@@ -12,6 +12,7 @@ from django.core.checks import Warning as CheckWarning
 from django.db import connections, router
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
+from realtime.checks.housekeeping import check_housekeeping, check_retention
 from realtime.conf import Limits, limits, names
 from realtime.models import StreamEvent
 
@@ -20,14 +21,20 @@ MAY_BE_ZERO = {
     *("DRAIN_SPREAD", "GAP_WAIT", "JOIN_TIMEOUT", "MAX_INLINE_BYTES", "MESSAGE_BURST", "SWEEP_GRACE"),
     *("MAX_ADDRESS_CONNECTIONS", "MAX_CONNECTIONS", "MAX_USER_CONNECTIONS"),
     *("MAX_ADDRESS_HTTP_CONNECTIONS", "MAX_HTTP_CONNECTIONS"),
+    *("LOGIN_FAILURES", "LOGIN_ADDRESS_FAILURES", "LOGIN_ACCOUNT_FAILURES", "KNOWN_ADDRESS_LIFETIME"),
+    *("USER_READS", "USER_WRITES", "USER_STARTS", "WORKER_READS", "WORKER_WRITES", "WORKER_STARTS"),
+    *("SOCKET_TOKENS", "LOG_BYTES"),
 }
-AT_MOST = {"REJOIN_INTERVAL": 60}  # seconds; a lost group membership is restored within a minute
+AT_MOST = {
+    "REJOIN_INTERVAL": 60,  # seconds; a lost group membership is restored within a minute
+    "HOUSEKEEPING_SHARE": 1,
+}
 NOT_ABOVE = (("SNAPSHOT_LIMIT", "MAX_SNAPSHOT_LIMIT"), ("MAX_INLINE_BYTES", "MAX_EVENT_BYTES"))
 
 
 @register("realtime")
 def check_limits(app_configs: Any, **options: Any) -> Iterator[CheckMessage]:
-    """E003, and if that finds nothing E004, W003, W008: the values in REALTIME."""
+    """E003, and if that finds nothing E004, W003, W008 and those of the housekeeping: the values in REALTIME."""
     given = getattr(settings, "REALTIME", {})
     try:
         _schema().model_validate(given)
@@ -50,6 +57,8 @@ def check_limits(app_configs: Any, **options: Any) -> Iterator[CheckMessage]:
             )
     yield from _check_origins()
     yield from _check_pool_size()
+    yield from check_housekeeping()
+    yield from check_retention()
 
 
 def _check_origins() -> Iterator[CheckMessage]:

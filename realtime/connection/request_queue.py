@@ -29,8 +29,10 @@ class RequestQueue(Generic[R]):
             self.task = asyncio.create_task(self._answer_all())
 
     async def _answer_all(self) -> None:
-        while self._requests:
-            request = self._requests.pop(0)
-            self._has_room.open()
-            await self._answer(request)
-        self.task = None
+        try:
+            while self._requests:
+                request = self._requests.pop(0)
+                self._has_room.open()
+                await self._answer(request)
+        finally:
+            self.task = None  # a cancelled task refers to its frames, and so to this queue

@@ -25,6 +25,7 @@ from realtime.subscription.subscription import SocketSubscription
 
 logger = logging.getLogger(__name__)
 
+ENDS_PROCESS = (KeyboardInterrupt, SystemExit)  # not a failure of one socket
 GOODBYE_TIMEOUT = 5.0  # seconds in which a server tells the consumer that its connection is gone
 
 
@@ -86,7 +87,9 @@ class Writer:
             if not self._task.cancelling():  # the exception is of the send: the writer itself is not cancelled
                 self._fail(RuntimeError("The sending of a frame was cancelled"))
             raise
-        except Exception as error:
+        except (*ENDS_PROCESS, GeneratorExit):  # the latter: the event loop has ended
+            raise
+        except BaseException as error:
             self._fail(error)
         finally:
             self._is_idle = False
@@ -140,7 +143,9 @@ class Writer:
             if not self._direct_sender.send(frame):
                 self._sending = self._send(_message(frame))
                 self._wake()
-        except (Exception, asyncio.CancelledError) as error:  # ends this writer, not the caller
+        except ENDS_PROCESS:
+            raise
+        except BaseException as error:  # ends this writer, not the caller
             self._wake(error)
         return True
 
@@ -152,7 +157,9 @@ class Writer:
             self._is_idle = not self._is_over
             if self._sending:
                 self._wake()
-        except (Exception, asyncio.CancelledError) as error:  # as above
+        except ENDS_PROCESS:
+            raise
+        except BaseException as error:  # as above
             self._wake(error)
 
     def hold(self) -> None:
@@ -226,10 +233,13 @@ class Writer:
         self._end()
         self._on_failure = None
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: BaseException) -> None:
         if self._is_over:
             return
         self._end()
+        if not isinstance(error, Exception):  # a panic of a Rust extension, for example
+            error, cause = RuntimeError(f"The sending of a frame raised {error!r}"), error
+            error.__cause__ = cause
         if is_connection_lost(error):
             logger.debug("The connection takes nothing more: %r", error)
             # The lost connection may be another one, as a middleware's to Redis. Then no disconnect message comes.

@@ -3,13 +3,11 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from django.contrib.auth import get_user_model
-from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from ninja.security import HttpBearer
 
 from realtime.auth.identity import CredentialsRefused, Identity, check_now, token_proof
-from realtime.auth.jwt import API_SCOPE, SOCKET_SCOPE, BadToken, NoSubject, read_claims
+from realtime.auth.jwt import API_SCOPE, SOCKET_SCOPE, BadToken, NoSubject, read_user
 from realtime.conf import limits
 from realtime.http.problem import HttpProblem
 
@@ -17,7 +15,7 @@ _HINT = "Get a new token. A worker's token and a token for sockets do not act as
 
 
 class UserBearer(HttpBearer):
-    """A JSON Web Token whose `sub` is the user's id, without a scope or with the scope `api`."""
+    """A JSON Web Token whose `sub` names the user, without a scope or with the scope `api`."""
 
     purpose = API_SCOPE
     openapi_bearerFormat = "JWT"  # noqa: N815 - a name of Ninja
@@ -32,11 +30,10 @@ class UserBearer(HttpBearer):
 
     def authenticate(self, request: HttpRequest, token: str) -> Any:
         try:
-            claims = read_claims(token, self.purpose)
-            user = get_user_model()._default_manager.filter(pk=claims["sub"], is_active=True).first()
-        except (BadToken, NoSubject, ValueError, OverflowError, ValidationError):
+            user, claims = read_user(token, self.purpose)
+        except (BadToken, NoSubject):
             user = None
-        if user is None:
+        if user is None or not user.is_active:
             raise _unauthorized("Invalid or expired token", _HINT)
         self.check_claims(request, user, claims)
         return user
@@ -52,7 +49,7 @@ class SocketBearer(UserBearer):
 
     def check_claims(self, request: HttpRequest, user: Any, claims: dict[str, Any]) -> None:
         auth_time = claims.get("auth_time")
-        if not isinstance(auth_time, int) or _age(auth_time) > limits.SOCKET_TOKEN_RENEWAL:
+        if not isinstance(auth_time, int) or abs(_age(auth_time)) > limits.SOCKET_TOKEN_RENEWAL:
             raise _unauthorized("This token cannot be renewed any more.", "Log in again.")
         try:
             is_proven = isinstance(check_now(token_proof(user, claims)), Identity)
@@ -63,9 +60,9 @@ class SocketBearer(UserBearer):
         request.claims = claims  # type: ignore[attr-defined]
 
 
-def _age(moment: int) -> float:
-    """Seconds since `moment`, which is in seconds since 1970."""
-    return datetime.now(UTC).timestamp() - moment
+def _age(moment: int) -> int:
+    """Seconds since `moment`, which is in seconds since 1970. It may have more digits than a float can hold."""
+    return int(datetime.now(UTC).timestamp()) - moment
 
 
 def _unauthorized(message: str, hint: str) -> HttpProblem:

@@ -1,6 +1,7 @@
 """Health pages for load balancers and supervisors. They come before Django and its checks: the Host of a probe is the
 address of a pod, which is not in ALLOWED_HOSTS.
 
+    /health    200, as AutoGPT Platform's WebSocket server answers it. Uses nothing else.
     /healthz   200: the process lives and its event loop runs. Uses nothing else.
     /readyz    200: the process can serve. 503: it is stopping, the database does not answer, or migrations are missing;
                the JSON says which. A channel layer that is away is reported, too, but is no reason for 503, because
@@ -34,14 +35,16 @@ NO_ANSWER = "no answer"
 
 
 class HealthPages:
-    """Serves the two pages, and passes other paths to `application`."""
+    """Serves the three pages, and passes other paths to `application`."""
 
     def __init__(self, application: Application) -> None:
         self._application = application
         self._checks: dict[Callable[[], Awaitable[str]], asyncio.Task[str]] = {}  # the latest run of each check
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
-        if scope["path"] == "/healthz":
+        if scope["path"] == "/health":
+            await _respond(send, 200, {"status": "healthy"})
+        elif scope["path"] == "/healthz":
             await _respond(send, 200, {"status": "alive"})
         elif scope["path"] == "/readyz":
             report = await self.report()
@@ -107,7 +110,7 @@ def _query_database() -> str:
 
 
 async def _respond(send: Any, status: int, body: dict[str, str]) -> None:
-    content = json.dumps(body).encode()
+    content = json.dumps(body, separators=(",", ":")).encode()
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(content)).encode()),

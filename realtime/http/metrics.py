@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from django.utils.crypto import constant_time_compare
 
-from realtime.auth.handshake import authenticate
+from realtime.auth.handshake import HandshakeRefused, authenticate
 from realtime.auth.identity import CredentialsRefused
 from realtime.conf import limits
 from realtime.db import in_thread
@@ -34,6 +34,7 @@ CLOSED = """Metrics are closed to this request. To read them:
 - log in to the admin as staff, with a browser; or
 - set REALTIME["METRICS_OPEN"] = True, if only Prometheus reaches this port.
 """
+_SHOWN = (b"cookie", b"host", b"x-forwarded-host")
 _WITHOUT_REDIS = ("in memory", "none")  # answers of `check_layer`
 
 
@@ -72,10 +73,12 @@ async def is_allowed(scope: Scope) -> bool:
         return bool(expected) and kind.lower() == "bearer" and constant_time_compare(token.strip(), expected)
     if b"cookie" not in headers:
         return False
+    # The session counts, and not the origin: a page elsewhere may not read the answer.
+    shown = [(name, value) for name, value in scope["headers"] if name in _SHOWN]
     try:
         async with asyncio.timeout(limits.AUTH_TIMEOUT):
-            user = (await authenticate({"headers": [(b"cookie", headers[b"cookie"])]})).user
-    except (CredentialsRefused, TimeoutError):
+            user = (await authenticate({"headers": shown})).user
+    except (CredentialsRefused, HandshakeRefused, TimeoutError):
         return False
     return bool(user.is_staff)
 

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from channels.layers import get_channel_layer
@@ -40,6 +40,7 @@ class GroupMembership:
         self._joined: set[str] = set()
         self._touched: set[str] = set()  # the layer may count us in: a join was tried, no leave has succeeded
         self._doubtful: set[str] = set()  # a leave was tried, and has not succeeded
+        self._former: dict[str, str] = {}  # group → the channel of a stopped membership that could not leave it
         self._layer_forgets = hasattr(self._layer, "group_expiry")  # it stores who is in a group, for a time
         self._reconciling: dict[str, asyncio.Task[None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -50,8 +51,9 @@ class GroupMembership:
             if self._layer_forgets:
                 self._tasks.append(detached(self._rejoin()))
 
-    async def stop(self) -> None:
-        """Leaves every group, and then stops receiving."""
+    async def stop(self) -> dict[str, str]:
+        """Leaves every group, and then stops receiving. Returns the groups that it could not leave, each with its
+        channel, for the next membership of the loop to `inherit`: the layer may count us in."""
         self._wanted.clear()
         for group in list(self._touched):
             self._reconcile_soon(group)
@@ -66,6 +68,16 @@ class GroupMembership:
         # These refer to this object. Without the cycles it is freed now: a server runs the garbage collector seldom.
         self._tasks = [each for each in self._tasks if not each.done()]
         self._on_message = _ignore
+        return dict.fromkeys(self._touched, self.channel) | self._former
+
+    def inherit(self, former: Mapping[str, str]) -> None:
+        """Leaves the groups that a stopped membership could not leave, and joins again those that are wanted here."""
+        for group, channel in former.items():
+            self._former[group] = channel
+            self._joined.discard(group)
+            self._touched.add(group)
+            self._doubtful.add(group)
+            self._reconcile_soon(group)
 
     async def join(self, group: str) -> None:
         """Returns when the group is joined, or after JOIN_TIMEOUT. The attempts go on."""
@@ -131,6 +143,9 @@ class GroupMembership:
 
     async def _leave(self, group: str) -> None:
         self._joined.discard(group)
+        if former := self._former.get(group):
+            await self._layer.group_discard(group, former)
+            del self._former[group]
         if group in self._doubtful:
             await self._layer.group_add(group, self.channel)
         self._doubtful.add(group)
@@ -140,6 +155,7 @@ class GroupMembership:
     def _forget_membership(self, group: str) -> None:
         self._doubtful.discard(group)
         self._touched.discard(group)
+        self._former.pop(group, None)
 
     async def _rejoin(self) -> None:
         """Joins every group again: the layer may have lost our membership (FLUSHALL, an expired message, the clock of

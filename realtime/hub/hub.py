@@ -41,12 +41,12 @@ class Hub:
         """Begins to listen to the channel layer."""
         self.groups.start()
 
-    async def stop(self) -> None:
-        """Closes all streams and leaves all groups."""
+    async def stop(self) -> dict[str, str]:
+        """Closes all streams and leaves all groups. Returns what `GroupMembership.stop` does."""
         for watched in list(self.streams.values()):
             watched.close()
         self.streams.clear()
-        await self.groups.stop()
+        return await self.groups.stop()
 
     # What the sockets ask
 

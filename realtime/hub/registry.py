@@ -3,6 +3,7 @@
 import asyncio
 from weakref import WeakKeyDictionary
 
+from realtime import asgi_extension
 from realtime.aio.tasks import detached
 from realtime.hub.hub import Hub
 from realtime.hub.sweep import sweep_forever
@@ -10,6 +11,8 @@ from realtime.metrics import share
 from realtime.publishing import announcer
 
 _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
+# The groups that stopped hubs could not leave, since Redis was away. The next hub of the loop leaves them.
+_not_left: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, str]] = WeakKeyDictionary()
 
 
 def acquire() -> Hub:
@@ -17,9 +20,11 @@ def acquire() -> Hub:
     loop = asyncio.get_running_loop()
     hub = _hubs.get(loop)
     if hub is None:
+        asgi_extension.start_background()  # our server has done so already
         hub = _hubs[loop] = Hub()
         announcer.attach(loop)
         hub.start()
+        hub.groups.inherit(_not_left.pop(loop, {}))
         hub.sweeping = detached(sweep_forever(hub))
     hub.sockets += 1
     return hub
@@ -42,7 +47,11 @@ async def stop(hub: Hub) -> None:
     if sweeping:
         sweeping.cancel()
         await asyncio.wait({sweeping})
-    await hub.stop()
+    if not_left := await hub.stop():
+        if successor := _hubs.get(loop):
+            successor.groups.inherit(not_left)
+        else:
+            _not_left[loop] = _not_left.get(loop, {}) | not_left
     share(at_once=True)
 
 

@@ -12,7 +12,7 @@ from realtime.log.types import StreamPosition
 from realtime.metrics import count
 from realtime.subscription.start_position import FromCursor, FromSnapshot
 from realtime.subscription.subscription import SocketSubscription
-from realtime.wire.frames import answer_frame, subscribed_frame
+from realtime.wire.frames import RequestId, answer_frame, subscribed_frame
 
 
 class Start(NamedTuple):
@@ -24,7 +24,7 @@ class Start(NamedTuple):
     snapshot: Sequence[int]  # the numbers of its events, rising
     is_truncated: bool  # the snapshot lacks the entities beyond its limit
 
-    def answer(self, id: str | None = None) -> str:
+    def answer(self, id: RequestId | None = None) -> str:
         """The answer to the subscribe. `id` is that of the request."""
         method, channel = self.subscription.method, self.subscription.key
         if not self.subscription.numbered:

@@ -231,8 +231,11 @@ class WatchedStream:
             async with self._restarts:
                 known = self.ordering.known
                 stream, _ = await self._head.read()
+                is_removed = stream is None or (self.stream is not None and stream.id != self.stream.id)
                 # Notifications never end.
-                if stream is None and (self.channel is None or await still_exists(self.subscriptions)):
+                if is_removed and self.channel is not None and not await still_exists(self.subscriptions):
+                    stream = None
+                elif stream is None:
                     stream = await self.read_head()
         except Exception as error:
             count("errors")

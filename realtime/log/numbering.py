@@ -88,7 +88,7 @@ def _insert_numbered(using: str, draft: EventDraft) -> tuple[list[NumberedEvents
 
 def number(keys: Iterable[str]) -> Pass:
     """Numbers every committed, unnumbered event of these streams in the order of their ids, and raises the heads.
-    Creates the streams that do not exist. Leaves out a stream whose head is locked. Uses transactions of its own;
+    Creates their streams that do not exist. Leaves out a stream whose head is locked. Uses transactions of its own;
     raises RuntimeError inside another one, which would keep the heads locked.
     """
     using = database()
@@ -109,7 +109,10 @@ def number(keys: Iterable[str]) -> Pass:
             if len(events) < _MAX_EVENTS:
                 remaining.discard(key)
         if missing:
-            create_streams(missing)
+            # A stream without such events was removed by another process meanwhile: it must not come back.
+            awaited = set(store.find_unnumbered_among(list(missing)))
+            create_streams(awaited)
+            remaining -= missing - awaited
     return result
 
 

@@ -42,6 +42,14 @@ def streams_with_old_events(older_than: datetime) -> QuerySet[Stream]:
     return Stream.objects.using(database()).filter(Exists(first), head__gt=F("floor")).order_by("pk")
 
 
+def oldest_events(after_id: int, limit: int) -> list[tuple[int, str, datetime | None]]:
+    """The next `limit` streams with an id above `after_id`: id, key, and the time of the first event above the floor.
+    Costs one index look-up for each stream, independent of its length."""
+    first = StreamEvent.objects.using(database()).filter(stream=OuterRef("pk"), seq=OuterRef("floor") + 1)
+    page = Stream.objects.using(database()).filter(pk__gt=after_id).order_by("pk")
+    return list(page.values_list("pk", "key", Subquery(first.values("created_at")[:1]))[:limit])
+
+
 _BATCH_SIZE = 500  # events that one transaction reads; some builds of SQLite allow 999 parameters
 
 

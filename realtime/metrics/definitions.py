@@ -36,6 +36,10 @@ COUNTERS: Final[dict[str, str]] = {
     "client_errors": "Errors that clients reported and that were logged.",
     "client_errors_dropped": "Errors that clients reported above `CLIENT_ERROR_RATE`. They are not logged.",
     "leases_expired": "Executions that were ended because their worker or runner let its lease expire.",
+    "housekeeping_runs": "Runs of housekeeping jobs that came to their end.",
+    "housekeeping_rows": "What these jobs removed or changed: events, notifications, answers, runs, streams.",
+    "housekeeping_failed": "Runs of these jobs that failed. The table of jobs has the last error.",
+    "throttling_alone": "Failures of the cache of throttling. The process counts for itself for some seconds.",
     "errors": "Unexpected exceptions. The log of the process has each of them.",
 }
 """By the name that `count` takes."""
@@ -70,6 +74,12 @@ REFUSALS: Final[dict[str, Refusal]] = {
     "refused_starts": Refusal(
         "queue_full", "Executions that were not started, since too many of the user or of all users wait (429)."
     ),
+    "throttled_logins": Refusal("logins", "Logins after too many failed ones of an account or an address (429)."),
+    "throttled_requests": Refusal("api", "Requests of a user or worker over a budget of the API (429)."),
+    "throttled_tokens": Refusal("socket_tokens", "Requests for a socket's token over the user's budget (429)."),
+    "refused_log_bytes": Refusal(
+        "log_bytes", "Starts and reports whose user has recorded `LOG_BYTES` in this window (429)."
+    ),
     "refused_host": Refusal("host", "Sockets whose Host header is not allowed (403)."),
     "refused_origin": Refusal("origin", "Sockets of a page whose origin is not allowed (403)."),
     "refused_4001": Refusal(
@@ -87,7 +97,7 @@ REFUSALS: Final[dict[str, Refusal]] = {
 }
 """By the name that `count` takes. One counter, `runwire_refusals_total`, has them by `cause`."""
 
-REFUSALS_HELP: Final = "Connections that were refused or closed, by cause."
+REFUSALS_HELP: Final = "Connections and requests that were refused or closed, by cause."
 
 
 class Histogram(NamedTuple):

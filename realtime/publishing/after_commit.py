@@ -59,6 +59,8 @@ def numbered_head(key: str) -> StreamPosition:
     that another transaction numbers now or holds up. Creates the stream if it does not exist."""
     stream, has_unnumbered = store.read_head(key)
     while stream is None or has_unnumbered:
+        if stream is None:
+            store.create_streams([key])
         number_and_announce([key])
         stream, has_unnumbered = store.read_head(key)[0], False
     return stream

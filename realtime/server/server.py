@@ -48,6 +48,7 @@ from realtime import asgi_extension
 from realtime.conf import limits
 from realtime.metrics import count
 from realtime.server import monotonic_time
+from realtime.server.allocator import give_memory_back
 from realtime.server.frame_cache import FrameCache
 from realtime.server.http import LiveHTTPFactory
 from realtime.server.inbound_queue import InboundQueue, Message
@@ -109,6 +110,7 @@ class LiveServer(PeriodicChecksServer):
         for _, text in find_untested():
             logger.warning('%s See docs/operations.md, "Versions"', text)
         gc.set_threshold(*GC_THRESHOLDS)
+        give_memory_back()
         monotonic_time.install()
         old_handlers = {each: signal.getsignal(each) for each in STOP_SIGNALS} if self.signal_handlers else {}
         try:
@@ -146,6 +148,7 @@ class LiveServer(PeriodicChecksServer):
 
     def listen_success(self, port: Any) -> None:
         self._ports.append(port)
+        asgi_extension.start_background()
         super().listen_success(port)
 
     def listen_error(self, failure: Failure) -> None:

@@ -47,6 +47,7 @@ class Shutdown:
     async def run(self) -> None:
         """Never raises."""
         asgi_extension.is_shutting_down = True
+        asgi_extension.stop_background()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + limits.DRAIN_TIMEOUT
         try:

@@ -17,7 +17,8 @@ from autobahn.websocket.types import ConnectionDeny
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from realtime.metrics import count
+from realtime.metrics import count, sent
+from realtime.server.inbound_queue import Message
 from realtime.server.receiving import ReceivingProtocol
 from realtime.wire.close_codes import CloseCode
 
@@ -43,12 +44,19 @@ class LiveProtocol(ReceivingProtocol):
 
     # The handshake
 
-    def refuse_handshake(self, reason: str) -> None:
-        """Answers the handshake with 503, if the application has not answered it yet."""
+    def refuse_handshake(self, reason: str, status: int = 503) -> None:
+        """Answers the handshake with this status, if it has no answer yet. The reason is the body."""
         if hasattr(self, "handshake_deferred"):
-            self.handshake_deferred.errback(ConnectionDeny(code=503, reason=reason))
+            self.handshake_deferred.errback(ConnectionDeny(code=status, reason=reason))
             del self.handshake_deferred
             self.server.protocol_disconnected(self)
+
+    def handle_reply(self, message: Message) -> None:
+        # Daphne drops the code and the reason of an application that refuses.
+        if message.get("type") == "websocket.close" and self.state == self.STATE_CONNECTING and message.get("reason"):
+            self.refuse_handshake(f"{message.get('code', 1000)} {message['reason']}", 403)
+        else:
+            super().handle_reply(message)
 
     def failHandshake(self, reason: str, code: int = 400, responseHeaders: Any = None) -> None:
         reason = re.sub(r"\?[^\s\"']*", "", reason)  # the reason is logged
@@ -95,6 +103,7 @@ class LiveProtocol(ReceivingProtocol):
     def _send_last_frame(self, code: int) -> None:
         frame = self.last_frames.get(code)
         if frame is not None and not self._is_within_message:
+            sent.add(frame)
             self.serverSend(frame)
 
     def sendCloseFrame(self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False) -> None:

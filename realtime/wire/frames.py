@@ -19,6 +19,9 @@ class WSMessage(BaseModel):
     error: str | None = None
 
 
+RequestId = str | int | float
+"""What a client may call a request. Answers and errors repeat it."""
+
 TOO_MANY_MESSAGES: Final = "Too many messages; come back later"
 TOO_MANY_CONNECTIONS: Final = "Too many connections of this user; come back later"
 TOO_SLOW: Final = "This connection is read too slowly"
@@ -27,13 +30,13 @@ RESTARTING: Final = "The server restarts"
 PONG: Final = '{"method":"heartbeat","data":"pong","success":true}'
 
 
-def pong_frame(id: str | None = None) -> str:
+def pong_frame(id: RequestId | None = None) -> str:
     """The answer to a heartbeat: exactly three fields, and the id of the request if it had one."""
     return PONG if id is None else with_id(PONG, id)
 
 
 def answer_frame(
-    method: WSMethod, *, channel: str | None, data: dict[str, Any] | None = None, id: str | None = None
+    method: WSMethod, *, channel: str | None, data: dict[str, Any] | None = None, id: RequestId | None = None
 ) -> str:
     """The answer to a successful request."""
     text = WSMessage(method=method, data=data, success=True, channel=channel).model_dump_json()
@@ -48,7 +51,7 @@ def subscribed_frame(
     head: int,
     recovered: bool,
     truncated: bool,
-    id: str | None = None,
+    id: RequestId | None = None,
 ) -> str:
     """The answer to a subscribe of a client that knows numbers."""
     data: dict[str, object] = {"epoch": epoch, "head": head, "recovered": recovered}
@@ -57,7 +60,7 @@ def subscribed_frame(
     return answer_frame(method, channel=channel, data=data, id=id)
 
 
-def error_frame(error: str, *, channel: str | None = None, id: str | None = None) -> str:
+def error_frame(error: str, *, channel: str | None = None, id: RequestId | None = None) -> str:
     """The answer to a refused request, the end of a stream, or the reason why the server is about to close. `channel`
     is the stream that the error is about; only clients that know numbers get it."""
     text = WSMessage(method=WSMethod.ERROR, success=False, channel=channel, error=error).model_dump_json()
@@ -83,14 +86,14 @@ def with_seq(frame: str, seq: int) -> str:
     return _with_field(frame, "seq", seq)
 
 
-def with_id(frame: str, id: str) -> str:
+def with_id(frame: str, id: RequestId) -> str:
     """The frame with an id as its last field: that of the request that it answers, or that of a notification."""
     return _with_field(frame, "id", id)
 
 
-def _with_field(frame: str, name: str, value: str | int) -> str:
+def _with_field(frame: str, name: str, value: str | int | float) -> str:
     return f'{frame[:-1]},"{name}":{_json(value)}}}'
 
 
-def _json(value: str | int | None) -> str:
+def _json(value: str | int | float | None) -> str:
     return to_json(value).decode()

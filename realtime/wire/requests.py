@@ -6,13 +6,14 @@
 """
 
 from enum import StrEnum
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple
+from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, Field, StrictBool, StrictInt, StrictStr, TypeAdapter, ValidationError
-from pydantic_core import from_json
+from pydantic import AfterValidator, BaseModel, Field, StrictFloat, StrictInt, StrictStr, TypeAdapter, ValidationError
+from pydantic_core import from_json, to_json
 
 from realtime.conf import limits
-from realtime.wire.frames import WSMessage
+from realtime.wire.frames import RequestId, WSMessage
 from realtime.wire.methods import WSMethod
 
 
@@ -22,6 +23,20 @@ def _check_id(text: str) -> str:
     return text
 
 
+def _usual_spelling(id: str) -> str:
+    """A UUID as it is usually written, however it is spelled. Other ids stay as they are."""
+    try:
+        return str(UUID(id))
+    except ValueError:
+        return id
+
+
+def _check_number(number: int | float) -> int | float:
+    if len(to_json(number)) > limits.MAX_ID_LENGTH:
+        raise ValueError(f"must have at most {limits.MAX_ID_LENGTH} digits")
+    return number
+
+
 def _check_limit(number: int) -> int:
     if not 1 <= number <= limits.MAX_SNAPSHOT_LIMIT:
         raise ValueError(f"must be 1 to {limits.MAX_SNAPSHOT_LIMIT}")
@@ -29,6 +44,11 @@ def _check_limit(number: int) -> int:
 
 
 Id = Annotated[StrictStr, AfterValidator(_check_id)]
+RowId = Annotated[Id, AfterValidator(_usual_spelling)]
+_Number = Annotated[
+    StrictInt | Annotated[StrictFloat, Field(allow_inf_nan=False)],
+    AfterValidator(_check_number),
+]
 Seq = Annotated[StrictInt, Field(ge=0, lt=2**63)]
 
 
@@ -60,16 +80,20 @@ class Subscribe(BaseModel):
 
 
 class GraphExecTarget(BaseModel):
-    graph_exec_id: Id
+    graph_exec_id: RowId
 
 
 class GraphExecsTarget(BaseModel):
-    graph_id: Id
+    graph_id: RowId
 
 
 class StreamTarget(BaseModel):
     kind: Id
     id: Id
+
+
+class NotificationsTarget(BaseModel):
+    notifications: Literal[True]
 
 
 class SubscribeGraphExec(GraphExecTarget, Subscribe):
@@ -90,7 +114,15 @@ class SubscribeStream(StreamTarget, Subscribe):
         return StreamTarget(kind=self.kind, id=self.id)
 
 
-class SubscribeNotifications(Subscribe):
+class Notifications(Subscribe):
+    """What every socket gets without a subscribe."""
+
+    @property
+    def target(self) -> BaseModel:
+        return NotificationsTarget(notifications=True)
+
+
+class SubscribeNotifications(Notifications):
     """Turns numbers on, with or without a cursor."""
 
     @property
@@ -102,14 +134,14 @@ class Request(NamedTuple):
     """A client's message."""
 
     method: WSMethod
-    id: str | None  # repeated in the answer
+    id: RequestId | None  # repeated in the answer
     data: Any  # of the class that REQUESTS names for the method
 
 
 class BadRequest(Exception):  # noqa: N818
     """A message that is answered with an error frame of this text. The socket stays open."""
 
-    def __init__(self, text: str, id: str | None = None) -> None:
+    def __init__(self, text: str, id: RequestId | None = None) -> None:
         self.id = id
         super().__init__(text)
 
@@ -119,7 +151,7 @@ REQUESTS: Final[dict[WSMethod, TypeAdapter[Any] | None]] = {
     WSMethod.SUBSCRIBE_GRAPH_EXECS: TypeAdapter(SubscribeGraphExecs),
     WSMethod.SUBSCRIBE_NOTIFICATIONS: TypeAdapter(SubscribeNotifications),
     WSMethod.SUBSCRIBE_STREAM: TypeAdapter(SubscribeStream),
-    WSMethod.UNSUBSCRIBE: TypeAdapter(GraphExecTarget | GraphExecsTarget | StreamTarget),
+    WSMethod.UNSUBSCRIBE: TypeAdapter(GraphExecTarget | GraphExecsTarget | StreamTarget | NotificationsTarget),
     WSMethod.HEARTBEAT: None,
     WSMethod.ERROR: None,
 }
@@ -145,17 +177,22 @@ TOO_MANY_SUBSCRIPTIONS: Final = "Too many subscriptions on this connection"
 INTERNAL_ERROR: Final = "Internal error"
 
 
-class _Envelope(WSMessage):
-    success: StrictBool | None = None
-    id: Id | None = None
+class _WithId(BaseModel):
+    id: Id | _Number | None = None
+
+
+class _Envelope(WSMessage, _WithId):
+    pass
 
 
 def parse_request(text: str) -> Request:
     """The request in the text of a frame. Raises BadRequest with the text of the error frame."""
+    message: Any = None
     try:
-        envelope = _Envelope.model_validate(from_json(text, allow_inf_nan=False))
+        message = from_json(text)
+        envelope = _Envelope.model_validate(message)
     except (ValueError, TypeError) as error:  # pydantic raises TypeError for a lone surrogate
-        raise BadRequest(INVALID_FORMAT) from error
+        raise BadRequest(INVALID_FORMAT, _read_id(message)) from error
     method = envelope.method
     if method not in REQUESTS:
         raise BadRequest(NOT_PROCESSED, envelope.id)
@@ -168,6 +205,14 @@ def parse_request(text: str) -> Request:
         return Request(method, envelope.id, adapter.validate_python(envelope.data or {}))
     except ValidationError as error:
         raise BadRequest(INVALID_DATA, envelope.id) from error
+
+
+def _read_id(message: Any) -> RequestId | None:
+    """The id of a message that is wrong otherwise. None if it has none that could be repeated."""
+    try:
+        return _WithId.model_validate(message).id
+    except ValidationError:
+        return None
 
 
 def request_for(method: WSMethod, target: BaseModel | None) -> Request:

@@ -10,10 +10,10 @@ from django.utils.module_loading import import_string
 FORGED = "2026-01-01 00:00:00,000 CRITICAL realtime: all is lost"
 
 
-def formatted(message: str, *args: object, exc_info: object = None) -> str:
+def formatted(message: str, *args: object, exc_info: object = None, name: str = "realtime") -> str:
     options = dict(settings.LOGGING["formatters"]["plain"])
     formatter = import_string(options.pop("()"))(options["format"], style=options["style"])
-    record = LogRecord("realtime", logging.WARNING, "f.py", 1, message, args, exc_info)  # type: ignore[arg-type]
+    record = LogRecord(name, logging.WARNING, "f.py", 1, message, args, exc_info)  # type: ignore[arg-type]
     return str(formatter.format(record))
 
 
@@ -42,3 +42,18 @@ def test_a_traceback_is_readable_and_cannot_forge_a_line() -> None:
 
 def test_letters_of_all_languages_stay() -> None:
     assert formatted("%s", "Zoë\t漢字 😀").endswith("Zoë\t漢字 😀")
+
+
+def test_a_line_is_cut() -> None:
+    text = formatted("Not Found: %s", "/" + "x" * 16_000)
+    assert len(text) < 2_100
+    assert text.endswith("… and 14054 more characters")
+
+
+def test_what_django_refuses_for_its_security_has_one_line() -> None:
+    """Anybody can send a foreign Host, as often as they like."""
+    try:
+        raise ValueError("Invalid HTTP_HOST header")
+    except ValueError as error:
+        text = formatted("Refused", exc_info=(type(error), error, None), name="django.security.DisallowedHost")
+    assert text.endswith("django.security.DisallowedHost: Refused")

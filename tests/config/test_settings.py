@@ -203,6 +203,14 @@ def test_redis_urls_are_the_hosts_of_the_pubsub_layer(checkout: Checkout, urls: 
     assert all(host["socket_timeout"] and host["socket_connect_timeout"] for host in layer["CONFIG"]["hosts"])
 
 
+def test_the_first_redis_counts_for_throttling(checkout: Checkout) -> None:
+    settings = checkout.settings(REDIS_URL="redis://one:6379/0,redis://two:6379/1", **SECRETS)
+    throttling = settings["CACHES"]["throttling"]
+    assert throttling["LOCATION"] == ["redis://one:6379/0"]
+    assert max(throttling["OPTIONS"]["socket_timeout"], throttling["OPTIONS"]["socket_connect_timeout"]) < 0.5
+    assert "throttling" not in checkout.settings()["CACHES"]
+
+
 def test_trusted_origins_may_post_forms_and_open_sockets(checkout: Checkout) -> None:
     settings = checkout.settings(CSRF_TRUSTED_ORIGINS="https://one.example.com,https://two.example.com:8443")
     origins = ["https://one.example.com", "https://two.example.com:8443"]

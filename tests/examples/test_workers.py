@@ -123,7 +123,7 @@ async def site(
     server = servers.get("runwire")
     door = ServerDoor(server)
     graph_id = await in_db(manage)("graphs", "create", "user", str(EXAMPLES / example.graph))
-    token = await in_db(manage)("tokens", "create", "example")
+    token = await in_db(manage)("tokens", "create", "example", "--all")
     site = Site(server, door, graph_id, token, work)
     yield site
     await door.leave()
@@ -233,7 +233,7 @@ async def test_a_repeat_with_the_same_key_creates_no_second_run(example: Example
 async def test_a_failed_worker_reports_its_run_as_failed(example: Example, site: Site, user: User) -> None:
     if example.program == "worker.sh":
         site.work.write_bytes(b"fine\nnot \xff UTF-8\n")
-        why = "The body is not UTF-8"
+        why = "It is not UTF-8"
     else:
         for number in range(1_001):
             (site.work / str(number)).touch()

@@ -6,7 +6,14 @@ from uuid import uuid4
 import pytest
 from django.contrib.auth.models import AnonymousUser, Permission, User
 
-from executions.access import as_uuid, executions_visible_to, find_execution, find_graph, graphs_visible_to
+from executions.access import (
+    as_uuid,
+    executions_visible_to,
+    find_execution,
+    find_graph,
+    find_watchable_graph,
+    graphs_visible_to,
+)
 from executions.models import Graph, GraphExecution
 
 pytestmark = pytest.mark.django_db
@@ -35,6 +42,18 @@ def test_the_user_of_an_execution_does_not_see_the_graph_of_another_user(
     execution = GraphExecution.objects.create(graph=graph, user=other_user)
     assert sees(other_user, execution) == (True, False)
     assert sees(user, execution) == (False, True)
+
+
+def test_a_watchable_graph_is_one_that_the_user_sees_or_has_executions_of(
+    graph: Graph, user: User, other_user: User
+) -> None:
+    assert find_watchable_graph(user, graph.pk) == graph
+    assert find_watchable_graph(other_user, graph.pk) is None
+    GraphExecution.objects.create(graph=graph, user=other_user)
+    assert find_watchable_graph(other_user, str(graph.pk)) == graph
+    for nothing in (None, "", "no uuid", uuid4()):
+        assert find_watchable_graph(other_user, nothing) is None
+    assert find_watchable_graph(AnonymousUser(), graph.pk) is None
 
 
 def test_other_users_see_nothing(execution: GraphExecution, other_user: User) -> None:

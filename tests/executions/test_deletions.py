@@ -29,7 +29,7 @@ def deletion_events(graph: Graph, execution: GraphExecution, node: NodeExecution
             node_exec_id=str(node.pk), graph_exec_id=str(execution.pk), **ids
         ),
         "graph_execution_deleted": GraphExecutionDeleted(id=str(execution.pk), graph_id=str(graph.pk), **ids),
-        "graph_deleted": GraphDeleted(id=str(graph.pk), **ids),
+        "graph_deleted": GraphDeleted(id=str(graph.pk), user_ids=[str(user.pk)], **ids),
         "notification_deleted": NotificationDeleted(id=str(notification.pk), **ids),
         "user_deleted": UserDeleted(id=str(user.pk)),
     }

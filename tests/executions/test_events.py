@@ -51,30 +51,36 @@ def a_node_event() -> NodeExecutionEvent:
 
 def test_a_graph_event_has_the_fields_of_the_wire_in_their_order() -> None:
     assert list(json.loads(a_graph_event().model_dump_json())) == [
-        "event_type",
         "id",
         "user_id",
         "graph_id",
         "graph_version",
+        "inputs",
+        "credential_inputs",
+        "nodes_input_masks",
         "preset_id",
         "status",
         "started_at",
         "ended_at",
-        "stats",
-        "inputs",
-        "credential_inputs",
-        "nodes_input_masks",
-        "outputs",
         "is_shared",
         "share_token",
         "is_dry_run",
+        "organization_id",
+        "team_id",
+        "expert_id",
+        "trigger_source",
+        "trigger_ref",
+        "schedule_id",
+        "webhook_id",
+        "stats",
+        "outputs",
+        "event_type",
     ]
     assert a_graph_event().event_type == "graph_execution_update"
 
 
 def test_a_node_event_has_the_fields_of_the_wire_in_their_order() -> None:
     assert list(json.loads(a_node_event().model_dump_json())) == [
-        "event_type",
         "user_id",
         "graph_id",
         "graph_version",
@@ -89,6 +95,7 @@ def test_a_node_event_has_the_fields_of_the_wire_in_their_order() -> None:
         "queue_time",
         "start_time",
         "end_time",
+        "event_type",
     ]
     assert a_node_event().event_type == "node_execution_update"
 

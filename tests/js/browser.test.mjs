@@ -38,7 +38,7 @@ const isLookedAt = (visibilityState) => {
 };
 
 test("the socket connects to the page's own host", () => {
-  assert.equal(server.socket.url, "wss://runs.example/ws");
+  assert.equal(server.socket.url, "wss://runs.example/ws?refusal=frame");
 });
 
 test("it reconnects at once when the network is back", () => {

@@ -202,6 +202,19 @@ test("a notification is not taken for an answer", () => {
   assert.deepEqual(seen, []);
 });
 
+test("a stopped watch of the notifications unsubscribes, and may begin again", () => {
+  server.accept();
+  const events = [];
+  const watch = () => client.watchNotifications({ onEvent: (event) => events.push(event.data.event) });
+  const publish = (event) => server.publish("u|notifications", "notification", event, { type: "info", event });
+  watch().stop();
+  assert.deepEqual(lastRequest(), { method: "unsubscribe", data: { notifications: true } });
+  publish("to nobody");
+  watch();
+  publish("hey");
+  assert.deepEqual(events, ["hey"]);
+});
+
 test("a stopped watch delivers nothing, and unsubscribes", () => {
   const watch = watchRun();
   server.accept();

@@ -194,3 +194,16 @@ test("a closed connection stays closed", () => {
   tick(3_600);
   assert.deepEqual(names(), ["connecting", "open", "closed"]);
 });
+
+test("it asks for the reason of a refusal, and keeps the rest of the URL", () => {
+  connection.open();
+  assert.equal(server.socket.url, "ws://test/ws?refusal=frame");
+  const urls = {
+    "wss://test:8443/live/ws?token=a.b-c_d": "wss://test:8443/live/ws?token=a.b-c_d&refusal=frame",
+    "ws://test/ws?refusal=http&token=x": "ws://test/ws?refusal=frame&token=x",
+  };
+  for (const [url, asking] of Object.entries(urls)) {
+    new Connection({ url, onState() {}, onFrame() {} }).open();
+    assert.equal(server.socket.url, asking);
+  }
+});

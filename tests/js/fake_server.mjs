@@ -108,7 +108,7 @@ class FakeSocket {
 }
 
 function channelOf({ method, data }) {
-  if (method === "subscribe_notifications") return "u|notifications";
+  if (method === "subscribe_notifications" || data.notifications) return "u|notifications";
   return data.graph_id ? `u|graph#${data.graph_id}|executions` : `u|graph_exec#${data.graph_exec_id}`;
 }
 

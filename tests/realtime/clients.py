@@ -26,7 +26,11 @@ Frame = dict[str, Any]
 
 
 class HandshakeRefused(Exception):  # noqa: N818
-    """The server refused before accepting; the text is the HTTP status."""
+    """The server refused before accepting; the text is the HTTP status. `body` is what a browser would not show."""
+
+    def __init__(self, status: str, body: str = "") -> None:
+        super().__init__(status)
+        self.body = body
 
 
 class SocketClosed(Exception):  # noqa: N818
@@ -119,7 +123,8 @@ class InProcess(Client):
     async def connect(self) -> None:
         is_accepted, detail = await self.communicator.connect(timeout=PATIENCE)
         if not is_accepted:
-            raise HandshakeRefused("403")  # as servers answer
+            await self.disconnect()  # as servers tell the application
+            raise HandshakeRefused("403")
         self.subprotocol = detail
 
     async def send_text(self, text: str) -> None:
@@ -185,7 +190,8 @@ class OverNetwork(Client):
         try:
             self.connection = await self._connecting
         except InvalidStatus as refusal:
-            raise HandshakeRefused(str(refusal.response.status_code)) from None
+            response = refusal.response
+            raise HandshakeRefused(str(response.status_code), (response.body or b"").decode()) from None
         except InvalidMessage:
             raise ConnectionError("The server went away during the handshake.") from None
         self.subprotocol = self.connection.subprotocol

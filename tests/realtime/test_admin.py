@@ -10,7 +10,7 @@ from django.urls import reverse
 from realtime.admin import CappedPaginator
 from realtime.log import store
 from realtime.log.types import EventDraft, StreamRef
-from realtime.models import Stream, StreamEvent
+from realtime.models import HousekeepingJob, Stream, StreamEvent
 from realtime.publish import publish
 from realtime.publishing.recording import record_events
 
@@ -18,6 +18,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 KEY = "u1|orders#7"
 STREAMS, EVENTS = "admin:realtime_stream", "admin:realtime_streamevent"
+JOBS = "admin:realtime_housekeepingjob"
 
 
 @pytest.fixture
@@ -98,3 +99,14 @@ def test_nothing_can_be_added_changed_or_deleted(admin: Client, list_of: str) ->
         reverse(f"{list_of}_changelist"), {"action": "delete_selected", "_selected_action": row.pk, "post": "yes"}
     )
     assert (list(Stream.objects.values()), list(StreamEvent.objects.values())) == before
+
+
+def test_the_jobs_of_the_housekeeping_are_listed_and_read_only(admin: Client) -> None:
+    HousekeepingJob.objects.create(
+        name="old_events", did={"graph": 1_200, "orders": 3}, total=5_000, holder="host:7:abc", error="ValueError: no"
+    )
+    page = admin.get(reverse(f"{JOBS}_changelist")).content.decode()
+    for text in ("old_events", "graph 1,200, orders 3", "5000", "host:7:abc", "ValueError: no"):
+        assert text in page
+    assert admin.get(reverse(f"{JOBS}_add")).status_code == 403
+    assert admin.post(reverse(f"{JOBS}_delete", args=["old_events"]), {"post": "yes"}).status_code == 403

@@ -41,3 +41,20 @@ def test_another_server_is_logged_once_with_the_cure(
         assert not asgi_extension.register_last_frames(scope, FRAMES)
     (line,) = caplog.messages
     assert "python -m realtime.server" in line
+
+
+def test_the_background_is_started_and_stopped_as_often_as_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    class Work:
+        def start(self) -> None:
+            calls.append("start")
+
+        def stop(self) -> None:
+            calls.append("stop")
+
+    monkeypatch.setattr(asgi_extension, "background", [Work()])
+    asgi_extension.start_background()
+    asgi_extension.start_background()
+    asgi_extension.stop_background()
+    assert calls == ["start", "start", "stop"]

@@ -10,6 +10,7 @@ from executions.services import notify_user, report_execution, start_execution
 from realtime import consumers
 from realtime.hub import watched_stream
 from realtime.hub.registry import hub_of_this_loop
+from realtime.metrics import counts
 from tests.database import in_db
 from tests.realtime.clients import HandshakeRefused, InProcess
 from tests.realtime.traces import channels_open, groups_joined, nothing_is_left
@@ -127,7 +128,11 @@ async def test_a_socket_that_disconnects_while_it_connects_leaves_everything(use
 
 @pytest.mark.usefixtures("transactional_db")
 async def test_a_refused_socket_leaves_nothing_behind():
-    async with InProcess() as client:
+    client = InProcess()
+    with pytest.raises(HandshakeRefused, match="403"):
+        await client.connect()
+    await client.disconnect()
+    async with InProcess("/ws?refusal=frame") as client:
         assert (await client.frame())["error"] == "Authentication required"
         assert await client.close_code() == 4001
     await nothing_is_left()
@@ -144,6 +149,20 @@ async def test_a_socket_whose_stream_cannot_be_read_is_refused_and_leaves_nothin
     await client.disconnect()
     await nothing_is_left()
     assert counted["errors"] == 1
+
+
+async def test_a_deleted_graph_ends_the_stream_of_each_user_who_had_executions_of_it(
+    live_client, user, other_user, graph, execution
+):
+    theirs = await in_db(start_execution)(graph, user=other_user)
+    owner, other, id = await live_client(user), await live_client(other_user), str(graph.pk)
+    await owner.ask("subscribe_graph_executions", {"graph_id": id})
+    channel = (await other.ask("subscribe_graph_executions", {"graph_id": id, "replay": "none"}))["channel"]
+    await in_db(graph.delete)()
+    assert (await owner.frame())["error"] == "Graph not found"
+    gone, ended = await other.frames(2)
+    assert (gone["method"], gone["data"]) == ("execution_deleted", {"graph_exec_id": str(theirs.pk)})
+    assert (ended["error"], ended["channel"]) == ("Graph not found", channel)
 
 
 # When something goes wrong
@@ -240,3 +259,12 @@ async def test_a_subscribe_to_a_stream_that_ends_meanwhile_is_answered_once_with
     assert (answer["error"], answer["id"]) == ("Graph execution not found", "7")
     await client.ping()
     assert (await client.ask("unsubscribe", {"graph_exec_id": str(execution.pk)}))["channel"] is None
+
+
+async def test_the_error_frame_of_a_refused_socket_is_counted():
+    before = counts().get("sent_frames", 0)
+    client = InProcess("/ws?token=bad&refusal=frame")
+    await client.connect()
+    await client.frame()
+    assert counts()["sent_frames"] == before + 1
+    await client.disconnect()

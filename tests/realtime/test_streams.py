@@ -98,3 +98,18 @@ def test_only_keys_of_notifications_are_recognised_as_notifications(user: str, i
 def test_a_reserved_or_ambiguous_kind_is_refused(kind: str) -> None:
     with pytest.raises(ValueError, match="cannot be a kind"):
         streams.own(kind, "1", "7")
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        (streams.graph_exec("7", "e"), ("graph_exec", "e")),
+        (streams.graph_execs("7", "g"), ("graph", "g")),
+        (streams.notifications("7"), ("notifications", "")),
+        (streams.own("orders", "7", "a|b#c\n"), ("orders", "a|b#c\n")),
+        (streams.graph_exec("a|b", "e"), ("graph_exec", "e")),
+        ("what", None),
+    ],
+)
+def test_the_kind_and_the_id_are_read_from_a_key(key: str, name: tuple[str, str] | None) -> None:
+    assert streams.parse(key) == name

@@ -148,6 +148,7 @@ class LiveServer(WebServer):
             "TEST_CHANNEL_LAYERS": json.dumps(layers),
         }
         super().__init__({**settings, **environment}, program=program, options=options)
+        self.program = program
 
 
 class Servers:

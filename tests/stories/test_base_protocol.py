@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from executions import signals
 from executions.events import GraphExecutionEvent, NodeExecutionEvent, NotificationEvent, NotificationPayload
 from executions.models import Graph, GraphExecution, NodeExecution, Notification
-from executions.services import notify_user, report_execution, report_node
+from executions.services import notify_user, report_execution, report_node, start_execution
 from realtime.wire.frames import WSMessage
 from realtime.wire.methods import WSMethod
 from tests.database import in_db
@@ -170,6 +170,61 @@ async def test_unsubscribing_an_unwatched_stream_is_answered_without_a_channel(
         )
 
 
+async def test_an_unsubscribe_means_the_stream_however_its_id_is_spelled(
+    door: Door, user: User, graph: Graph, execution: GraphExecution
+) -> None:
+    client = await door.client(user)
+    for pk, name, method in (
+        (execution.pk, "graph_exec_id", "subscribe_graph_execution"),
+        (graph.pk, "graph_id", "subscribe_graph_executions"),
+    ):
+        spellings = (
+            str(pk),
+            str(pk).upper(),
+            pk.hex,
+            f"{{{pk}}}",
+            pk.urn,
+            pk.urn.upper().replace("URN:UUID", "urn:uuid"),
+        )
+        for subscribed, unsubscribed in zip(spellings, reversed(spellings), strict=True):
+            channel = (await client.ask(method, {name: subscribed}))["channel"]
+            assert str(pk) in channel
+            assert (await client.ask("unsubscribe", {name: unsubscribed}))["channel"] == channel
+            assert (await client.ask("unsubscribe", {name: subscribed}))["channel"] is None
+
+
+async def test_after_an_unsubscribe_no_notification_follows_until_the_next_subscribe(door: Door, user: User) -> None:
+    client, other = await door.client(user), await door.client(user)
+    for channel in (f"{user.pk}|notifications", None):
+        await client.send("unsubscribe", {"notifications": True})
+        expected = f'"{channel}"' if channel else "null"
+        assert await client.text() == (
+            f'{{"method":"unsubscribe","data":null,"success":true,"channel":{expected},"error":null}}'
+        )
+    await in_db(notify_user)(user, type="info", event="to the other socket")
+    assert (await other.frame())["data"]["event"] == "to the other socket"
+    await client.ask("subscribe_notifications", {"replay": "none"})
+    await in_db(notify_user)(user, type="info", event="to both")
+    assert [(await each.frame())["data"]["event"] for each in (client, other)] == ["to both", "to both"]
+    assert (await client.ask("unsubscribe", {"notifications": True}))["channel"] == f"{user.pk}|notifications"
+
+
+async def test_the_graph_of_another_owner_is_watched_by_those_who_have_executions_of_it(
+    door: Door, user: User, other_user: User, graph: Graph, execution: GraphExecution
+) -> None:
+    """Each on a stream of their own."""
+    owner, other = await door.client(user), await door.client(other_user)
+    await watch_graph(owner, graph)
+    assert (await other.ask("subscribe_graph_executions", {"graph_id": str(graph.pk)}))["error"] == "Graph not found"
+    theirs = await in_db(start_execution)(graph, user=other_user)
+    assert await watch_graph(other, graph, replay="none") == f"{other_user.pk}|graph#{graph.pk}|executions"
+    await in_db(report_execution)(execution, status="RUNNING")
+    await in_db(report_execution)(theirs, status="RUNNING")
+    assert (await owner.frame())["data"]["id"] == str(execution.pk)
+    assert (await other.frame())["data"]["id"] == str(theirs.pk)
+    await no_frame_came_before(owner, user)
+
+
 async def test_two_subscribes_get_two_answers_and_each_event_once(
     door: Door, user: User, execution: GraphExecution
 ) -> None:
@@ -327,7 +382,7 @@ MISTAKES = {
     '{"method":"heartbeat","success":"maybe"}': INVALID_FORMAT,
     '{"method":"heartbeat","channel":7}': INVALID_FORMAT,
     '{"method":"heartbeat","data":7}': INVALID_FORMAT,
-    '{"method":"heartbeat","data":{"x":NaN}}': INVALID_FORMAT,
+    '{"method":"heartbeat","data":NaN}': INVALID_FORMAT,
     '{"method":"subscribe_graph_execution"}': DATA_MISSING,
     '{"method":"subscribe_graph_execution","data":null}': DATA_MISSING,
     '{"method":"subscribe_graph_execution","data":{}}': DATA_MISSING,
@@ -403,6 +458,8 @@ async def test_a_request_id_is_the_last_field_of_the_answer_or_error(
         ("unsubscribe", "E"),
         ("notification", None),
         ("heartbeat", "ping"),
+        ("no such method", None),
+        ("heartbeat", 7),
     ]
     for number, (method, data) in enumerate(requests):
         await client.send(method, data, id=f'"{number}"')
@@ -410,3 +467,5 @@ async def test_a_request_id_is_the_last_field_of_the_answer_or_error(
         while '"seq":' in text:
             text = await client.text()
         assert text.endswith(rf',"id":"\"{number}\""}}'), text
+        if '"seq":' not in text and "after" not in str(data):
+            assert f"{(await client.ask(method, data, id=number))['id']!r}" == f"{number}"

@@ -7,6 +7,7 @@ console must have no errors; it also shows violations of the Content-Security-Po
 import re
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import pytest
@@ -29,6 +30,7 @@ from executions.services import (
     start_execution,
     terminate_execution,
 )
+from realtime.auth.jwt import issue_token
 from tests.conftest import StartWebServer
 from tests.realtime.layers import redis_layer
 from tests.servers import Redis, WebServer
@@ -351,6 +353,66 @@ async def test_a_page_says_that_its_run_may_not_be_seen_any_more(
     await database(notify_user, staff, type="info", event="still here")
     await tab.shows("#run-trouble", "You may not see this run any more.")
     await tab.check()
+
+
+OPEN = """([url, protocols]) => new Promise((resolve) => {
+    const seen = { opened: false, error: null };
+    const socket = protocols.length ? new WebSocket(url, protocols) : new WebSocket(url);
+    socket.onopen = () => {
+        Object.assign(seen, { opened: true, protocol: socket.protocol });
+        socket.send(JSON.stringify({ method: "heartbeat", data: "ping", success: true }));
+    };
+    socket.onmessage = ({ data }) => {
+        const frame = JSON.parse(data);
+        if (frame.data !== "pong") seen.error = frame.error;
+        else resolve({ ...seen, code: null });
+    };
+    socket.onclose = ({ code }) => resolve({ ...seen, code });
+})"""
+
+
+async def test_a_browser_sees_a_refusal_as_a_lost_connection_unless_it_asks(
+    server: WebServer, open_tab: OpenTab, user: User
+) -> None:
+    stranger, own = await open_tab(server), await open_tab(server, user)
+    await stranger.open("/admin/login/")
+    await own.open_live()
+    url, token = f"ws://{server.host}:{server.port}/ws", issue_token(user.pk, timedelta(hours=1))
+
+    async def opens(tab: Tab, query: str = "", *protocols: str) -> tuple[bool, str | None, str | None, int | None]:
+        seen = await tab.page.evaluate(OPEN, [url + query, list(protocols)])
+        return seen["opened"], seen.get("protocol"), seen["error"], seen["code"]
+
+    required, invalid = "Authentication required", "Invalid or expired token"
+    assert await opens(stranger) == (False, None, None, 1006)
+    assert await opens(stranger, "?token=nonsense") == (False, None, None, 1006)
+    assert await opens(stranger, "", "bearer", "nonsense") == (False, None, None, 1006)
+    assert await opens(stranger, "?refusal=frame") == (True, "", required, 4001)
+    assert await opens(stranger, "?token=nonsense&refusal=frame") == (True, "", invalid, 4003)
+    assert await opens(stranger, "", "runwire") == (True, "runwire", required, 4001)
+    assert await opens(stranger, "", "bearer", "nonsense", "runwire") == (True, "bearer", invalid, 4003)
+    assert await opens(stranger, "", "bearer", token, "runwire") == (True, "bearer", None, None)
+    assert await opens(stranger, f"?token={token}&refusal=frame") == (True, "", None, None)
+    assert await opens(own, "", "runwire") == (True, "runwire", None, None)
+    assert await opens(own, "?refusal=frame") == (True, "", None, None)
+
+
+async def test_a_page_that_was_signed_out_is_live_again_after_a_sign_in(
+    server: WebServer, open_tab: OpenTab, graph: Graph, user: User
+) -> None:
+    tab = await open_tab(server, user)
+    await tab.open_live()
+    await database(Session.objects.all().delete)
+    server.kill()
+    server.start()
+    await tab.shows("#connection", "Signed out. Sign in again")
+    await tab.page.get_by_role("link", name="Sign in again").click()
+    await tab.page.get_by_label("Username").fill("ada")
+    await tab.page.get_by_label("Password").fill("ada")
+    await tab.page.get_by_label("Password").press("Enter")
+    await tab.is_live()
+    run = await database(start_execution, graph, user=user)
+    await expect(tab.page.locator(f"tbody tr a[href='{path_of(run)}']")).to_be_visible()
 
 
 async def test_the_list_shows_all_runs_live(server: WebServer, open_tab: OpenTab, graph: Graph, user: User) -> None:

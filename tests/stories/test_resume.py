@@ -206,6 +206,23 @@ async def is_refused(client: Client, execution: GraphExecution, **options: objec
     assert await seqs(client, 3) == LATEST
 
 
+async def test_the_options_mean_what_the_table_says(
+    door: Door, execution_with_history: GraphExecution, user: User
+) -> None:
+    client, execution = await door.client(user), execution_with_history
+    data = {"graph_exec_id": str(execution.pk)}
+    for alone in ({"epoch": "another"}, {"limit": 7}, {"epoch": "another", "limit": 7}):
+        assert (await client.ask("subscribe_graph_execution", {**data, **alone}))["data"] is None
+    answer = await subscribe(client, execution, replay="none", after=HEAD + 100, epoch="another")
+    assert (answer["head"], answer["recovered"]) == (HEAD, True)
+    assert (await client.ask("subscribe_graph_execution", data))["data"] is None
+    await in_db(report_node)(execution, node_id="c", status="QUEUED")
+    assert (await client.frame())["seq"] == HEAD + 1
+    answer = await subscribe(client, execution, replay="all")
+    assert answer["recovered"] is True
+    assert await seqs(client, HEAD + 1) == list(range(1, HEAD + 2))
+
+
 @pytest.mark.parametrize("options", [{"after": HEAD + 1}, {"after": 2**62}, {"after": HEAD + 1, "replay": "latest"}])
 async def test_a_position_beyond_the_head_gets_a_snapshot(
     options: dict[str, object], door: Door, user: User, execution_with_history: GraphExecution

@@ -13,7 +13,9 @@ from executions.services import notify_user, report_node
 from realtime import streams
 from realtime.hub.registry import hub_of_this_loop
 from realtime.hub.sweep import sweep
+from realtime.log.types import EventDraft, StreamRef
 from realtime.publishing import announcer
+from realtime.publishing.recording import record_events
 from tests.database import in_db
 from tests.realtime.clients import Client
 from tests.realtime.conftest import ConnectClient, Counted
@@ -118,6 +120,24 @@ async def test_a_notification_has_its_id_whichever_version_announces_it(
     assert (frame["data"], frame["seq"], frame["id"]) == ({"type": "info", "event": "hey"}, 1, str(made.pk))
     assert counted["gaps_filled"] == reads
     assert not counted["layer_messages_unknown"]
+
+
+async def test_an_event_of_an_older_version_is_sent_as_it_was_recorded(
+    live_client: ConnectClient, user: User, execution: GraphExecution
+) -> None:
+    """Without the fields that are new since, and in its order."""
+    client, numbered = await live_client(user), await live_client(user)
+    channel = await watch(client, execution)
+    await watch(numbered, execution, after=1)
+    old = f'{{"event_type":"graph_execution_update","id":"{execution.pk}","status":"RUNNING","outputs":{{}}}}'
+    ref = StreamRef(streams.graph_exec(str(user.pk), str(execution.pk)), "graph")
+    await in_db(record_events)([EventDraft("graph_execution_event", old, (ref,))])
+    sent = f'{{"method":"graph_execution_event","data":{old},"success":null,"channel":"{channel}","error":null'
+    assert await client.text() == f"{sent}}}"
+    assert await numbered.text() == f'{sent},"seq":2}}'
+    again = await live_client(user)
+    await watch(again, execution, replay="latest")
+    assert await again.text() == f'{sent},"seq":2}}'
 
 
 NOT_UNDERSTOOD: dict[str, Change] = {

@@ -1,6 +1,9 @@
 """Authentication of a socket, through every door."""
 
+import time
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import jwt
 import pytest
@@ -11,7 +14,7 @@ from django.test import Client as Browser
 from executions.services import notify_user
 from tests.database import in_db
 from tests.realtime.clients import Client, HandshakeRefused
-from tests.stories.doors import Door, token_of
+from tests.stories.doors import Door, ServerDoor, token_of
 
 
 def cookie_of(user: User) -> str:
@@ -21,11 +24,13 @@ def cookie_of(user: User) -> str:
 
 
 def token_without_subject() -> str:
-    return jwt.encode({}, settings.JWT_KEY, settings.JWT_ALGORITHM)
+    return jwt.encode({"exp": time.time() + 60}, settings.JWT_KEY, settings.JWT_ALGORITHM)
 
 
 def token_with_another_key(user: User) -> str:
-    return jwt.encode({"sub": str(user.pk)}, "another key which is long enough to please everyone", "HS256")
+    return jwt.encode(
+        {"sub": str(user.pk), "exp": time.time() + 60}, "another key which is long enough to please everyone", "HS256"
+    )
 
 
 async def is_of(client: Client, user: User) -> bool:
@@ -33,11 +38,24 @@ async def is_of(client: Client, user: User) -> bool:
     return (await client.frame())["data"] == {"type": "info", "event": "for you"}
 
 
-async def refusal(client: Client) -> tuple[int, str]:
-    """The close code of the server, and the error before it."""
-    frame = await client.frame()
-    assert (frame["method"], frame["success"]) == ("error", False)
-    return await client.close_code(), frame["error"]
+async def refusal(door: Door, *, path: str = "/ws", subprotocols: Sequence[str] = (), **how: Any) -> tuple[int, str]:
+    """The close code and the error for a client that asks for the reason. Others are refused in the handshake."""
+    with pytest.raises(HandshakeRefused, match="403") as refused:
+        await door.client(path=path, subprotocols=subprotocols, **how)
+    asking = f"{path}{'&' if '?' in path else '?'}refusal=frame"
+    by_query = await door.client(path=asking, subprotocols=subprotocols, **how)
+    by_subprotocol = await door.client(path=path, subprotocols=["runwire", *subprotocols], **how)
+    bearer = "bearer" if "bearer" in subprotocols else None
+    assert (by_query.subprotocol, by_subprotocol.subprotocol) == (bearer, bearer or "runwire")
+    reasons = []
+    for client in (by_query, by_subprotocol):
+        frame = await client.frame()
+        assert (frame["method"], frame["success"]) == ("error", False)
+        reasons.append((await client.close_code(), frame["error"]))
+    assert reasons[0] == reasons[1]
+    if isinstance(door, ServerDoor) and door.server.program == "runwire":
+        assert refused.value.body == "{} {}\n".format(*reasons[0])
+    return reasons[0]
 
 
 async def test_a_token_is_taken_from_the_subprotocol_the_header_and_the_query(door: Door, user: User) -> None:
@@ -61,42 +79,49 @@ async def test_unknown_cookies_are_ignored(door: Door, user: User) -> None:
     assert await is_of(client, user)
 
 
-async def test_missing_credentials_close_with_4001(door: Door, user: User) -> None:
-    assert await refusal(await door.client()) == (4001, "Authentication required")
-    assert await refusal(await door.client(headers=[("Cookie", "sessionid=forged")])) == (
-        4001,
-        "Authentication required",
-    )
+async def test_missing_credentials_are_4001(door: Door, user: User) -> None:
+    for headers in ([], [("Cookie", "sessionid=forged")]):
+        assert await refusal(door, headers=headers) == (4001, "Authentication required")
 
 
-async def test_an_inactive_user_is_closed_with_4001_for_a_cookie_and_4003_for_a_token(door: Door, user: User) -> None:
+async def test_an_inactive_user_is_4001_for_a_cookie_and_4003_for_a_token(door: Door, user: User) -> None:
     cookie, token = await in_db(cookie_of)(user), token_of(user)
     await in_db(User.objects.filter(pk=user.pk).update)(is_active=False)
-    code, _ = await refusal(await door.client(headers=[("Cookie", cookie)]))
-    assert code == 4001
-    code, _ = await refusal(await door.client(subprotocols=["bearer", token]))
-    assert code == 4003
+    assert (await refusal(door, headers=[("Cookie", cookie)]))[0] == 4001
+    assert (await refusal(door, subprotocols=["bearer", token]))[0] == 4003
 
 
-async def test_a_token_without_a_user_closes_with_4002(door: Door, user: User) -> None:
-    unknown = jwt.encode({"sub": "999999"}, settings.JWT_KEY, settings.JWT_ALGORITHM)
-    odd = jwt.encode({"sub": "no number\0"}, settings.JWT_KEY, settings.JWT_ALGORITHM)
+async def test_a_token_without_a_user_is_4002(door: Door, user: User) -> None:
+    unknown = jwt.encode({"sub": "999999", "exp": time.time() + 60}, settings.JWT_KEY, settings.JWT_ALGORITHM)
+    odd = jwt.encode({"sub": "no number\0", "exp": time.time() + 60}, settings.JWT_KEY, settings.JWT_ALGORITHM)
     for token in (token_without_subject(), unknown, odd):
-        client = await door.client(subprotocols=["bearer", token])
-        assert client.subprotocol == "bearer"
-        assert await refusal(client) == (4002, "The token names no user")
+        assert await refusal(door, subprotocols=["bearer", token]) == (4002, "The token names no user")
 
 
-async def test_a_bad_or_expired_token_closes_with_4003_even_with_a_valid_cookie(door: Door, user: User) -> None:
+async def test_a_bad_or_expired_token_is_4003_even_with_a_valid_cookie(door: Door, user: User) -> None:
     cookie = ("Cookie", await in_db(cookie_of)(user))
     expired = token_of(user, timedelta(seconds=-1))
     for token in ("nonsense", expired, token_with_another_key(user)):
-        for how in (
+        ways: list[dict[str, Any]] = [
             {"subprotocols": ["bearer", token], "headers": [cookie]},
             {"headers": [("Authorization", f"Bearer {token}"), cookie]},
             {"path": f"/ws?token={token}", "headers": [cookie]},
-        ):
-            assert await refusal(await door.client(**how)) == (4003, "Invalid or expired token")  # type: ignore[arg-type]
+            {"path": f"/ws?token={token_of(user)}&token={token}", "headers": [cookie]},
+        ]
+        for how in ways:
+            assert await refusal(door, **how) == (4003, "Invalid or expired token")
+
+
+async def test_a_client_may_offer_both_subprotocols(door: Door, user: User) -> None:
+    cookie = ("Cookie", await in_db(cookie_of)(user))
+    for offered, headers, selected in (
+        (["bearer", token_of(user), "runwire"], [], "bearer"),
+        (["runwire", "bearer", token_of(user)], [], "bearer"),
+        (["other", "runwire"], [cookie], "runwire"),
+    ):
+        client = await door.client(subprotocols=offered, headers=headers)
+        assert client.subprotocol == selected
+        assert await is_of(client, user)
 
 
 async def test_a_foreign_page_may_not_use_the_cookie(door: Door, user: User) -> None:
@@ -104,6 +129,8 @@ async def test_a_foreign_page_may_not_use_the_cookie(door: Door, user: User) -> 
     for origin in ("https://evil.example", "null", f"https://{door.address}", f"http://evil.{door.address}"):
         with pytest.raises(HandshakeRefused, match="403"):
             await door.client(headers=[cookie, ("Origin", origin)])
+        with pytest.raises(HandshakeRefused, match="403"):
+            await door.client(path="/ws?refusal=frame", headers=[cookie, ("Origin", origin)])
     own = await door.client(headers=[cookie, ("Origin", f"http://{door.address}")])
     assert await is_of(own, user)
 

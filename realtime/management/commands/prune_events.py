@@ -1,7 +1,7 @@
-"""`manage.py prune_events --older-than 7d`: removes old events. Run it by a timer, as in docs/operations.md."""
+"""`manage.py prune_events --older-than 7d`: removes old events, of all streams. The housekeeping does it by itself, by
+the kind of stream, and leaves running executions whole."""
 
 import argparse
-import re
 import sys
 from datetime import timedelta
 from typing import Any
@@ -9,25 +9,19 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
+from realtime import ages
 from realtime.log.retention import prune_in_batches, streams_with_old_events
 from realtime.management.progress import ProgressLine
 
-UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 _PAGE = 1_000  # ids of streams that are in memory at the same time
 
 
 def parse_age(text: str) -> timedelta:
-    """Parses 7d, 12h, 30m or 90s. Raises ArgumentTypeError for anything else, for 0 and for an age before year 1."""
-    match = re.fullmatch(r"([0-9]{1,9})([dhms])", text)
+    """As `ages.parse_age`, for a command line."""
     try:
-        age = timedelta(**{UNITS[match[2]]: int(match[1])}) if match else None
-        if age and timezone.now() - age:
-            return age
-    except OverflowError:
-        pass
-    raise argparse.ArgumentTypeError(
-        f"{text!r} is no age. Write a whole number, above 0, and a unit: 7d, 12h, 30m or 90s."
-    )
+        return ages.parse_age(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 class Command(BaseCommand):

@@ -89,9 +89,9 @@ export class RunwireClient {
     this.#subscriptions.delete(key);
     for (const [channel, each] of this.#byChannel) if (each === subscription) this.#byChannel.delete(channel);
     subscription.stop();
-    // Notifications have no unsubscribe: the server sends them to every socket, and the client ignores them.
-    if (this.#connection.isOpen && subscription.method !== NOTIFICATIONS) {
-      this.#connection.send({ method: "unsubscribe", data: subscription.target });
+    if (this.#connection.isOpen) {
+      const data = subscription.method === NOTIFICATIONS ? { notifications: true } : subscription.target;
+      this.#connection.send({ method: "unsubscribe", data });
     }
     this.#notifyState();
   }

@@ -16,6 +16,9 @@ const STABLE_AFTER = 5_000;
  *     {name: "signed_out"}           until `open()` is called again, with other credentials
  *     {name: "closed"}               until `open()` is called again
  *
+ * It asks the server for the reason of a refusal. Without the reason, refused credentials would look like a lost
+ * connection. A query asks on any server; a subprotocol that a server does not select would fail the connection.
+ *
  * A silent open socket gets a heartbeat. If there is no answer, the connection is closed, because a lost network gives
  * no other sign.
  */
@@ -31,7 +34,7 @@ export class Connection {
   #failures = 0;
 
   constructor({ url, onState, onFrame }) {
-    this.#url = url;
+    this.#url = askForReason(url);
     this.#onState = onState;
     this.#onFrame = onFrame;
     this.state = { name: "closed" };
@@ -145,4 +148,10 @@ export class Connection {
     this.state = state;
     this.#onState(state);
   }
+}
+
+function askForReason(url) {
+  const asking = new URL(url, globalThis.location?.href);
+  asking.searchParams.set("refusal", "frame");
+  return asking.href;
 }

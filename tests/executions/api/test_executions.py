@@ -130,3 +130,86 @@ def test_nodes_of_all_attempts_are_listed_oldest_first(person: ApiClient, execut
     rest = ok(person.get(f"/executions/{execution.pk}/nodes?cursor={first['next_cursor']}"))
     assert [each["node_id"] for each in first["items"] + rest["items"]] == ["n0", "n1", "n2"]
     assert rest["next_cursor"] is None
+
+
+# Options of a start
+
+TOKEN = "a-token_of-twenty-two-"
+OPTIONS = {
+    "credential_inputs": {"key": {"id": "c", "provider": "p", "type": "api_key", "title": None}},
+    "nodes_input_masks": {"split": {"text": "y"}},
+    "is_shared": True,
+    "share_token": TOKEN,
+    "expert_id": "e",
+    "trigger_source": "schedule",
+    "trigger_ref": "r",
+    "schedule_id": "s",
+    "webhook_id": "w",
+}
+
+
+def test_a_run_is_started_with_options_and_a_rerun_keeps_those_that_make_it_the_same(
+    person: ApiClient, graph: Graph
+) -> None:
+    made = ok(person.post("/executions", {"graph_id": str(graph.pk), "inputs": {"text": "One."}, **OPTIONS}), 201)
+    row = GraphExecution.objects.get(pk=made["id"])
+    assert {name: getattr(row, name) for name in OPTIONS} == OPTIONS
+    shown = {"is_shared", "expert_id", "trigger_source", "trigger_ref", "schedule_id", "webhook_id"}
+    assert {name: made[name] for name in shown} == {name: OPTIONS[name] for name in shown}
+    assert not {"credential_inputs", "share_token"} & set(made)
+    again = GraphExecution.objects.get(pk=ok(person.post(f"/executions/{made['id']}/rerun"), 201)["id"])
+    kept = {name: value for name, value in OPTIONS.items() if getattr(again, name) == value}
+    assert kept == {name: OPTIONS[name] for name in ("credential_inputs", "nodes_input_masks", "expert_id")}
+    assert (again.is_shared, again.share_token) == (False, None)
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "path"),
+    [
+        ({"is_shared": True, "share_token": "short"}, 422, "share_token"),
+        ({"is_shared": True, "share_token": f"{TOKEN}\n"}, 422, "share_token"),
+        ({"is_shared": True, "share_token": TOKEN + "/"}, 422, "share_token"),
+        ({"is_shared": True, "share_token": "x" * 256}, 422, "share_token"),
+        ({"share_token": TOKEN}, 422, None),
+        ({"is_shared": "perhaps"}, 422, "is_shared"),
+        ({"credential_inputs": []}, 422, "credential_inputs"),
+        ({"credential_inputs": {"a": "\0"}}, 422, "credential_inputs.a"),
+        ({"nodes_input_masks": {"split": 1}}, 422, "nodes_input_masks.split"),
+        ({"schedule_id": ""}, 422, "schedule_id"),
+        ({"webhook_id": "x" * 256}, 422, "webhook_id"),
+        ({"trigger_source": "a\0"}, 422, "trigger_source"),
+        ({"organization_id": "org-1"}, 422, "organization_id"),
+        ({"team_id": "team-1"}, 422, "team_id"),
+    ],
+)
+def test_an_invalid_option_is_refused(
+    person: ApiClient, graph: Graph, change: dict[str, Any], status: int, path: str | None
+) -> None:
+    wanted = {"graph_id": str(graph.pk), "inputs": {"text": "One."}, **change}
+    assert refused(person.post("/executions", wanted), status)["path"] == path
+    assert not GraphExecution.objects.exists()
+
+
+def test_a_run_is_shared_and_no_longer(person: ApiClient, execution: GraphExecution, graph: Graph, user: User) -> None:
+    path = f"/executions/{execution.pk}/sharing"
+    made = ok(person.put(path, {"is_shared": True}))
+    assert made["is_shared"]
+    assert len(made["share_token"]) > 40
+    assert ok(person.put(path, {"is_shared": True, "share_token": TOKEN})) == {"is_shared": True, "share_token": TOKEN}
+    other = start_execution(graph, user=user)
+    taken = refused(person.put(f"/executions/{other.pk}/sharing", {"is_shared": True, "share_token": TOKEN}), 409)
+    assert (taken["code"], taken["path"]) == ("share_token_taken", "share_token")
+    wanted = {"graph_id": str(graph.pk), "inputs": {"text": "One."}, "is_shared": True, "share_token": TOKEN}
+    assert refused(person.post("/executions", wanted), 409)["code"] == "share_token_taken"
+    refused(person.put(path, {"is_shared": False, "share_token": TOKEN}), 422)
+    assert ok(person.put(path, {"is_shared": False})) == {"is_shared": False, "share_token": None}
+
+
+def test_only_those_who_may_change_a_run_may_share_it(execution: GraphExecution, other_user: User) -> None:
+    path = f"/executions/{execution.pk}/sharing"
+    refused(client_of(other_user).put(path, {"is_shared": True}), 404)
+    other_user.is_staff = True
+    other_user.save()
+    other_user.user_permissions.set(Permission.objects.filter(codename="view_graphexecution"))
+    refused(client_of(other_user).put(path, {"is_shared": True}), 403)
+    assert not GraphExecution.objects.get().is_shared

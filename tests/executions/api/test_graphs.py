@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import Permission, User
-from pytest_django import DjangoAssertNumQueries
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from executions.models import Graph, GraphExecution
 from tests.executions.api.conftest import ApiClient, client_of, ok, refused
@@ -93,3 +93,14 @@ def test_a_longer_list_takes_no_more_queries(
         Graph.objects.create(owner=user, name=f"{index}", nodes=NODES, links=LINKS)
     with django_assert_num_queries(3):  # session, user, page
         assert len(ok(person.get("/graphs"))["items"]) == 9
+
+
+def test_a_user_has_a_limited_number_of_graphs(person: ApiClient, other_user: User, settings: Settings) -> None:
+    settings.EXECUTIONS = {"MAX_GRAPHS_OF_USER": 2}
+    made = [ok(person.post("/graphs", WANTED), 201)["id"] for _ in range(2)]
+    error = refused(person.post("/graphs", WANTED), 409)
+    assert error["code"] == "too_many_graphs"
+    assert "MAX_GRAPHS_OF_USER" in error["message"]
+    ok(client_of(other_user).post("/graphs", WANTED), 201)
+    ok(person.delete(f"/graphs/{made[0]}"), 204)
+    ok(person.post("/graphs", WANTED), 201)

@@ -117,7 +117,6 @@ def test_an_answer_expires_after_a_day(token: WorkerToken) -> None:
     once(token, "k", "same", lambda: Done(200, "first"))
     IdempotentAnswer.objects.update(created_at=timezone.now() - timedelta(days=1, seconds=1))
     assert once(token, "k", "another", lambda: Done(200, "second")) == (200, "second", False)
-    assert [each.key for each in IdempotentAnswer.objects.all()] == ["k"]
     with pytest.raises(KeyReused):
         once(token, "k", "same", lambda: Done(200, "third"))
 

@@ -5,6 +5,7 @@ import json
 import pytest
 from pytest_django import Settings
 
+from executions.api import parser
 from tests.executions.api.conftest import ApiClient, refused
 
 
@@ -46,3 +47,13 @@ def test_invalid_bodies_are_refused_and_never_a_server_error(
     assert answer.status_code == status, answer.content
     if status != 200:
         refused(answer, status)
+
+
+def test_the_fields_of_a_large_body_are_checked_together(person: ApiClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check of each costs more than all the rest: 0.5 s for 99,000 fields."""
+    checked: list[str] = []
+    check = parser.plain_json
+    monkeypatch.setattr(parser, "plain_json", lambda name, value: checked.append(name) or check(name, value))
+    error = refused(person.post("/graphs", {f"field{number}": 1 for number in range(5_000)}), 422)
+    assert "it has 5000 fields" in error["message"]
+    assert checked == ["body"]

@@ -8,7 +8,7 @@ from django.db import transaction
 
 from executions.api import recording
 from executions.api.errors import Problem
-from executions.api.worker_schemas import ExecutionReportIn, NewExecution, NodeOutputsIn, NodeReportIn
+from executions.api.worker_schemas import ExecutionReportIn, NodeOutputsIn, NodeReportIn
 from executions.models import Graph, GraphExecution, WorkerToken
 from executions.reporting import reports
 from executions.services import start_execution
@@ -31,33 +31,6 @@ def test_each_kind_of_report_is_converted(execution: GraphExecution) -> None:
     assert recording.as_report(execution, NodeOutputsIn(node_id="a", outputs={"line": [1]})) == (
         reports.NodeOutputs(execution, node_id="a", outputs={"line": [1]})
     )
-
-
-def test_a_user_is_found_by_id_or_by_name(user: User) -> None:
-    graph_id = uuid4()
-    assert recording.find_user(NewExecution(graph_id=graph_id, user_id=str(user.pk))) == user
-    assert recording.find_user(NewExecution(graph_id=graph_id, username=user.username)) == user
-
-
-@pytest.mark.parametrize(
-    ("names", "path"),
-    [
-        ({"username": "nobody"}, "username"),
-        ({"user_id": "0"}, "user_id"),
-        ({"user_id": "not a number"}, "user_id"),
-        ({"user_id": "9" * 200}, "user_id"),
-    ],
-)
-def test_an_unknown_user_is_refused(names: dict[str, str], path: str) -> None:
-    with pytest.raises(Problem) as caught:
-        recording.find_user(NewExecution(graph_id=uuid4(), **names))
-    assert (caught.value.status, caught.value.path) == (404, path)
-
-
-def test_an_inactive_user_is_refused(user: User) -> None:
-    User.objects.filter(pk=user.pk).update(is_active=False)
-    with pytest.raises(Problem):
-        recording.find_user(NewExecution(graph_id=uuid4(), username=user.username))
 
 
 def test_a_worker_locks_its_own_executions_and_those_without_a_runner(

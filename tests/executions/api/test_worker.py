@@ -99,9 +99,9 @@ def test_the_id_of_another_node_is_refused(worker: ApiClient, run: str) -> None:
     [
         ({"graph_id": str(uuid4())}, 404, "graph_id"),
         ({"graph_id": "x"}, 422, "graph_id"),
-        ({"user_id": "999999"}, 404, "user_id"),
-        ({"user_id": "9" * 200}, 404, "user_id"),
-        ({"user_id": None, "username": "nobody"}, 404, "username"),
+        ({"user_id": "999999"}, 404, "graph_id"),
+        ({"user_id": "9" * 200}, 404, "graph_id"),
+        ({"user_id": None, "username": "nobody"}, 404, "graph_id"),
         ({"user_id": None}, 422, None),
         ({"lease_seconds": 0}, 422, "lease_seconds"),
         ({"colour": "red"}, 422, "colour"),
@@ -227,3 +227,11 @@ def test_an_event_above_the_size_limit_is_refused(worker: ApiClient, run: str) -
     answer = worker.post(f"{run}/report", {"status": "RUNNING", "outputs": {"a": ["x" * 1_000_001]}})
     assert refused(answer, 413)["code"] == "event_too_large"
     assert row_of(run).status == "QUEUED"
+
+
+def test_a_worker_says_where_a_run_comes_from(worker: ApiClient, graph: Graph, user: User) -> None:
+    options = {"organization_id": "org-1", "team_id": "team-1", "schedule_id": "s", "credential_inputs": {"a": {}}}
+    wanted = {"username": user.username, "graph_id": str(graph.pk), "inputs": {"text": "One."}, **options}
+    row = row_of(f"/{ok(worker.post('/worker/executions', wanted), 201)['id']}")
+    assert {name: getattr(row, name) for name in options} == options
+    refused(worker.post("/worker/executions", {**wanted, "team_id": 7}), 422)

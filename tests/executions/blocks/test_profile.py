@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from executions.blocks.registry import Outputs, find_block
+from executions.blocks.registry import BlockError, Outputs, find_block
 from executions.blocks.table import EXAMPLE, MAX_CSV_BYTES
 from executions.web.markdown_report import render
 
@@ -120,3 +120,11 @@ def test_hostile_cells_are_escaped() -> None:
     assert "[a](javascript:b) (1)" in html
     for tag in ("<b>", "<img", "<a", "<code"):
         assert tag not in html
+
+
+@pytest.mark.parametrize("cell", ["a", "inf", "1e400", "nan?"])
+def test_types_of_another_table_are_refused(cell: str) -> None:
+    columns = [{"name": name, "type": "decimal", "count": 1, "missing": 0, "distinct": 1} for name in "ab"]
+    for block_id in ("statistics", "correlations"):
+        with pytest.raises(BlockError, match="types of the columns are those of another table"):
+            run(block_id, table=f"a,b\n1,{cell}\n", columns=columns)

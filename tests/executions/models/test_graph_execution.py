@@ -5,12 +5,15 @@ from datetime import UTC, datetime
 import pytest
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
+from pytest_django import Settings
 
 from executions.events import GraphExecutionDeleted, GraphExecutionEvent
 from executions.models import Graph, GraphExecution
+from executions.models.graph_execution import ORIGIN
 
 pytestmark = pytest.mark.django_db
 MOMENT = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
+ORIGINS = {name: f"the {name}" for name in ORIGIN}
 
 
 def test_an_event_holds_every_field(graph: Graph, user: User) -> None:
@@ -31,6 +34,7 @@ def test_an_event_holds_every_field(graph: Graph, user: User) -> None:
         is_shared=True,
         share_token="token",
         is_dry_run=True,
+        **ORIGINS,
         runner="r1",
         lease_expires_at=MOMENT,
     )
@@ -45,20 +49,29 @@ def test_an_event_holds_every_field(graph: Graph, user: User) -> None:
         ended_at=MOMENT,
         stats=GraphExecutionEvent.Stats(cost=12, duration=1.5, tokens=99),
         inputs={"text": "x"},
-        credential_inputs={"key": {"id": "c1"}},
+        credential_inputs=None,
         nodes_input_masks={"split": {"text": "y"}},
         outputs={"report": ["# Report"]},
         is_shared=True,
         share_token="token",
         is_dry_run=True,
+        **ORIGINS,
     )
     assert execution.deleted_event() == GraphExecutionDeleted(
         id=str(execution.pk), user_id=str(user.pk), graph_id=str(graph.pk)
     )
 
 
+def test_credential_inputs_are_in_no_event_unless_asked_for(settings: Settings, graph: Graph, user: User) -> None:
+    execution = GraphExecution(user=user, graph=graph, credential_inputs={"key": {"secret": "s3cret"}})
+    assert execution.to_event().credential_inputs is None
+    settings.EXECUTIONS = {"SHOW_CREDENTIAL_INPUTS": True}
+    assert execution.to_event().credential_inputs == {"key": {"secret": "s3cret"}}
+
+
 def test_every_field_of_the_event_is_a_trigger() -> None:
-    columns = {name.removesuffix("_id") if name != "preset_id" else name for name in GraphExecutionEvent.model_fields}
+    relations = {"user_id": "user", "graph_id": "graph"}
+    columns = {relations.get(name, name) for name in GraphExecutionEvent.model_fields}
     assert GraphExecution.event_fields == columns - {"event_type", "id"}
     assert GraphExecution.trigger_fields == GraphExecution.event_fields
 

@@ -4,11 +4,23 @@ import re
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
 import executions
 from executions.leases import WORKER
 from executions.models import WorkerToken
+
+
+@pytest.mark.django_db
+def test_the_scope_in_words_names_a_few(user: User) -> None:
+    token = WorkerToken.objects.create(name="press", digest="a")
+    assert token.scope == "users: none; graphs: none"
+    token.users.set([User.objects.create_user(f"u{number}") for number in range(7)])
+    token.all_graphs = True
+    assert token.scope == "users: u0, u1, u2, u3, u4 and 2 more; their own graphs"
+    token.all_users = True
+    assert token.scope == "all"
 
 
 @pytest.mark.django_db

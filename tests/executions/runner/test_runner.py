@@ -10,14 +10,13 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.db import models, transaction
-from django.utils import timezone
 from pytest_django import Settings
 
 from executions.events import GraphExecutionEvent
 from executions.leases import claim_next
 from executions.models import Graph, GraphExecution
 from executions.runner.runner import EmbeddedRunner
-from executions.services import report_execution, start_execution, terminate_execution
+from executions.services import start_execution, terminate_execution
 from executions.signals import graph_execution_changed
 from executions.statuses import ENDED
 from tests.executions.gates import until_killed
@@ -214,38 +213,6 @@ def test_a_stopped_runner_claims_no_more_runs(start_runner: StartRunner, echo: A
 
 def test_a_runner_that_was_never_started_can_be_stopped(settings: Settings) -> None:
     EmbeddedRunner().stop()
-
-
-def test_a_run_of_a_dead_process_fails_when_its_lease_expires(
-    start_runner: StartRunner, watch: Watch, echo: Any
-) -> None:
-    execution, theirs = echo(), echo(runner="celery")
-    claim_next()
-    report_execution(theirs, status="RUNNING")
-    GraphExecution.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
-
-    start_runner()
-
-    watch.wait_for("FAILED", execution)
-    execution.refresh_from_db()
-    assert execution.stats
-    assert "went away" in execution.stats["error"]
-    assert status_of(theirs) == "RUNNING"
-
-
-def test_expired_leases_of_other_processes_are_checked_repeatedly(
-    start_runner: StartRunner, watch: Watch, echo: Any
-) -> None:
-    execution = echo()
-    claim_next()
-    first = echo()
-    start_runner(HEARTBEAT=0.01)
-    watch.wait_for("COMPLETED", first)
-    assert status_of(execution) == "RUNNING"
-
-    GraphExecution.objects.filter(pk=execution.pk).update(lease_expires_at=timezone.now() - timedelta(seconds=1))
-
-    watch.wait_for("FAILED", execution)
 
 
 def test_the_lease_of_a_long_run_is_renewed(start_runner: StartRunner, watch: Watch, waiting: Any, gate: Path) -> None:

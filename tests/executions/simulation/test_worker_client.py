@@ -120,6 +120,20 @@ def test_a_request_without_an_answer_is_sent_again_with_its_key(talk: Talk, answ
     assert server.requests == [("POST", "/api/worker/executions", "one")] * 3
 
 
+@pytest.mark.parametrize(
+    ("told", "waits"), [("10", [10, 10]), ("3600", [60, 60]), ("Fri, 27 Nov 2026 22:00:00 GMT", [0, 0.01])]
+)
+def test_it_waits_as_long_as_the_server_says(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch, told: str, waits: list[float]
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(worker_client.time, "sleep", slept.append)
+    refusal = (429, {"Retry-After": told}, b"")
+    _, client = talk(refusal, refusal, GOOD)
+    assert client.post("executions", {}) == {"items": []}
+    assert slept == waits
+
+
 def test_a_connection_is_reused_and_reopened_when_the_server_has_closed_it(talk: Talk) -> None:
     server, client = talk(GOOD, GOOD, None, GOOD)
     for _ in range(3):

@@ -65,6 +65,12 @@ def test_a_graph_of_another_user_cannot_be_run(user: User, other_user: User) -> 
     assert "Choose one of your graphs." in errors_of(filled_in(user, graph.pk, "One."))
 
 
+def test_the_choices_load_no_definition(user: User, sample: Graph) -> None:
+    """A definition may have two megabytes, and the list has all graphs of the user."""
+    graph = StartForm(user=user).fields["graph"].queryset.get(pk=sample.pk)  # type: ignore[attr-defined]
+    assert {"nodes", "links"} <= graph.get_deferred_fields()
+
+
 def test_staff_sees_the_owners_of_graphs(user: User, sample: Graph, other_user: User) -> None:
     make_text_insight(other_user)
     user.is_staff = True

@@ -109,6 +109,8 @@ LIMIT = MAX_REPORT_BYTES // 1024
         (["é" * (MAX_REPORT_BYTES // 2 + 1)], f"it has more than {LIMIT} KB."),
         (["x"] * 101, "it has more than 100 texts."),
         (["|a" * 400 + "|\n" + "|-" * 400 + "|\n" + "|\n" * 100], "it has tables of up to "),
+        (["[a]: http://" + "é" * 2_000 + "\n\n" + "[a]" * 19_000], "the addresses of its links have more than 256 KB."),
+        (['[a]: http://x "' + "t" * 9_000 + '"\n\n' + "[a]" * 15_000], "the addresses of its links have more than 256"),
     ],
 )
 def test_a_report_beyond_a_limit_is_shown_as_plain_text_that_says_why(texts: list[str], reason: str) -> None:

@@ -50,6 +50,9 @@ def test_a_notification_of_another_user_is_not_marked(page: Client, other_user: 
         ("https://elsewhere.example/", "/"),
         ("javascript:alert(1)", "/"),
         ("", "/"),
+        ("execution-list", "execution-list"),  # a relative path, and not the name of a view
+        ("nothing", "nothing"),
+        ("/a\r\nb: c", "/a%0D%0Ab:%20c"),
     ],
 )
 def test_the_redirect_after_marking_stays_on_the_site(page: Client, back: str, goes_to: str) -> None:

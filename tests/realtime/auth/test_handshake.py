@@ -1,6 +1,7 @@
 """The user of a connection: each rule of docs/protocol.md, with ASGI scopes."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -15,7 +16,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from realtime.auth import handshake
-from realtime.auth.handshake import CredentialsRefused, ForeignOrigin, offers_bearer
+from realtime.auth.handshake import CredentialsRefused, ForeignOrigin, asks_for_reason, select_subprotocol
 from realtime.auth.jwt import issue_token
 from realtime.wire.close_codes import CloseCode
 from tests.database import in_db
@@ -119,10 +120,46 @@ def test_other_subprotocols_are_no_credentials(user: User) -> None:
     assert refusal(scope(subprotocols=["graphql-ws", token_of(user)])) == CloseCode.NO_CREDENTIALS
 
 
-def test_bearer_is_found_at_any_place_in_the_offer() -> None:
-    assert offers_bearer(scope(subprotocols=["bearer", "nonsense"]))
-    assert not offers_bearer(scope(subprotocols=["other"]))
-    assert not offers_bearer({"type": "websocket"})
+@pytest.mark.parametrize(
+    ("offered", "selected"),
+    [
+        ([], None),
+        (["other"], None),
+        (["BEARER", "Runwire"], None),
+        (["bearer", "nonsense"], "bearer"),
+        (["other", "bearer", "nonsense"], "bearer"),
+        (["runwire"], "runwire"),
+        (["other", "runwire"], "runwire"),
+        (["runwire", "bearer", "nonsense"], "bearer"),
+        (["bearer", "nonsense", "runwire"], "bearer"),
+    ],
+)
+def test_the_selected_subprotocol_is_one_of_the_offered_and_never_a_token(
+    offered: list[str], selected: str | None
+) -> None:
+    assert select_subprotocol(scope(subprotocols=offered)) == selected
+    assert select_subprotocol({"type": "websocket"}) is None
+
+
+@pytest.mark.parametrize(
+    ("how", "asks"),
+    [
+        ({}, False),
+        ({"query": "refusal=frame"}, True),
+        ({"query": "token=a&refusal=frame"}, True),
+        ({"query": "refusal=http&refusal=frame"}, True),
+        ({"query": "refusal=frame&refusal=http"}, False),
+        ({"query": "refusal=frames"}, False),
+        ({"query": "refusal"}, False),
+        ({"query": "refusal=%66rame"}, True),
+        ({"query": "&&=%ff;refusal"}, False),
+        ({"subprotocols": ["runwire"]}, True),
+        ({"subprotocols": ["bearer", "x", "runwire"]}, True),
+        ({"subprotocols": ["runwire2", "RUNWIRE"]}, False),
+    ],
+)
+def test_a_client_asks_for_the_reason_by_the_query_or_the_subprotocol(how: dict[str, Any], asks: bool) -> None:
+    assert asks_for_reason(scope(**how)) is asks
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
@@ -140,9 +177,10 @@ def test_a_header_that_ends_after_bearer_is_a_bad_token(user: User) -> None:
     assert refusal(scope(authorization="Bearer", cookie=cookie_of(user))) == CloseCode.BAD_TOKEN
 
 
-def test_the_first_one_of_two_tokens_in_the_query_counts(user: User) -> None:
-    assert authenticate(scope(query=f"a=b&token={token_of(user)}&token=nonsense")) == user
-    assert refusal(scope(query=f"token=nonsense&token={token_of(user)}")) == CloseCode.BAD_TOKEN
+def test_the_last_one_of_two_tokens_in_the_query_counts(user: User) -> None:
+    assert authenticate(scope(query=f"a=b&token=nonsense&token={token_of(user)}")) == user
+    assert refusal(scope(query=f"token={token_of(user)}&token=nonsense")) == CloseCode.BAD_TOKEN
+    assert refusal(scope(query=f"token={token_of(user)}&token=")) == CloseCode.BAD_TOKEN
 
 
 @pytest.mark.parametrize("query", ["%", "token=%ed%a0%80", "token=%ff", "&&;=", "token"])
@@ -154,6 +192,7 @@ def test_a_malformed_query_is_no_credentials(query: str) -> None:
 
 
 def encoded(**claims: Any) -> dict[str, Any]:
+    claims = {"exp": time.time() + 3600, **claims}
     return scope(authorization="Bearer " + jwt.encode(claims, django_settings.JWT_KEY, "HS256"))
 
 
@@ -168,6 +207,29 @@ def test_a_token_of_an_unknown_user_is_refused(subject: str) -> None:
 @pytest.mark.parametrize("claims", [{}, {"sub": None}, {"sub": ""}, {"sub": 1}, {"sub": ["1"]}])
 def test_a_token_without_a_user_is_refused(claims: dict[str, Any], user: User) -> None:
     assert refusal(encoded(**claims)) == CloseCode.UNKNOWN_USER
+
+
+@pytest.mark.parametrize(
+    "form", ["0{}", "+{}", " {} ", "{}\n", "{}.0", "{}e0", "{}_", "0x{}", chr(0x660), "{}\0"], ids=ascii
+)
+def test_a_subject_is_compared_exactly(form: str, user: User) -> None:
+    digits = "".join(chr(0x660 + int(digit)) for digit in str(user.pk))  # which Python and databases read as numbers
+    subject = digits if form == chr(0x660) else form.format(user.pk)
+    assert refusal(encoded(sub=subject)) == CloseCode.UNKNOWN_USER
+    assert authenticate(encoded(sub=str(user.pk))) == user
+
+
+@pytest.mark.parametrize("value", [True, 1.0, 1])
+def test_a_subject_that_is_no_text_names_nobody(value: object, user: User) -> None:
+    assert refusal(encoded(sub=value)) == CloseCode.UNKNOWN_USER
+
+
+def test_another_field_of_the_user_may_be_the_subject(settings: Settings, user: User) -> None:
+    settings.JWT_USER_FIELD = "username"
+    assert authenticate(encoded(sub=user.username)) == user
+    assert authenticate(scope(**PLACES["header"](token_of(user)))) == user  # our own tokens have the primary key
+    for subject in (user.username.upper(), f"{user.username} ", str(user.pk)):
+        assert refusal(encoded(sub=subject)) == CloseCode.UNKNOWN_USER
 
 
 def test_a_subject_must_be_text(user: User) -> None:

@@ -9,7 +9,7 @@ from pytest_django import Settings
 
 from realtime.auth.handshake import HandshakeRefused
 from realtime.wire.close_codes import CloseCode
-from tests.realtime.auth.test_handshake import HOST, authenticate, cookie_of, refusal, scope
+from tests.realtime.auth.test_handshake import HOST, PLACES, authenticate, cookie_of, refusal, scope, token_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -124,3 +124,42 @@ def test_the_host_must_be_allowed(is_allowed: Callable[..., bool], settings: Set
 
 def test_a_foreign_page_without_a_cookie_has_no_credentials() -> None:
     assert refusal(scope(origin="http://elsewhere.example")) == CloseCode.NO_CREDENTIALS
+
+
+# With a token
+
+
+def may_connect(**how: Any) -> bool:
+    try:
+        authenticate(scope(**how))
+    except HandshakeRefused:
+        return False
+    return True
+
+
+FOREIGN = "https://elsewhere.example"
+
+
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
+@pytest.mark.parametrize(
+    ("setting", "alone", "with_cookie"),
+    [(None, True, False), ("with_cookie", True, False), ("always", False, False), ("never", True, True)],
+)
+def test_the_setting_says_when_the_page_with_a_token_is_checked(
+    place: Callable[[str], dict[str, Any]],
+    setting: str | None,
+    alone: bool,
+    with_cookie: bool,
+    settings: Settings,
+    user: User,
+) -> None:
+    if setting is not None:
+        settings.REALTIME = {**settings.REALTIME, "CHECK_TOKEN_ORIGIN": setting}
+    how, cookie = place(token_of(user)), cookie_of(user)
+    assert may_connect(**how, origin=FOREIGN) is alone
+    assert may_connect(**how, origin=FOREIGN, cookie=cookie) is with_cookie
+    assert may_connect(**how, origin=FOREIGN, cookie="theme=dark") is alone
+    assert may_connect(**how, cookie=cookie)
+    assert may_connect(**how, origin=f"http://{HOST}", cookie=cookie)
+    settings.REALTIME = {**settings.REALTIME, "ALLOWED_ORIGINS": [FOREIGN]}
+    assert may_connect(**how, origin=FOREIGN, cookie=cookie)

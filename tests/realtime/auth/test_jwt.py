@@ -18,7 +18,9 @@ OTHER_KEY = "another-key-which-is-long-enough-for-all-of-these-algorithms-too"
 
 
 def token(key: str = "", algorithm: str = "HS256", header: dict[str, Any] | None = None, **claims: Any) -> str:
-    return jwt.encode({"sub": "7", **claims}, key or django_settings.JWT_KEY, algorithm, headers=header)
+    return jwt.encode(
+        {"sub": "7", "exp": time.time() + 3600, **claims}, key or django_settings.JWT_KEY, algorithm, headers=header
+    )
 
 
 def part(value: object) -> str:
@@ -41,7 +43,18 @@ def test_a_token_is_bad_after_its_lifetime() -> None:
         pytest.param({"exp": 1}, id="expired"),
         pytest.param({"exp": "never"}, id="an end that is no number"),
         pytest.param({"nbf": time.time() + 3600}, id="not yet valid"),
+        pytest.param({"exp": None}, id="an end that is null"),
+        pytest.param({"exp": float("inf")}, id="an end that is infinite"),
+        pytest.param({"exp": str(int(time.time()) + 60)}, id="an end that is text"),
+        pytest.param({"exp": True}, id="an end that is true"),
+        pytest.param({"exp": time.time() + 90_000}, id="valid for longer than a day"),
+        pytest.param({"iat": time.time() - 86_000, "exp": time.time() + 1_000}, id="issued long ago"),
+        pytest.param({"iat": time.time() + 3600}, id="issued in the future"),
+        pytest.param({"iat": "today"}, id="issued at no number"),
         pytest.param({"scope": "worker"}, id="a worker's"),
+        pytest.param({"scope": ["socket"]}, id="a list of scopes"),
+        pytest.param({"scope": None}, id="a scope that is null"),
+        pytest.param({"scope": {"socket": True}}, id="an object of scopes"),
     ],
 )
 def test_a_token_for_another_time_or_purpose_is_bad(claims: dict[str, Any]) -> None:
@@ -84,7 +97,47 @@ def test_a_token_whose_subject_is_not_text_has_no_subject(subject: object) -> No
 
 def test_a_token_without_a_subject_is_refused() -> None:
     with pytest.raises(NoSubject):
-        read_token(jwt.encode({}, django_settings.JWT_KEY, "HS256"))
+        read_token(jwt.encode({"exp": time.time() + 60}, django_settings.JWT_KEY, "HS256"))
+
+
+def test_a_token_without_an_end_is_bad() -> None:
+    with pytest.raises(BadToken, match="exp"):
+        read_token(jwt.encode({"sub": "7"}, django_settings.JWT_KEY, "HS256"))
+
+
+def test_the_setting_bounds_the_lifetime(settings: Settings) -> None:
+    settings.JWT_MAX_LIFETIME = 600
+    assert read_token(token(exp=time.time() + 500)) == "7"
+    with pytest.raises(BadToken, match="600 seconds"):
+        read_token(token(exp=time.time() + 700))
+
+
+def test_clocks_may_differ_a_little() -> None:
+    now = time.time()
+    assert read_token(token(exp=now - 10)) == "7"
+    assert read_token(token(nbf=now + 10, iat=now + 10)) == "7"
+
+
+def test_a_token_with_a_critical_extension_is_bad() -> None:
+    for header in ({"crit": ["b64"], "b64": True}, {"crit": ["exp"]}, {"crit": []}):
+        forged = f"{part({'alg': 'HS256', **header})}.{part({'sub': '7', 'exp': time.time() + 60})}"
+        with pytest.raises(BadToken):
+            read_token(f"{forged}.{part('signature')}")
+    with pytest.raises(BadToken, match="extension"):
+        read_token(token(header={"crit": ["b64"], "b64": True}))
+
+
+@pytest.mark.parametrize("kid", ["", "../../etc/passwd", "x" * 500, "' OR 1=1"])
+def test_the_name_of_a_key_does_not_matter_for_one_key(kid: str) -> None:
+    assert read_token(token(header={"kid": kid})) == "7"
+
+
+def test_the_settings_have_defaults(settings: Settings) -> None:
+    for name in ("KEY", "ALGORITHM", "AUDIENCE", "ISSUER", "JWKS_URL", "MAX_LIFETIME", "USER_FIELD"):
+        if hasattr(settings, f"JWT_{name}"):
+            delattr(settings, f"JWT_{name}")
+    assert read_token(token(key=settings.SECRET_KEY)) == "7"
+    assert read_token(issue_token(7, HOUR)) == "7"
 
 
 def test_the_setting_names_the_algorithm(settings: Settings) -> None:

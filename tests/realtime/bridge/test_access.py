@@ -57,6 +57,24 @@ def test_the_stream_of_a_graph_is_that_of_the_subscriber(staff: User, graph: Gra
     assert key(staff, SubscribeGraphExecs(graph_id=str(graph.pk))) == f"{staff.pk}|graph#{graph.pk}|executions"
 
 
+def test_the_graph_of_another_owner_may_be_watched_with_an_execution_of_it(
+    user: User, other_user: User, graph: Graph, execution: GraphExecution
+) -> None:
+    data = SubscribeGraphExecs(graph_id=str(graph.pk))
+    assert refusal(other_user, data) == "Graph not found"
+    theirs = GraphExecution.objects.create(graph=graph, user=other_user)
+    assert key(other_user, data) == f"{other_user.pk}|graph#{graph.pk}|executions"
+    third = User.objects.create(username="third")
+    assert refusal(third, data) == "Graph not found"
+    assert refusal(other_user, SubscribeGraphExec(graph_exec_id=str(execution.pk))) == "Graph execution not found"
+    other_user.is_active = False
+    assert refusal(other_user, data) == "Graph not found"
+    other_user.is_active = True
+    theirs.delete()
+    assert refusal(other_user, data) == "Graph not found"
+    assert refusal(AnonymousUser(), data) == "Graph not found"
+
+
 def test_staff_without_the_permission_may_not_watch(other_user: User, execution: GraphExecution) -> None:
     other_user.is_staff = True
     other_user.save()

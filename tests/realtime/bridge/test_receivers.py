@@ -23,7 +23,7 @@ from executions.events import (
     NotificationRead,
     UserDeleted,
 )
-from executions.models import Graph
+from executions.models import Graph, Notification
 from executions.services import notify_user, start_execution
 from executions.statuses import ExecutionStatus
 from realtime import metrics
@@ -124,9 +124,18 @@ def test_a_signal_makes_events_on_its_streams(signal: Signal, event: Any, expect
     assert on_streams() == expected
 
 
+def test_a_notification_that_is_created_as_read_is_told_as_read() -> None:
+    user = get_user_model().objects.create_user("reader")
+    made = Notification.objects.create(user=user, type="info", event="hey", read_at=WHEN)
+    assert [event[::2] for event in on_streams()[f"{user.pk}|notifications"]] == [
+        ("notification", {"type": "info", "event": "hey"}),
+        ("notification_read", {"ids": [str(made.pk)], "read": True}),
+    ]
+
+
 def test_every_signal_of_executions_has_a_receiver() -> None:
     all_signals = {name for name, value in vars(signals).items() if isinstance(value, Signal)}
-    assert len(all_signals) == len([*SIGNALS, signals.reports_recorded, signals.start_refused])
+    assert len(all_signals) == len([*SIGNALS, signals.reports_recorded, signals.start_refused, signals.data_offered])
     for name in all_signals:
         assert getattr(signals, name).has_listeners(), name
 
@@ -218,6 +227,17 @@ def test_a_deleted_graph_ends_its_stream() -> None:
     signals.graph_execution_changed.send(sender=object, event=execution())
     signals.graph_deleted.send(sender=object, event=GraphDeleted(id="g1", user_id="user-1"))
     assert set(on_streams()) == {EXECUTION}
+
+
+def test_a_deleted_graph_ends_the_streams_of_all_users_who_had_executions_of_it() -> None:
+    for user_id in ("user-1", "user-2", "user-3"):
+        signals.graph_execution_changed.send(
+            sender=object, event=execution().model_copy(update={"id": f"e-{user_id}", "user_id": user_id})
+        )
+    signals.graph_deleted.send(
+        sender=object, event=GraphDeleted(id="g1", user_id="user-1", user_ids=["user-2", "user-1"])
+    )
+    assert {key for key in on_streams() if "graph#" in key} == {"user-3|graph#g1|executions"}
 
 
 def test_a_deleted_user_leaves_no_stream_behind() -> None:

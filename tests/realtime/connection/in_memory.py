@@ -20,7 +20,7 @@ class Socket:
         self.frames: asyncio.Queue[str] = asyncio.Queue()
         self.gate = asyncio.Event()
         self.gate.set()
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
 
     @property
     def is_broken(self) -> bool:

@@ -133,6 +133,23 @@ async def test_an_error_of_a_send_does_not_reach_the_caller_that_offers_the_even
     assert connection.failures == [connection.socket.error]
 
 
+@pytest.mark.parametrize("sends_at_once", [True, False])
+@pytest.mark.parametrize("is_idle", [True, False])
+async def test_an_error_that_is_no_exception_closes_this_socket_only(sends_at_once: bool, is_idle: bool) -> None:
+    class Panic(BaseException):  # as that of an extension in Rust
+        pass
+
+    connection = Connection(sends_at_once=sends_at_once)
+    live = connection.subscribe("a")
+    if is_idle:
+        await asyncio.sleep(0)
+    connection.socket.error = Panic()
+    assert live.offer(event(1))
+    await asyncio.wait_for(connection.running, PATIENCE)
+    assert [str(error) for error in connection.failures] == ["The sending of a frame raised Panic()"]
+    assert connection.failures[0].__cause__ is connection.socket.error
+
+
 @pytest.mark.parametrize("name", ["send", "release"])
 async def test_an_error_of_the_direct_sender_is_reported(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     error = ValueError()

@@ -1,5 +1,6 @@
 """A user's bearer token over HTTP."""
 
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -15,7 +16,7 @@ HOUR = timedelta(hours=1)
 
 
 def client_with(**claims: Any) -> ApiClient:
-    return ApiClient(token=jwt.encode(claims, settings.JWT_KEY, "HS256"))
+    return ApiClient(token=jwt.encode({"exp": time.time() + 60, **claims}, settings.JWT_KEY, "HS256"))
 
 
 @pytest.mark.parametrize("scope", [None, "api", "openid profile", "openid api"])
@@ -36,6 +37,21 @@ def test_a_token_without_an_active_user_is_refused(user: User) -> None:
     user.is_active = False
     user.save()
     refused(client_with(sub=str(user.pk)).get("/graphs"), 401)
+
+
+@pytest.mark.parametrize(
+    "auth_time", [10**400, -(10**400), "1", 1.5, None], ids=["future", "past", "text", "float", "none"]
+)
+def test_a_socket_token_with_a_time_far_away_or_none_is_not_renewed(user: User, auth_time: object) -> None:
+    """A time in the far future would be renewed for ever, and one beyond all floats was an error of the server."""
+    client = client_with(sub=str(user.pk), scope="socket", auth_time=auth_time)
+    refused(client.post("/socket-token/refresh"), 401)
+
+
+def test_a_subject_is_compared_exactly(user: User) -> None:
+    ok(client_with(sub=str(user.pk)).get("/graphs"))
+    for subject in (f"0{user.pk}", f" {user.pk} ", f"+{user.pk}", f"{user.pk}.0", True, 1.0):
+        refused(client_with(sub=subject).get("/graphs"), 401)
 
 
 def test_a_header_without_a_bearer_token_is_refused(db: None) -> None:

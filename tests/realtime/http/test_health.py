@@ -28,6 +28,11 @@ async def test_a_live_process_is_healthy_for_any_host() -> None:
     assert await page("/healthz") == (200, {"status": "alive"})
 
 
+async def test_the_page_of_the_peer_is_answered_byte_for_byte_as_it_does() -> None:
+    answer = await HttpCommunicator(application, "GET", "/health", headers=[]).get_response(timeout=20)
+    assert (answer["status"], answer["body"]) == (200, b'{"status":"healthy"}')
+
+
 async def test_a_process_that_can_serve_is_ready() -> None:
     status, report = await page("/readyz")
     assert (status, report["status"], report["database"]) == (200, "ready", "ok")

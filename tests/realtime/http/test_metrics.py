@@ -33,10 +33,13 @@ def _nothing_is_kept(settings: Settings) -> None:
 
 
 async def get(
-    *headers: tuple[bytes, bytes], pages: Any = application, method: str = "GET", path: str = "/metrics"
+    *headers: tuple[bytes, bytes],
+    pages: Any = application,
+    method: str = "GET",
+    path: str = "/metrics",
+    host: bytes = b"10.1.2.3:8000",  # not allowed: Prometheus asks by the address of a pod
 ) -> dict[str, Any]:
-    # A Host that is not allowed: Prometheus asks by the address of a pod.
-    asked = HttpCommunicator(pages, method, path, headers=[(b"host", b"10.1.2.3:8000"), *headers])
+    asked = HttpCommunicator(pages, method, path, headers=[(b"host", host), *headers])
     answer: dict[str, Any] = await asked.get_response(timeout=20)
     return {**answer, "headers": dict(answer["headers"]), "body": answer["body"].decode()}
 
@@ -73,8 +76,9 @@ async def test_openmetrics_is_sent_to_whom_accepts_it() -> None:
         [(b"cookie", b'sessionid="\\000"')],
     ],
 )
-async def test_nobody_else_reads_them_and_the_refusal_says_how(headers: list[tuple[bytes, bytes]]) -> None:
-    answer = await get(*headers)
+@pytest.mark.parametrize("host", [b"localhost", b"10.1.2.3:8000"])
+async def test_nobody_else_reads_them_and_the_refusal_says_how(headers: list[tuple[bytes, bytes]], host: bytes) -> None:
+    answer = await get(*headers, host=host)
     assert (answer["status"], answer["headers"][b"www-authenticate"]) == (401, b"Bearer")
     assert "METRICS_TOKEN" in answer["body"]
     assert "METRICS_OPEN" in answer["body"]
@@ -103,8 +107,10 @@ async def test_staff_read_them_with_a_session_and_other_users_do_not() -> None:
     gone = await in_db(User.objects.create)(username="gone", is_staff=True)
     cookies = [await in_db(cookie_of)(each) for each in (staff, user, gone)]
     await in_db(User.objects.filter(pk=gone.pk).update)(is_active=False)
-    assert [(await get(cookie))["status"] for cookie in cookies] == [200, 401, 401]
-    assert (await get(cookies[0], (b"authorization", b"Bearer wrong")))["status"] == 401
+    assert [(await get(cookie, host=b"localhost"))["status"] for cookie in cookies] == [200, 401, 401]
+    assert (await get(cookies[0], (b"authorization", b"Bearer wrong"), host=b"localhost"))["status"] == 401
+    # By a domain that was rebound to this server, a foreign page could read the answer.
+    assert (await get(cookies[0], host=b"rebound.example"))["status"] == 401
 
 
 async def test_a_refusal_is_counted() -> None:

@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
+from realtime.http import client_identity
 from realtime.http.request_slots import RequestSlots
 from tests.realtime.conftest import Counted
 from tests.waiting import until_in_loop
 
-ONE, OTHER, LOCAL = "192.0.2.1", "192.0.2.2", "127.0.0.1"
+ONE, OTHER, THIRD, LOCAL = "192.0.2.1", "192.0.2.2", "192.0.2.3", "127.0.0.1"
 
 
 class SlowApplication:
@@ -38,18 +39,19 @@ class Browser:
         self.application = application
         self.requests: list[asyncio.Task[list[dict[str, Any]]]] = []
 
-    def ask(self, address: str, times: int = 1) -> list["asyncio.Task[list[dict[str, Any]]]"]:
-        new = [asyncio.create_task(self._ask(address)) for _ in range(times)]
+    def ask(self, address: str, times: int = 1, session: str = "") -> list["asyncio.Task[list[dict[str, Any]]]"]:
+        new = [asyncio.create_task(self._ask(address, session)) for _ in range(times)]
         self.requests += new
         return new
 
-    async def _ask(self, address: str) -> list[dict[str, Any]]:
+    async def _ask(self, address: str, session: str) -> list[dict[str, Any]]:
         sent: list[dict[str, Any]] = []
 
         async def send(message: dict[str, Any]) -> None:
             sent.append(message)
 
-        await self.application({"type": "http", "client": [address, 1]}, None, send)
+        headers = [(b"cookie", f"sessionid={session}".encode())]
+        await self.application({"type": "http", "client": [address, 1], "headers": headers}, None, send)
         return sent
 
 
@@ -79,11 +81,42 @@ async def test_an_address_has_a_part_of_the_slots_and_of_the_places(limited: Non
 async def test_the_process_has_a_cap_and_the_first_to_wait_is_the_first_served(limited: None, counted: Counted) -> None:
     application = SlowApplication()
     browser = Browser(RequestSlots(application))
-    browser.ask(LOCAL, times=20)  # a proxy's address: no cap of its own
-    await until_in_loop(lambda: counted["requests_crowded"] == 10)
+    for address in (ONE, OTHER, THIRD):
+        browser.ask(address, times=4)  # THIRD has two places to wait, and no slot
+    await until_in_loop(lambda: counted["requests_crowded"] == 2)
     assert application.running == 4
     application.gate.set()
-    assert [(await each)[0]["status"] for each in browser.requests] == [200] * 10 + [503] * 10
+    assert [(await each)[0]["status"] for each in browser.requests] == [200] * 10 + [503] * 2
+
+
+async def test_behind_a_loopback_address_a_user_has_a_share(limited: None, counted: Counted) -> None:
+    """A proxy on this machine puts all clients behind one address: there, users do what addresses do elsewhere."""
+    application = SlowApplication()
+    browser = Browser(RequestSlots(application))
+    for session, user in {"a" * 32: 1, "b" * 32: 2}.items():
+        client_identity._remembered.add(session, ("auth.User", user))
+    flood = browser.ask(LOCAL, times=20, session="a" * 32)
+    await until_in_loop(lambda: counted["requests_crowded"] == 15)
+    assert application.running == 2
+    [page] = browser.ask(LOCAL, session="b" * 32)
+    await until_in_loop(lambda: application.running == 3)
+    application.gate.set()
+    assert (await page)[0]["status"] == 200
+    assert sorted([(await each)[0]["status"] for each in flood]) == [200] * 5 + [503] * 15
+
+
+async def test_unknown_clients_leave_room_for_one_that_is_known(limited: None, counted: Counted) -> None:
+    application = SlowApplication()
+    browser = Browser(RequestSlots(application))
+    client_identity._remembered.add("c" * 32, ("auth.User", 3))
+    for number in range(20):
+        browser.ask(LOCAL, session=f"invented{number}")
+    await until_in_loop(lambda: counted["requests_crowded"] == 15)
+    assert application.running == 2
+    browser.ask(LOCAL, times=2, session="c" * 32)
+    await until_in_loop(lambda: application.running == 4)
+    application.gate.set()
+    await asyncio.gather(*browser.requests)
 
 
 async def test_a_refusal_says_when_to_try_again(limited: None, settings: Settings) -> None:

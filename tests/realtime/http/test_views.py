@@ -1,13 +1,18 @@
 """The status page for staff."""
 
+import json
 import os
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.serializers.json import DjangoJSONEncoder
 from django.test import Client
 from django.urls import reverse
 
+from realtime.housekeeping import run_due
+from realtime.housekeeping.claims import report
+from realtime.housekeeping.jobs import all_jobs
 from realtime.metrics import count, counts
 from realtime.metrics.definitions import help_of
 from tests.database import in_db
@@ -47,7 +52,20 @@ def test_the_status_of_a_process_without_sockets(staff: User) -> None:
         "server": None,
         "counts": counts(),
         "meanings": {name: help_of(name) for name in counts()},
+        "housekeeping": {
+            "runs_in": "server",
+            "jobs": json.loads(json.dumps(report(all_jobs()), cls=DjangoJSONEncoder)),
+        },
     }
+
+
+def test_the_status_shows_the_jobs_of_the_housekeeping(staff: User) -> None:
+    run_due()
+    jobs = {each["job"]: each for each in status(staff)["housekeeping"]["jobs"]}
+    assert set(jobs) == set(all_jobs())
+    assert jobs["old_events"]["last_run"]
+    assert jobs["old_events"]["next"] > jobs["old_events"]["last_run"]
+    assert [each for each in jobs.values() if each["late"] or each["error"] or each["holder"]] == []
 
 
 async def test_sockets_streams_and_subscriptions_are_counted(

@@ -9,6 +9,7 @@ from realtime.hub.registry import hub_of_this_loop
 from realtime.hub.sweep import sweep
 from realtime.models import Stream
 from realtime.publish import publish
+from realtime.publishing.after_commit import numbered_head
 from tests.database import in_db
 from tests.realtime.hub.changes import NO_SWEEPS, forget, restarted
 from tests.realtime.layers import layer_named
@@ -169,3 +170,14 @@ async def test_a_number_that_comes_twice_restarts_nothing_unless_the_log_was_set
     assert (answer["data"]["head"], answer["data"]["recovered"]) == (2, False)
     assert snapshot[0]["data"] == {"text": "after the restore"}
     assert counted["streams_restarted"] == 1
+
+
+async def test_a_stream_whose_row_was_made_again_ends_if_nobody_may_watch_it(live_client, user):
+    client = await live_client(user)
+    await watch_order(client, after=0)
+    refused_users.add(user.pk)
+    await in_db(forget)(KEY)
+    await in_db(numbered_head)(KEY)
+    await sweep_and_restart()
+    assert (await client.frame())["error"] == "Stream not found"
+    assert KEY not in hub_of_this_loop().streams

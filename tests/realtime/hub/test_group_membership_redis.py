@@ -101,6 +101,28 @@ async def test_groups_that_are_left_while_redis_is_frozen_are_unsubscribed_when_
     await until_in_loop(lambda: groups_in(redis_server) == {"kept"})
 
 
+@pytest.mark.parametrize("comes_first", [True, False])
+async def test_groups_that_a_stopped_membership_could_not_leave_are_left_by_the_next_one(
+    comes_first: bool, redis_server: Redis, layer: Any, members: Members, inbox: Inbox
+) -> None:
+    groups = members(layer)
+    await joined(groups, redis_server)
+    redis_server.kill()
+    if comes_first:  # while the other one stops
+        successor = members(layer)
+        await successor.join("kept")
+    not_left = await groups.stop()
+    assert len(not_left) >= len(LEFT)  # the first unsubscribe may still have gone out
+    if not comes_first:
+        successor = members(layer)
+    successor.inherit(not_left)
+    await successor.join("kept")
+    redis_server.start()
+    await reconnected(layer, inbox)
+    await until_in_loop(lambda: groups_in(redis_server) == {"kept"})
+    assert not successor._former
+
+
 async def test_the_core_layer_leaves_groups_when_redis_is_back(
     redis_server: Redis, settings: Settings, members: Members
 ) -> None:

@@ -357,3 +357,8 @@ def test_a_long_backlog_is_numbered_in_several_transactions(monkeypatch: pytest.
             [7, 8],
         ]
         assert [event[2] for event in sent(key)] == [f'{{"n":{n}}}' for n in range(1, 9)]
+
+
+def test_a_pass_does_not_make_a_stream_again_that_was_removed_meanwhile() -> None:
+    assert numbering.number([KEY]) == ([], set())
+    assert not Stream.objects.exists()

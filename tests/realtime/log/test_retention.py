@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from realtime.log import store
 from realtime.log.replay import newest_by_entity, read_after
-from realtime.log.retention import prune, prune_in_batches, streams_with_old_events
+from realtime.log.retention import oldest_events, prune, prune_in_batches, streams_with_old_events
 from realtime.log.types import EventDraft, StreamRef
 from realtime.models import Stream, StreamEvent
 from realtime.publish import end_stream, publish
@@ -325,3 +325,16 @@ def test_a_removed_stream_leaves_its_data_to_the_events_that_refer_to_it() -> No
     assert not Stream.objects.filter(key=EXECUTION).exists()
     assert data_of(GRAPH) == {1: '{"n":1}', 2: '{"n":2}'}
     assert not StreamEvent.objects.filter(data_of__isnull=False).exists()
+
+
+def test_the_oldest_events_are_read_a_page_at_a_time() -> None:
+    keys = [f"u1|orders#{number}" for number in range(3)]
+    for key in keys:
+        publish(key, "changed", "order", {})
+        publish(key, "changed", "order", {})
+    first = StreamEvent.objects.get(stream__key=keys[0], seq=1)
+    pruned = Stream.objects.get(key=keys[1])
+    prune(pruned.pk, timezone.now() + timedelta(days=1))
+    page = oldest_events(0, 2)
+    assert [(key, at) for _, key, at in page] == [(keys[0], first.created_at), (keys[1], None)]
+    assert [key for _, key, _ in oldest_events(page[-1][0], 2)] == [keys[2]]

@@ -64,6 +64,7 @@ from realtime.server.websocket import LiveProtocol, make_protocol_class
         (WebRequest, "requestReceived", "self command path version", "an absolute target reaches the application"),
         (WebRequest, "basic_error", "self status status_text body", "error pages name Daphne"),
         (WebRequest, "handle_reply", "self message", "refused requests get no answer"),
+        (WebSocketProtocol, "handle_reply", "self message", "a refused handshake does not say why"),
         (WebSocketProtocol, "onConnect", "self request", "a second handshake may follow the first"),
         (WebSocketProtocol, "onOpen", "self", "a client that sent frames with its handshake is never read again"),
         (WebSocketProtocol, "onFrameBegin", "self", "frames are not charged"),

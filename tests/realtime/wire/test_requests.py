@@ -21,6 +21,7 @@ from realtime.wire.requests import (
     BadRequest,
     GraphExecsTarget,
     GraphExecTarget,
+    NotificationsTarget,
     Replay,
     Request,
     StreamTarget,
@@ -56,6 +57,8 @@ def refusal(text: str) -> BadRequest:
         ("unsubscribe", {"graph_exec_id": "E"}, GraphExecTarget(graph_exec_id="E")),
         ("unsubscribe", {"graph_id": "G"}, GraphExecsTarget(graph_id="G")),
         ("unsubscribe", {"kind": "orders", "id": "7"}, StreamTarget(kind="orders", id="7")),
+        ("unsubscribe", {"notifications": True}, NotificationsTarget(notifications=True)),
+        ("unsubscribe", {"graph_exec_id": "E", "graph_id": "G"}, GraphExecTarget(graph_exec_id="E")),
         ("subscribe_stream", {"kind": "orders", "id": "7"}, SubscribeStream(kind="orders", id="7")),
         ("subscribe_notifications", {"after": 3}, SubscribeNotifications(after=3)),
         ("subscribe_notifications", {}, SubscribeNotifications()),
@@ -91,6 +94,60 @@ def test_the_id_of_a_request_is_kept_for_its_answer() -> None:
     assert refusal(request(SUBSCRIBE, {"graph_exec_id": 1}, id="7")).id == "7"
 
 
+@pytest.mark.parametrize("id", ["7", 7, 0, -1, 7.5, 10**100, "é"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"method": "no_such_method"},
+        {"method": None},
+        {},
+        {"method": "heartbeat", "channel": 7},
+        {"method": "heartbeat", "success": "maybe"},
+        {"method": "heartbeat", "data": True},
+    ],
+)
+def test_the_id_of_a_message_in_a_wrong_format_is_read(wrong: dict[str, Any], id: Any) -> None:
+    refused = refusal(json.dumps({**wrong, "id": id}))
+    assert (str(refused), refused.id, type(refused.id)) == (INVALID_FORMAT, id, type(id))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        '"success":"true"',
+        '"success":"off"',
+        '"success":1',
+        '"success":0.0',
+        '"data":{"a":NaN}',
+        '"data":{"a":[Infinity,-Infinity]}',
+        '"data":[NaN]',
+        '"id":7',
+    ],
+)
+def test_what_the_base_protocol_accepts_is_accepted(fields: str) -> None:
+    assert parse_request(f'{{"method":"heartbeat",{fields}}}').method == WSMethod.HEARTBEAT
+    assert parse_request(f'{{"method":"error",{fields}}}').method == WSMethod.ERROR
+
+
+UUID_SPELLINGS = [
+    "0b8f6f6a-3f0e-4d52-9f5e-6c1f2a3b4c5d",
+    "0B8F6F6A-3F0E-4D52-9F5E-6C1F2A3B4C5D",
+    "0b8f6f6a3f0e4d529f5e6c1f2a3b4c5d",
+    "{0b8f6f6a-3f0e-4d52-9f5e-6c1f2a3b4c5d}",
+    "urn:uuid:0B8F6F6A-3f0e-4d52-9f5e-6c1f2a3b4c5d",
+    "0b8f-6f6a-3f0e-4d52-9f5e-6c1f-2a3b-4c5d",
+]
+
+
+@pytest.mark.parametrize("id", UUID_SPELLINGS)
+def test_a_row_has_one_id_however_it_is_spelled(id: str) -> None:
+    usual = UUID_SPELLINGS[0]
+    assert parse_request(request(SUBSCRIBE, {"graph_exec_id": id})).data.target == GraphExecTarget(graph_exec_id=usual)
+    assert parse_request(request("unsubscribe", {"graph_exec_id": id})).data.graph_exec_id == usual
+    assert parse_request(request("unsubscribe", {"graph_id": id})).data.graph_id == usual
+    assert parse_request(request("unsubscribe", {"kind": "orders", "id": id})).data.id == id  # the app's own spelling
+
+
 def test_the_last_one_of_duplicate_fields_counts() -> None:
     text = '{"method":"unsubscribe","method":"heartbeat","data":{"graph_exec_id":"A"},"data":"ping"}'
     assert parse_request(text).method == WSMethod.HEARTBEAT
@@ -124,17 +181,20 @@ def test_an_id_may_be_any_text_within_its_length() -> None:
         pytest.param('{"method":["heartbeat"]}', id="a list as method"),
         pytest.param('{"method":"heartbeat","data":1}', id="a number as data"),
         pytest.param('{"method":"heartbeat","data":true}', id="true as data"),
-        pytest.param('{"method":"heartbeat","success":"true"}', id="a text as success"),
-        pytest.param('{"method":"heartbeat","success":1}', id="a number as success"),
+        pytest.param('{"method":"heartbeat","success":"maybe"}', id="another text as success"),
+        pytest.param('{"method":"heartbeat","success":2}', id="another number as success"),
+        pytest.param('{"method":"heartbeat","success":NaN}', id="NaN as success"),
         pytest.param('{"method":"heartbeat","channel":1}', id="a number as channel"),
         pytest.param('{"method":"heartbeat","error":{}}', id="an object as error"),
-        pytest.param('{"method":"heartbeat","id":1}', id="a number as id"),
+        pytest.param('{"method":"heartbeat","id":true}', id="true as id"),
+        pytest.param('{"method":"heartbeat","id":NaN}', id="NaN as id"),
+        pytest.param('{"method":"heartbeat","id":1e999}', id="infinity as id"),
+        pytest.param('{"method":"heartbeat","id":%s}' % ("9" * 201), id="a long number as id"),
+        pytest.param('{"method":"heartbeat","id":["7"]}', id="a list as id"),
         pytest.param('{"method":"heartbeat","id":""}', id="an empty id"),
         pytest.param('{"method":"heartbeat","id":"%s"}' % ("a" * 201), id="too long an id"),
         pytest.param('{"method":"heartbeat","id":"a\\u0000"}', id="U+0000 in an id"),
         pytest.param('{"method":"heartbeat","data":NaN}', id="NaN"),
-        pytest.param('{"method":"heartbeat","data":{"a":NaN}}', id="NaN inside"),
-        pytest.param('{"method":"heartbeat","data":{"a":Infinity}}', id="Infinity"),
         pytest.param('{"method":"heartbeat","data":"\\ud800"}', id="an escaped lone surrogate"),
         pytest.param('{"method":"heartbeat","data":"\ud800"}', id="a lone surrogate"),
         pytest.param('{"method":"heartbeat"} {}', id="two objects"),
@@ -185,6 +245,8 @@ def test_a_subscribe_or_unsubscribe_without_data_is_refused(method: str, data: s
         ("subscribe_notifications", {"after": "now"}),
         ("subscribe_notifications", ["now"]),
         ("unsubscribe", {"id": "E"}),
+        ("unsubscribe", {"notifications": False}),
+        ("unsubscribe", {"notifications": "all"}),
         ("unsubscribe", {"graph_exec_id": None}),
         ("unsubscribe", "E"),
     ],
@@ -230,7 +292,7 @@ def test_the_target_of_a_subscribe_is_the_data_of_its_unsubscribe() -> None:
         assert subscribed.target == parse_request(request("unsubscribe", unsubscribe)).data
         again = request_for(WSMethod(f"subscribe_{names[method]}"), subscribed.target)
         assert (again.data.target, again.data.numbered) == (subscribed.target, False)
-    assert SubscribeNotifications().target is None
+    assert SubscribeNotifications().target == parse_request(request("unsubscribe", {"notifications": True})).data
 
 
 # Hostile frames

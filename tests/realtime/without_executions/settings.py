@@ -29,4 +29,7 @@ CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 
-REALTIME = {"STREAM_ACCESS": {"orders": "tests.realtime.without_executions.access.order_owner"}}
+REALTIME = {
+    "STREAM_ACCESS": {"orders": "tests.realtime.without_executions.access.order_owner"},
+    "RETENTION": {"orders": "30d"},
+}
