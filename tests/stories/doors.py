@@ -31,6 +31,7 @@ from tests.servers import Nginx, WebServer
 
 NAMES = ("asgi", "runwire", "daphne", "uvicorn")
 QUICK_SWEEPS = {"SWEEP_INTERVAL": 0.05, "SWEEP_GRACE": 0.05}
+NO_HOUSEKEEPING = {"HOUSEKEEPING": "off"}  # a server that outlives its test would do the jobs of others
 
 
 def token_of(user: Any, lifetime: timedelta = timedelta(hours=1)) -> str:
@@ -144,7 +145,7 @@ class LiveServer(WebServer):
         settings = {
             "DJANGO_SETTINGS_MODULE": "tests.stories.settings",
             "DATABASE_URL": address_of_test_database(),
-            "TEST_REALTIME": json.dumps({**QUICK_SWEEPS, **(limits or {})}),
+            "TEST_REALTIME": json.dumps({**QUICK_SWEEPS, **NO_HOUSEKEEPING, **(limits or {})}),
             "TEST_CHANNEL_LAYERS": json.dumps(layers),
         }
         super().__init__({**settings, **environment}, program=program, options=options)

@@ -74,7 +74,7 @@ def test_a_server_without_any_socket_removes_what_is_old_and_keeps_what_runs(
 @pytest.mark.parametrize("program", ["daphne", "uvicorn"])
 async def test_another_server_begins_with_its_first_socket(user: User, program: str) -> None:
     await in_db(make_old_streams)(1)
-    with LiveServer(program, limits={"HOUSEKEEPING_POLL": 0.05}) as server:
+    with LiveServer(program, limits={"HOUSEKEEPING": "server", "HOUSEKEEPING_POLL": 0.05}) as server:
         door = ServerDoor(server)
         await door.client(user)
         await until_in_loop(in_db(all_have_run))

@@ -3,6 +3,7 @@
 import asyncio
 
 from django.contrib.auth.models import User
+from pytest_django import Settings
 
 from executions.models import Graph, GraphExecution
 from executions.services import (
@@ -46,7 +47,10 @@ async def test_a_client_whose_token_was_refused_at_first_gets_its_events(door: D
         await client.stop()
 
 
-async def test_events_are_written_as_the_base_protocol_writes_them(door: Door, user: User, graph: Graph) -> None:
+async def test_events_are_written_as_the_base_protocol_writes_them(
+    door: Door, user: User, graph: Graph, settings: Settings
+) -> None:
+    settings.EXECUTIONS = {"SHOW_CREDENTIAL_INPUTS": True}
     client = await door.client(user)
     await watch_graph(client, graph)
     execution: GraphExecution = await in_db(start_execution)(

@@ -41,7 +41,7 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_nodes(
     NodeExecution.objects.bulk_create(
         [NodeExecution(graph_execution=execution, node_id=f"n{index}") for index in range(nodes)]
     )
-    with django_assert_max_num_queries(10):
+    with django_assert_max_num_queries(11):
         assert len(ok(person.get(f"/executions/{execution.pk}"))["nodes"]) == nodes
 
 

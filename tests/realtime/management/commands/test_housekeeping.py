@@ -109,7 +109,10 @@ def test_the_loop_runs_until_a_signal(sign: signal.Signals) -> None:
         _, errors = process.communicate(timeout=60)
     finally:
         process.kill()
-    assert (process.returncode, errors) == (130, "Stopped. What was done stays; the rest is due at once.\n")
+    assert process.returncode == 130
+    # The pool of PostgreSQL may add that it closes a connection in the middle of a statement.
+    assert errors.startswith("Stopped. What was done stays; the rest is due at once.\n")
+    assert "Traceback" not in errors
 
 
 @pytest.mark.usefixtures("old_rows")
