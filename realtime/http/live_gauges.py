@@ -49,7 +49,9 @@ def _of_threads() -> Mapping[str, float]:
 
 
 def _of_pool() -> Mapping[str, float]:
-    pool: Any = getattr(connections[database()], "pool", None)
+    # Not by `pool`, which makes a pool where there is none yet.
+    pools: Any = getattr(connections[database()], "_connection_pools", {})
+    pool = pools.get(database())
     if pool is None:
         return {}
     stats = pool.get_stats()

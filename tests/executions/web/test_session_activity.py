@@ -65,7 +65,7 @@ def test_an_idle_session_ends_for_pages_and_sockets(user: User, settings: Settin
     assert Session.objects.get().expire_date > now + timedelta(seconds=590)  # a request puts it off
     assert client.cookies["sessionid"]["max-age"] == 600
     key = client.session.session_key or ""
-    assert _find_session_user(key) == user
+    assert _find_session_user(key).user == user
     Session.objects.update(expire_date=now)
     assert client.get("/").status_code == 302
     with pytest.raises(CredentialsRefused):

@@ -1,11 +1,12 @@
-"""A graph that gets another owner."""
+"""A graph that gets another owner, and a session that its person ends."""
 
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 
-from executions.models import Graph
+from executions.models import Graph, UserSession
+from executions.web.sessions import end_other_sessions
 from realtime.publishing import announcer
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -33,3 +34,10 @@ def test_another_save_sends_nothing(graph: Graph, sent: list[Any], user: User) -
     graph.save(update_fields=["name"])
     Graph.objects.create(owner=user, name="New")
     assert sent == []
+
+
+def test_the_person_of_an_ended_session_is_looked_at_again(user: User, other_user: User, sent: list[Any]) -> None:
+    for each in (user, other_user):
+        UserSession.objects.create(user=each, session_key=f"of{each.pk}")
+    assert end_other_sessions(user, None) == 1
+    assert [fields["users"] for fields in sent] == [[str(user.pk)]]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import connection, connections
 
 from realtime import asgi_extension
 from realtime.conf import limits
@@ -71,3 +71,11 @@ def test_connections_of_the_pool() -> None:
     assert found["database_pool_limit"] == connection.settings_dict["OPTIONS"]["pool"]["max_size"]
     assert 1 <= found["database_pool_used"] <= found["database_pool_limit"]
     assert found["database_pool_waiting"] == 0
+
+
+@pytest.mark.postgres
+def test_asking_makes_no_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrapper = type(connections[connection.alias])
+    monkeypatch.setattr(wrapper, "_connection_pools", {})
+    gauges()
+    assert wrapper._connection_pools == {}  # type: ignore[attr-defined]

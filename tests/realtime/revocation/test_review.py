@@ -260,6 +260,7 @@ async def test_a_subscribe_in_flight_is_not_granted(person, user, execution, fro
     await one.client.send("subscribe_graph_execution", {"graph_exec_id": str(execution.pk), "after": 0})
     await in_db(one.browser.post)("/logout/")
     await in_db(work)(execution, 3)
+    await until_in_loop(lambda: review.of(hub_of_this_loop()).is_in_doubt(str(user.pk)))  # the notice has come
     frozen_database.set()
     await is_closed(one.client, 4001)
 
