@@ -52,7 +52,8 @@ class Limits:
 
     # What events, pages and answers show
     SHOW_CREDENTIAL_INPUTS: bool = False  # whoever may watch a run would see its keys and passwords
-    MAX_GRAPHS_OF_USER: int = 500  # that the API makes; each may have 2 MB, and the form for a run lists all
+    MAX_GRAPHS_OF_USER: int = 500  # that the API makes; the form for a run lists all
+    MAX_GRAPH_BYTES_OF_USER: int = 64 * 2**20  # of their nodes and links; the largest graph has 2 MB
 
     # Pages and answers
     MAX_ANSWER_BYTES: int = 4 * 2**20  # inputs and outputs of nodes in one page or answer; at least one node is there

@@ -3,6 +3,8 @@
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Sum, TextField
+from django.db.models.functions import Cast, Length
 from django.http import HttpRequest, HttpResponse
 from ninja import Router, Status
 from pydantic import ValidationError
@@ -15,6 +17,7 @@ from executions.blocks.registry import find_block
 from executions.conf import limits
 from executions.graphs import GraphDefinition, parse_graph
 from executions.models import Graph
+from executions.sizes import size_of
 from executions.validation import MAX_ERRORS, first, path, sentences
 
 router = Router(tags=["graphs"])
@@ -34,11 +37,9 @@ def create_graph(request: HttpRequest, data: GraphIn) -> Any:
     """A graph of yours, version 1. What cannot be run is refused, with the path of each fault: a link to a node that
     does not exist (`links[2].sink_id`), nodes that wait for each other (`links`), a block that does not exist
     (`nodes[0].block_id`), an id twice (`nodes[1].id`)."""
-    most = limits.MAX_GRAPHS_OF_USER
-    if Graph.objects.filter(owner=request.auth).order_by().values("pk")[most - 1 : most].exists():  # type: ignore[attr-defined]
-        text = f'You have {most:,} graphs, which is the limit (EXECUTIONS["MAX_GRAPHS_OF_USER"]).'
-        raise Problem(409, "too_many_graphs", text, hint="Delete some.")
+    _check_room(request.auth)  # type: ignore[attr-defined]
     nodes, links = _definition(data)
+    _check_bytes(request.auth, nodes, links)  # type: ignore[attr-defined]
     graph = Graph.objects.create(
         owner=request.auth,  # type: ignore[attr-defined]
         name=data.name,
@@ -59,7 +60,7 @@ def read_graph(request: HttpRequest, graph_id: UUID) -> Any:
 
 @router.put(
     "/{uuid:graph_id}",
-    response={200: GraphDetail, **errors(403, 404, 415, 422)},
+    response={200: GraphDetail, **errors(403, 404, 409, 415, 422)},
     summary="Change a graph",
     operation_id="change_graph",
 )
@@ -70,6 +71,7 @@ def change_graph(request: HttpRequest, graph_id: UUID, data: GraphIn) -> Any:
     if not may_change_graph(request.auth, graph):  # type: ignore[attr-defined]
         raise forbidden("You may see this graph, and not change it.")
     graph.nodes, graph.links = _definition(data)
+    _check_bytes(graph.owner_id, graph.nodes, graph.links, besides=graph.pk)
     graph.name, graph.description = data.name, data.description
     graph.save()
     return graph
@@ -92,6 +94,29 @@ def _find(request: HttpRequest, graph_id: UUID) -> Graph:
     if graph is None:
         raise not_found("Graph")
     return graph
+
+
+def _check_room(owner: Any) -> None:
+    most = limits.MAX_GRAPHS_OF_USER
+    if Graph.objects.filter(owner=owner).order_by().values("pk")[most - 1 : most].exists():
+        text = f'You have {most:,} graphs, which is the limit (EXECUTIONS["MAX_GRAPHS_OF_USER"]).'
+        raise Problem(409, "too_many_graphs", text, hint="Delete some.")
+
+
+def _check_bytes(owner: Any, nodes: list[Any], links: list[Any], *, besides: UUID | None = None) -> None:
+    """Whether the user may store this definition with those of his other graphs. The database adds them up."""
+    most = limits.MAX_GRAPH_BYTES_OF_USER
+    size = size_of([nodes, links], most)
+    if size <= most:
+        others = Graph.objects.filter(owner=owner).exclude(pk=besides)
+        size += others.aggregate(bytes=Sum(_BYTES))["bytes"] or 0
+    if size > most:
+        text = f"Your graphs would have more than {most / 2**20:,.0f} MB together"
+        text += ', which is the limit (EXECUTIONS["MAX_GRAPH_BYTES_OF_USER"]).'
+        raise Problem(409, "graphs_too_large", text, hint="Delete some, or keep large values out of their inputs.")
+
+
+_BYTES = Length(Cast("nodes", TextField())) + Length(Cast("links", TextField()))
 
 
 def _definition(data: GraphIn) -> tuple[list[Any], list[Any]]:

@@ -104,3 +104,20 @@ def test_a_user_has_a_limited_number_of_graphs(person: ApiClient, other_user: Us
     ok(client_of(other_user).post("/graphs", WANTED), 201)
     ok(person.delete(f"/graphs/{made[0]}"), 204)
     ok(person.post("/graphs", WANTED), 201)
+
+
+def test_the_graphs_of_a_user_have_a_limited_size(person: ApiClient, other_user: User, settings: Settings) -> None:
+    settings.EXECUTIONS = {"MAX_GRAPH_BYTES_OF_USER": 20_000}
+    node = {"id": "a", "block_id": "text.upper", "input_default": {"text": "x" * 12_000}}
+    large = {"name": "Large", "nodes": [node], "links": [], "check_blocks": False}
+    first = ok(person.post("/graphs", large), 201)["id"]
+    for error in (
+        refused(person.post("/graphs", large), 409),
+        refused(person.put(f"/graphs/{first}", {**large, "nodes": [node, {**node, "id": "b"}]}), 409),
+    ):
+        assert error["code"] == "graphs_too_large"
+        assert "MAX_GRAPH_BYTES_OF_USER" in error["message"]
+    ok(client_of(other_user).post("/graphs", large), 201)
+    ok(person.put(f"/graphs/{first}", {**large, "name": "Still large"}))
+    ok(person.delete(f"/graphs/{first}"), 204)
+    ok(person.post("/graphs", large), 201)
