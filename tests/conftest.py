@@ -1,7 +1,8 @@
 """Fixtures for all tests: two users, a private Redis, web servers of our own."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from urllib.parse import quote
 
 import hypothesis
@@ -11,6 +12,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.contrib.auth.models import User
 from django.db import connection, connections
+from redis import Redis as RedisClient
 
 from realtime import asgi_extension, budgets
 from tests.servers import NotInstalledError, Redis, WebServer
@@ -89,6 +91,9 @@ def web_server(transactional_db: None) -> Iterator[StartWebServer]:
 
     Without `redis` the server has the layer of the test run. Each server runs until the test is over.
     """
+    if url := os.environ.get("REDIS_URL"):
+        with closing(RedisClient.from_url(url)) as counts:
+            counts.flushdb()  # what earlier tests were throttled for
     with ExitStack() as life:
 
         def start(

@@ -153,8 +153,7 @@ async def test_a_layer_that_has_forgotten_its_members_is_joined_again(live_clien
     client = await live_client(user)
     layer = get_channel_layer()
     layer.groups.clear()
-    layer.joined.clear()
-    await layer.joined.wait()
+    await until_in_loop(lambda: f"notifications.{user.pk}" in layer.groups)
     await in_db(notify_user)(user, type="info", event="hey")
     assert (await client.frame())["data"]["event"] == "hey"
 
