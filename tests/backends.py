@@ -109,7 +109,9 @@ def _start_servers(config: pytest.Config, life: ExitStack, *, only_look: bool = 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "postgres: what only PostgreSQL can show; runs with --postgres")
     config.addinivalue_line("markers", "sqlite: what only SQLite can show; does not run with --postgres")
-    config.addinivalue_line("markers", "once: what touches neither database nor layer; does not run with --postgres")
+    config.addinivalue_line(
+        "markers", "once: what no other database or layer could change; does not run with --postgres"
+    )
     config.addinivalue_line(
         "markers", "quick: no transaction, process or socket; no test says it of itself, see tests/quick.py"
     )

@@ -13,6 +13,7 @@ from realtime.wire.methods import WSMethod
 from tests.database import in_db
 from tests.realtime.clients import Client
 from tests.stories.doors import Door
+from tests.waiting import rest_in_loop
 
 NOT_A_ROW = "00000000-0000-4000-8000-000000000000"
 NAIVE = datetime(2026, 1, 2, 3, 4, 5)
@@ -293,6 +294,7 @@ async def test_a_result_of_a_deleted_row_is_delivered_to_its_watchers(
 ) -> None:
     client = await door.client(user)
     await watch(client, execution)
+    await rest_in_loop(0.5)  # a process whose first socket has come looks again once whether it may watch
     rows = GraphExecution.objects.filter(pk=execution.pk)
     await in_db(rows._raw_delete)(rows.db)
     await send_graph_execution(graph_execution_event(user, "test_graph", execution.pk))

@@ -40,6 +40,8 @@ playwright_api = pytest.importorskip(
 )
 from playwright.async_api import Browser, Error, Page, ViewportSize, async_playwright, expect  # noqa: E402
 
+pytestmark = pytest.mark.once  # the pages do not know which database it is
+
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
 ARGUMENTS += ["--disable-background-networking", "--disable-component-update"]
