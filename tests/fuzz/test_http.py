@@ -3,7 +3,6 @@ client gets one well-formed answer to each request."""
 
 from collections.abc import Iterator
 
-import h11
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +11,8 @@ from realtime.conf import limits
 from tests.fuzz.connection import exchange, in_pieces
 from tests.fuzz.inputs import spliced
 from tests.fuzz.oracles import LONG_REPR, SLOW
+
+h11 = pytest.importorskip("h11", reason="pip install -r requirements-dev.txt")
 
 pytestmark = [pytest.mark.once, LONG_REPR]
 

@@ -5,14 +5,16 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from websockets.frames import Opcode
-from websockets.protocol import OPEN
-from websockets.server import ServerProtocol
 
 from tests.fuzz.connection import exchange, in_pieces
 from tests.fuzz.inputs import spliced
 from tests.fuzz.oracles import SLOW
 from tests.realtime.raw_client import frame, handshake
+
+pytest.importorskip("websockets", reason="pip install -r requirements-dev.txt")
+from websockets.frames import Opcode
+from websockets.protocol import OPEN
+from websockets.server import ServerProtocol
 
 pytestmark = pytest.mark.once
 

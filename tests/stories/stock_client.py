@@ -10,10 +10,12 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import websockets
+import pytest
 from pydantic import BaseModel, create_model
 
 from tests.waiting import rest_in_loop
+
+websockets = pytest.importorskip("websockets", reason="pip install -r requirements-dev.txt")
 
 PAUSE = 0.05  # seconds between attempts
 HEARTBEAT = 0.2  # seconds between heartbeats; a real one has a hundred
