@@ -33,7 +33,10 @@ _guarded: list[str] = []  # the quick test that runs
 
 
 def is_quick(item: pytest.Item) -> bool:
-    return isinstance(item, pytest.Function) and not _commits(item) and not _is_live(item.module.__name__)
+    """Fuzzing is not: its inputs are many."""
+    if not isinstance(item, pytest.Function) or item.module.__name__.startswith("tests.fuzz."):
+        return False
+    return not _commits(item) and not _is_live(item.module.__name__)
 
 
 def _commits(item: pytest.Item) -> bool:
