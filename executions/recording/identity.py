@@ -27,7 +27,7 @@ class FixedField(ValueError):  # noqa: N818 - the name is public API
 def rows_that_hold(rows: models.QuerySet[Any], values: Mapping[str, Any]) -> models.QuerySet[Any]:
     """Those of the rows that hold these values. `values` is field name → value of the column or expression."""
     if any(hasattr(value, "resolve_expression") for value in values.values()):
-        return rows.filter(**values)
+        return rows.filter(**{name: _comparable(rows.model, name, value) for name, value in values.items()})
     # `filter()` would make a save a third slower.
     rows = rows.all()
     table = rows.query.get_initial_alias()
@@ -40,8 +40,15 @@ def rows_that_hold(rows: models.QuerySet[Any], values: Mapping[str, Any]) -> mod
 def refuse_moves(rows: models.QuerySet[Any], values: Mapping[str, Any]) -> None:
     """Raises FixedField if one of these rows holds other values. `values` is field name → value or expression."""
     for name, value in values.items():
-        if rows.exclude(**{name: value}).exists():
+        if rows.exclude(**{name: _comparable(rows.model, name, value)}).exists():
             raise FixedField(rows.model, name)
+
+
+def _comparable(model: type[models.Model], name: str, value: Any) -> Any:
+    # Django 6.1 writes what a subquery gives, but compares a field with it only if it is sliced to one row.
+    if isinstance(value, models.Subquery):
+        return models.ExpressionWrapper(value, output_field=model._meta.get_field(name))  # type: ignore[arg-type]
+    return value
 
 
 def refuse_moves_of(

@@ -98,6 +98,12 @@ def save_an_expression(move: Move, value: Any) -> None:
     row.save()
 
 
+def save_a_subquery(move: Move, value: Any) -> None:
+    row = move.fresh
+    setattr(row, f"{move.field}_id", Subquery(type(value).objects.filter(pk=value.pk).values("pk")))
+    row.save()
+
+
 def update(move: Move, value: Any) -> None:
     move.rows.update(**{move.field: value})
 
@@ -140,6 +146,7 @@ WRITES: list[Callable[[Move, Any], None]] = [
     save_a_deferred_row,
     save_a_row_that_was_not_read,
     save_an_expression,
+    save_a_subquery,
     update,
     update_by_column_name,
     update_by_a_subquery,
