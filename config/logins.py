@@ -100,10 +100,8 @@ class RefusedLogins:
 
 def refusal(request: HttpRequest, error: OverBudget) -> HttpResponse:
     context = {"reason": str(error), "seconds": error.retry_after, "minutes": -(-error.retry_after // 60)}
-    headers = {"Retry-After": str(error.retry_after)}
     response = render(request, "registration/login_refused.html", context, status=429)
-    for name, value in headers.items():
-        response[name] = value
+    response["Retry-After"] = str(error.retry_after)
     return response
 
 

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
+from realtime.housekeeping.runner import describe
 from realtime.models import HousekeepingJob, Stream, StreamEvent
 
 if TYPE_CHECKING:
@@ -74,4 +75,4 @@ class HousekeepingJobAdmin(ReadOnlyAdmin):
 
     @admin.display(description="did")
     def what_it_did(self, job: HousekeepingJob) -> str:
-        return ", ".join(f"{what} {number:,}" for what, number in sorted(job.did.items())) or "nothing"
+        return describe(job.did)

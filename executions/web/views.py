@@ -88,7 +88,7 @@ def _count_done(page: Page[Any]) -> None:
 @login_required
 @require_http_methods(["GET", "POST"])
 def execution_start(request: HttpRequest) -> HttpResponse:
-    status, headers = 200, dict[str, str]()
+    retry_after = ""
     if request.method == "GET":
         form = StartForm(user=request.user, graph_id=request.GET.get("graph"))
     else:
@@ -101,13 +101,13 @@ def execution_start(request: HttpRequest) -> HttpResponse:
                 return redirect("execution-detail", execution.pk)
             except (services.QueueIsFull, TooMuchRecorded) as error:
                 form.add_error(None, str(error))
-                status, headers = 429, {"Retry-After": str(error.retry_after)}
+                retry_after = str(error.retry_after)
             except ValueError as error:  # the inputs cannot be stored
                 form.add_error(None, str(error))
-        status = status if headers else 422
+    status = 429 if retry_after else 200 if request.method == "GET" else 422
     response = render(request, "executions/execution_start.html", {"form": form}, status=status)
-    for name, value in headers.items():
-        response[name] = value
+    if retry_after:
+        response["Retry-After"] = retry_after
     return response
 
 

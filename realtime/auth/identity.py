@@ -22,7 +22,7 @@ BATCH_SIZE = 500  # proofs of one check; SQLite takes about a thousand parameter
 
 
 class CredentialsRefused(Exception):  # noqa: N818
-    """The credentials are bad. The socket is accepted and then closed with the code, so that a browser can read it."""
+    """The credentials are bad. `code` is the close code for a client that asks for the reason."""
 
     def __init__(self, code: CloseCode, text: str) -> None:
         self.code, self.text = code, text

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from realtime.housekeeping.jobs import Counts, Job
 from realtime.log import store
 from realtime.publishing.after_commit import BATCH_SIZE
-from realtime.publishing.leftovers import number_next
+from realtime.publishing.leftovers import number
 
 _INTERVAL = 60.0  # seconds
 
@@ -16,9 +16,10 @@ def number_leftovers(is_dry_run: bool) -> Iterator[Counts]:
     after: str | None = ""
     while after is not None:
         found = store.find_unnumbered(BATCH_SIZE, after=after)
-        last = found[-1] if len(found) == BATCH_SIZE else None
-        after = last if is_dry_run else number_next(after)
+        if not is_dry_run:
+            number(found, may_have_ended=True)
         yield {"streams": len(found)}
+        after = found[-1] if len(found) == BATCH_SIZE else None
 
 
 JOB = Job("leftovers", lambda: _INTERVAL, number_leftovers)

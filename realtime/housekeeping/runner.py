@@ -21,7 +21,7 @@ _RETRY = 60.0  # seconds after an error, if the job's interval is not shorter
 def run_due(pause: Pause | None = None, *, seconds: float | None = None) -> dict[str, Counts]:
     """Runs the jobs that are due and that no other process runs. Returns what each did. Stops after `seconds`: what is
     left is due at once, for the next call in any process. For a task of Celery beat or of `django.tasks`."""
-    pause = pause or _pause_until(None if seconds is None else time.monotonic() + seconds)
+    pause = pause or pause_until(None if seconds is None else time.monotonic() + seconds)
     return dict(run_each_due(pause))
 
 
@@ -88,7 +88,9 @@ def _work(job: Job, holder: str, did: Counter[str], pause: Pause, on_progress: C
     return True
 
 
-def _pause_until(end: float | None) -> Pause:
+def pause_until(end: float | None) -> Pause:
+    """A pause that sleeps, and stops at this time of `time.monotonic()`; never with None."""
+
     def pause(seconds: float) -> bool:
         time.sleep(seconds if end is None else max(0.0, min(seconds, end - time.monotonic())))
         return end is not None and time.monotonic() >= end

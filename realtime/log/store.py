@@ -150,14 +150,8 @@ def find_unnumbered(limit: int, *, after: str = "") -> list[str]:
 
 def find_unnumbered_among(keys: Sequence[str]) -> list[str]:
     """Those of the keys whose stream has committed events without a number. One parameter, as in `read_heads`."""
-    using = database()
-    if connections[using].vendor == "postgresql":
-        where, parameter = "key = ANY(%s)", list(keys)
-    else:
-        where, parameter = "key IN (SELECT value FROM json_each(%s))", json.dumps(keys)  # type: ignore[assignment]
-    with connections[using].cursor() as cursor:
-        cursor.execute(f"SELECT DISTINCT key FROM realtime_streamevent WHERE seq IS NULL AND {where}", [parameter])  # noqa: S608 - constants
-        return [key for (key,) in cursor.fetchall()]
+    sql = "SELECT DISTINCT key FROM realtime_streamevent WHERE seq IS NULL AND key"
+    return [key for (key,) in _rows_among(sql, keys)]
 
 
 def find_ended(keys: Iterable[str]) -> list[str]:
@@ -185,11 +179,16 @@ _READ_HEAD = """
 def read_heads(stream_ids: Sequence[int]) -> list[StreamPosition]:
     """The positions of the streams with these ids; a stream that is gone is left out. The ids are sent as one
     parameter: for 10,000 streams that takes a quarter of the CPU time of as many placeholders."""
-    using = database()
-    if connections[using].vendor == "postgresql":
-        where, ids = "id = ANY(%s)", list(stream_ids)
-    else:
-        where, ids = "id IN (SELECT value FROM json_each(%s))", str(list(stream_ids))  # type: ignore[assignment]
-    with connections[using].cursor() as cursor:
-        cursor.execute(f"SELECT id, epoch, head, floor FROM realtime_stream WHERE {where}", [ids])  # noqa: S608 - constants
-        return [StreamPosition(*row) for row in cursor.fetchall()]
+    sql = "SELECT id, epoch, head, floor FROM realtime_stream WHERE id"
+    return [StreamPosition(*row) for row in _rows_among(sql, stream_ids)]
+
+
+def _rows_among(sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """The rows of a statement that ends with the name of a column which must have one of these values."""
+    connection = connections[database()]
+    is_postgresql = connection.vendor == "postgresql"
+    condition = "= ANY(%s)" if is_postgresql else "IN (SELECT value FROM json_each(%s))"
+    with connection.cursor() as cursor:
+        cursor.execute(f"{sql} {condition}", [list(values) if is_postgresql else json.dumps(list(values))])
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows

@@ -24,7 +24,7 @@ def number_watched(keys: Sequence[str]) -> bool:
     are_all = len(found) < limits.SWEEP_BATCH
     own = sorted({*keys} & {*found}) if are_all else store.find_unnumbered_among(keys)
     for start in range(0, len(own), BATCH_SIZE):
-        _number(own[start : start + BATCH_SIZE], may_have_ended=False)
+        number(own[start : start + BATCH_SIZE], may_have_ended=False)
     return True
 
 
@@ -32,13 +32,13 @@ def number_next(after: str) -> str | None:
     """Numbers and announces the leftovers of the next streams that have some, in the order of the keys, from the one
     that follows `after`. Removes those that were ended. Returns the last key, or None at the end."""
     found = store.find_unnumbered(BATCH_SIZE, after=after)
-    _number(found, may_have_ended=True)
+    number(found, may_have_ended=True)
     return found[-1] if len(found) == BATCH_SIZE else None
 
 
-def _number(keys: Sequence[str], *, may_have_ended: bool) -> None:
-    """Numbers all of them together. If that fails, each alone: one that cannot be numbered does not hold up the
-    others."""
+def number(keys: Sequence[str], *, may_have_ended: bool) -> None:
+    """Numbers and announces the leftovers of these streams together. If that fails, each stream alone: one that cannot
+    be numbered does not hold up the others."""
     if not keys:
         return
     try:
@@ -47,7 +47,7 @@ def _number(keys: Sequence[str], *, may_have_ended: bool) -> None:
     except Exception:
         if len(keys) > 1:
             for key in keys:
-                _number([key], may_have_ended=may_have_ended)
+                number([key], may_have_ended=may_have_ended)
             return
         count("numbering_failed")
         logger.exception("The events of %s stay unnumbered; the next sweep tries again", keys[0])

@@ -68,10 +68,7 @@ class BoundedRequest(WebRequest):
         """Answers before the body is complete, and closes the connection soon after."""
         self.is_body_refused = True
         transport: Any = self.channel.transport
-        head = (
-            b"HTTP/1.1 %b\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
-        )
-        transport.write(head % (status, len(text)) + text)
+        transport.write(_RESPONSE_HEAD % (status, len(text)) + text)
         clock: Any = reactor
         timer = clock.callLater(LINGER, transport.abortConnection)
         self.notifyFinish().addBoth(lambda _: timer.active() and timer.cancel())

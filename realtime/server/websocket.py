@@ -18,13 +18,12 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from realtime.metrics import count, sent
+from realtime.server.http import RETRY_AFTER
 from realtime.server.inbound_queue import Message
 from realtime.server.receiving import ReceivingProtocol
 from realtime.wire.close_codes import CloseCode
 
 logger = logging.getLogger("realtime.server")
-
-RETRY_AFTER = "5"  # seconds, for a client that a cap refused
 
 
 class LiveProtocol(ReceivingProtocol):
@@ -61,7 +60,7 @@ class LiveProtocol(ReceivingProtocol):
     def failHandshake(self, reason: str, code: int = 400, responseHeaders: Any = None) -> None:
         reason = re.sub(r"\?[^\s\"']*", "", reason)  # the reason is logged
         if code == 503:
-            responseHeaders = [*(responseHeaders or ()), ("Retry-After", RETRY_AFTER)]
+            responseHeaders = [*(responseHeaders or ()), ("Retry-After", str(RETRY_AFTER))]
         super().failHandshake(reason, code, responseHeaders)
 
     def sendHttpErrorResponse(self, code: int, reason: str, responseHeaders: Any = None) -> None:

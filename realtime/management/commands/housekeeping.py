@@ -10,8 +10,10 @@ from django.db import close_old_connections
 
 from realtime.conf import limits
 from realtime.housekeeping.jobs import Counts, Job, all_jobs
-from realtime.housekeeping.runner import describe, run, run_each_due
+from realtime.housekeeping.runner import describe, pause_until, run, run_each_due
 from realtime.management.progress import ProgressLine
+
+_PAUSE = pause_until(None)  # only a signal stops the command
 
 
 class Command(BaseCommand):
@@ -45,7 +47,7 @@ class Command(BaseCommand):
             elif loop:
                 self._loop()
             else:
-                for name, did in run_each_due(time_to_sleep):
+                for name, did in run_each_due(_PAUSE):
                     self._say(name, did)
         except KeyboardInterrupt:
             self._progress.end()
@@ -55,14 +57,14 @@ class Command(BaseCommand):
     def _loop(self) -> None:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         while True:
-            for name, did in run_each_due(time_to_sleep):
+            for name, did in run_each_due(_PAUSE):
                 if did:
                     self._say(name, did)
             close_old_connections()
             time.sleep(limits.HOUSEKEEPING_POLL)
 
     def _run_now(self, job: Job) -> None:
-        did = run(job, time_to_sleep, must_be_due=False, on_progress=lambda done: self._progress(describe(done)))
+        did = run(job, _PAUSE, must_be_due=False, on_progress=lambda done: self._progress(describe(done)))
         if did is None:
             raise CommandError(f"Another process runs {job.name}. The admin page of housekeeping jobs shows which.")
         self._say(job.name, did)
@@ -79,9 +81,3 @@ class Command(BaseCommand):
         self._progress.end()
         self.stdout.write(f"{name}: {describe(did)} {verb}")
         self.stdout.flush()
-
-
-def time_to_sleep(seconds: float) -> bool:
-    """The pause between two batches. Only a signal stops the command."""
-    time.sleep(seconds)
-    return False
