@@ -24,6 +24,7 @@ from redis.asyncio import Redis
 from realtime import asgi_extension
 from realtime.conf import limits
 from realtime.db import in_thread
+from realtime.http.asgi_response import respond
 from realtime.log.store import database
 from realtime.models import Stream
 
@@ -110,11 +111,4 @@ def _query_database() -> str:
 
 
 async def _respond(send: Any, status: int, body: dict[str, str]) -> None:
-    content = json.dumps(body, separators=(",", ":")).encode()
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(content)).encode()),
-        (b"cache-control", b"no-store"),
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": content})
+    await respond(send, status, json.dumps(body, separators=(",", ":")).encode(), content_type="application/json")

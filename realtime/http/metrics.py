@@ -20,6 +20,7 @@ from realtime.auth.identity import CredentialsRefused
 from realtime.conf import limits
 from realtime.db import in_thread
 from realtime.http import live_gauges, stored_gauges  # noqa: F401 - live_gauges registers its gauges
+from realtime.http.asgi_response import respond
 from realtime.http.exposition import render
 from realtime.http.health import OK, Application, Scope, check_layer
 from realtime.metrics import count
@@ -117,11 +118,5 @@ async def _respond(
     *,
     content_type: str = "text/plain; charset=utf-8",
 ) -> None:
-    own = [
-        (b"content-type", content_type.encode()),
-        (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"no-store"),
-        (b"x-content-type-options", b"nosniff"),
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": [*own, *headers]})
-    await send({"type": "http.response.body", "body": body})
+    nosniff = (b"x-content-type-options", b"nosniff")
+    await respond(send, status, body, content_type=content_type, headers=[nosniff, *headers])

@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from typing import Any
 
 from realtime.conf import limits
+from realtime.http.asgi_response import respond
 from realtime.http.client_identity import client_of
 from realtime.metrics import count
 
@@ -89,7 +90,8 @@ class RequestSlots:
         client = client_of(scope)
         if not await self._slots.acquire(client):
             count("requests_crowded")
-            await _refuse(send)
+            retry_after = (b"retry-after", RETRY_AFTER)
+            await respond(send, 503, BODY, content_type="text/plain; charset=utf-8", headers=[retry_after])
             return
         is_held = True
 
@@ -108,14 +110,3 @@ class RequestSlots:
             await self._application(scope, receive, send_and_release)
         finally:
             release()
-
-
-async def _refuse(send: Any) -> None:
-    headers = [
-        (b"content-type", b"text/plain; charset=utf-8"),
-        (b"content-length", str(len(BODY)).encode()),
-        (b"cache-control", b"no-store"),
-        (b"retry-after", RETRY_AFTER),
-    ]
-    await send({"type": "http.response.start", "status": 503, "headers": headers})
-    await send({"type": "http.response.body", "body": BODY})
