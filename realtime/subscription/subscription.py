@@ -27,10 +27,6 @@ class LogReader(Protocol):
     async def fill(self, subscription: "SocketSubscription") -> None: ...
 
 
-async def _may_watch(subscription: "SocketSubscription") -> bool:
-    return True
-
-
 class SocketSubscription(Subscription[Event]):
     """A subscription with what its socket knows of it."""
 
@@ -44,8 +40,8 @@ class SocketSubscription(Subscription[Event]):
         *,
         writer: Sender,
         on_end: "Callable[[SocketSubscription], None]",
-        user_id: str = "",
-        may_watch: "Callable[[SocketSubscription], Awaitable[bool]]" = _may_watch,
+        user_id: str,
+        may_watch: "Callable[[SocketSubscription], Awaitable[bool]]",
     ) -> None:
         super().__init__(
             key,

@@ -7,8 +7,7 @@ from typing import Any
 from realtime.connection.writer import Writer
 from realtime.subscription.subscription import SocketSubscription
 from realtime.wire.event import Event
-from realtime.wire.methods import WSMethod
-from realtime.wire.requests import Subscribe
+from tests.realtime.subscriptions import new_subscription
 
 PATIENCE = 20.0  # seconds; only a test that fails waits for so long
 
@@ -107,13 +106,7 @@ class Connection:
         assert await self.socket.next(1) == ["held up"]
 
     def subscribe(self, key: str, *, cursor: int = 0, head: int | None = None, **options: Any) -> SocketSubscription:
-        subscription = SocketSubscription(
-            key,
-            WSMethod.SUBSCRIBE_STREAM,
-            Subscribe(**options),
-            writer=self.writer,
-            on_end=lambda _: None,
-        )
+        subscription = new_subscription(self.writer, key, **options)
         subscription.log_reader = self.log
         subscription.start(cursor, cursor if head is None else head)
         return subscription

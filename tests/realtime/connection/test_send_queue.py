@@ -7,8 +7,7 @@ from pytest_django import Settings
 from realtime.connection.send_queue import SendQueue
 from realtime.subscription.subscription import SocketSubscription
 from realtime.wire.event import Event
-from realtime.wire.methods import WSMethod
-from realtime.wire.requests import Subscribe
+from tests.realtime.subscriptions import new_subscription
 
 
 class QueueOnly:
@@ -34,7 +33,7 @@ class QueueOnly:
 
 
 def subscribe(sender: QueueOnly, key: str, *, cursor: int = 0, head: int = 0) -> SocketSubscription:
-    subscription = SocketSubscription(key, WSMethod.SUBSCRIBE_STREAM, Subscribe(), writer=sender, on_end=lambda _: None)
+    subscription = new_subscription(sender, key)
     subscription.start(cursor, head)
     return subscription
 

@@ -13,8 +13,7 @@ from realtime.hub.fanout import Fanout
 from realtime.metrics import counts
 from realtime.subscription.subscription import SocketSubscription
 from realtime.wire.event import Event
-from realtime.wire.methods import WSMethod
-from realtime.wire.requests import Subscribe
+from tests.realtime.subscriptions import new_subscription
 
 ADDED = "notification_read"
 
@@ -28,8 +27,7 @@ class Socket:
         self.wakes = 0
 
     def subscribe(self, *, numbered: bool = True, cursor: int = 0) -> SocketSubscription:
-        options = Subscribe(replay="none") if numbered else Subscribe()
-        subscription = SocketSubscription("a", WSMethod.SUBSCRIBE_STREAM, options, writer=self, on_end=lambda _: None)
+        subscription = new_subscription(self, **({"replay": "none"} if numbered else {}))
         subscription.start(cursor, cursor)
         return subscription
 
@@ -145,9 +143,7 @@ async def test_a_paused_subscription_gets_no_event_until_it_goes_on() -> None:
 
 async def test_a_subscription_that_has_not_started_knows_of_new_events() -> None:
     socket = Socket()
-    subscription = SocketSubscription(
-        "a", WSMethod.SUBSCRIBE_STREAM, Subscribe(replay="none"), writer=socket, on_end=lambda _: None
-    )
+    subscription = new_subscription(socket, replay="none")
     fanout = fanout_of(subscription)
     for seq in (1, 2):
         fanout.deliver([event(seq)])

@@ -11,8 +11,7 @@ from realtime.log.types import StreamPosition
 from realtime.subscription.start_position import FromCursor, FromSnapshot
 from realtime.subscription.state import After, Each, State
 from realtime.subscription.subscription import SocketSubscription
-from realtime.wire.methods import WSMethod
-from realtime.wire.requests import Subscribe
+from tests.realtime.subscriptions import new_subscription
 
 STREAM = StreamPosition(id=1, epoch="e", head=9, floor=0)
 
@@ -38,9 +37,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 
 def subscription_of(**options: Any) -> SocketSubscription:
-    return SocketSubscription(
-        "a", WSMethod.SUBSCRIBE_STREAM, Subscribe(**options), writer=NoSender(), on_end=lambda _: None
-    )
+    return new_subscription(NoSender(), **options)
 
 
 async def test_a_start_from_a_cursor_reads_nothing_and_wants_what_follows(asked: list[dict[str, Any]]) -> None:

@@ -4,8 +4,7 @@ import pytest
 
 from realtime.subscription.subscription import SocketSubscription
 from realtime.wire.event import Event
-from realtime.wire.methods import WSMethod
-from realtime.wire.requests import Subscribe
+from tests.realtime.subscriptions import new_subscription
 
 
 class Sender:
@@ -30,9 +29,7 @@ class Sender:
 
 
 def subscription_of(sender: Sender, **options: object) -> SocketSubscription:
-    subscription = SocketSubscription(
-        "a", WSMethod.SUBSCRIBE_STREAM, Subscribe(**options), writer=sender, on_end=lambda _: None
-    )
+    subscription = new_subscription(sender, **options)
     subscription.start(0, 0)
     return subscription
 
