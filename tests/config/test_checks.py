@@ -75,6 +75,16 @@ def test_the_check_does_not_make_a_missing_database(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.sqlite
+@pytest.mark.django_db
+def test_a_database_without_tables_has_no_accounts(
+    production: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    (tmp_path / "empty.sqlite3").touch()
+    monkeypatch.setitem(connection.settings_dict, "NAME", str(tmp_path / "empty.sqlite3"))
+    assert ids() == []
+
+
 @pytest.mark.django_db(transaction=True)
 def test_static_files_that_are_not_collected_are_a_warning_with_debug_off(production: Settings) -> None:
     production.WHITENOISE_USE_FINDERS = True
