@@ -1,6 +1,9 @@
 """The bytes of events that a user's runs may record: what is charged, to whom, and what is refused."""
 
 import json
+import math
+import os
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -16,6 +19,7 @@ from executions.record_caps import TooMuchRecorded, check_recorded
 from executions.services import NodeReport, report_all, report_execution, report_node, terminate_execution
 from realtime.bridge import log_budget
 from realtime.bridge.log_budget import LOG_BYTES
+from realtime.budgets import Budget
 from realtime.models import StreamEvent
 from tests.realtime.conftest import Counted
 
@@ -69,6 +73,40 @@ def test_the_sums_of_a_process_are_added_when_somebody_asks(
         check_recorded([user.pk])
     assert 0 < refused.value.retry_after <= 86_400
     assert counted["refused_log_bytes"] == 1
+
+
+def test_a_commit_does_not_wait_for_the_throttling_cache(
+    execution: GraphExecution, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, add = charged(user), Budget.add
+    is_asked, answers = threading.Event(), threading.Event()
+
+    def add_late(budget: Budget, key: object, cost: int) -> int:
+        is_asked.set()
+        assert answers.wait(60)
+        return add(budget, key, cost)
+
+    monkeypatch.setattr(Budget, "add", add_late)
+    monkeypatch.setattr(log_budget, "_next_flush", 0.0)
+    for status in ("RUNNING", "COMPLETED"):
+        report_node(execution, node_id="a", status=status, input_data={"text": "x" * 1_000})
+    assert is_asked.wait(60)
+    answers.set()
+    assert charged(user) - before > 2_000
+
+
+def test_a_forked_child_charges_nothing_of_its_parent(
+    execution: GraphExecution, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_budget, "_next_flush", math.inf)
+    report_node(execution, node_id="a", status="RUNNING", input_data={"text": "x" * 1_000})
+    assert log_budget._sums
+    with log_budget._flushing:
+        child = os.fork()
+        if not child:
+            os._exit(bool(log_budget._sums) or log_budget._flushing.locked())
+    assert os.waitpid(child, 0)[1] == 0
+    assert charged(user) > 1_000
 
 
 def test_zero_is_no_limit(execution: GraphExecution, user: User, settings: Settings) -> None:
