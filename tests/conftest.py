@@ -55,8 +55,8 @@ def _pools_are_closed() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _budgets_are_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Primary keys come again in the next test. In this process no test counts in the Redis of the whole run, which
-    would keep its counters, and which quick tests may not reach."""
+    """A new user can get the primary key of a user of an earlier test, and must not be refused because of that one.
+    Counts stay in this process: the Redis of the test run would keep them, and quick tests may not connect to it."""
     monkeypatch.delitem(settings.CACHES, "throttling", raising=False)
     budgets.reset()
 

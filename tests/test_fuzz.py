@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.__main__ import Result, main, report, targets
+from tests.fuzz.__main__ import fuzz, main, report, targets
 from tests.fuzz.engine import ENDED, FOUND
 from tests.servers.process import ROOT
 
@@ -61,9 +61,21 @@ def test_a_planted_fault_is_found_and_told(tmp_path: Path, engine: str, limit: i
         assert r"data=b'\x00\x00\x00'" in ended.stdout
 
 
-def test_the_report_says_how_to_repeat_a_finding() -> None:
-    text = report([Result("http", "test_a_thing", "nothing found", True)], 10, "Hypothesis")
-    assert "| http | a thing | nothing found |" in text
+@pytest.mark.parametrize(
+    ("code", "verdict", "is_good"),
+    [
+        (ENDED, "nothing found", True),
+        (FOUND, "failed: `pytest tests/fuzz/test_http.py -k test_a_thing` repeats it", False),
+        (77, "ended with code 77: .fuzz/http.a_thing.log; its input is in .fuzz/findings", False),
+    ],
+)
+def test_the_report_says_how_to_repeat_a_finding(
+    monkeypatch: pytest.MonkeyPatch, code: int, verdict: str, is_good: bool
+) -> None:
+    monkeypatch.setattr(subprocess, "run", lambda words, **options: subprocess.CompletedProcess(words, code))
+    result = fuzz("http", "test_a_thing", 1.0, [])
+    assert result.is_good is is_good
+    assert f"| http | a thing | {verdict} |" in report([result], 10, "Hypothesis")
 
 
 def test_a_word_that_no_target_has_is_an_error() -> None:

@@ -17,7 +17,6 @@ pytestmark = pytest.mark.once
 
 DOCS = PAGE.parent
 RULES = DOCS / "alerts.yml"
-OF_PROMETHEUS = {"up"}
 SERIES = re.compile(r"\b(?:runwire|process|python)_[a-z_]+\b")
 
 

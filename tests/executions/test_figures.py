@@ -14,11 +14,6 @@ from executions.statuses import ExecutionStatus
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def graph(user: User) -> Graph:
-    return Graph.objects.create(owner=user, name="A graph")
-
-
 def test_executions_are_counted_by_status_up_to_a_limit(graph: Graph, user: User) -> None:
     for _ in range(3):
         start_execution(graph, user=user)

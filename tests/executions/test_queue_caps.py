@@ -107,9 +107,7 @@ def test_a_run_that_its_process_gives_back_keeps_its_place(user: User, graph: Gr
     assert GraphExecution.objects.filter(status="QUEUED").count() == 2
 
 
-def test_the_check_reads_no_more_rows_than_the_limits(
-    user: User, graph: Graph, settings: Settings, django_assert_num_queries: Any
-) -> None:
+def test_the_check_reads_no_more_rows_than_the_limits(user: User, django_assert_num_queries: Any) -> None:
     with django_assert_num_queries(2) as queries:
         check_queue(user.pk, "embedded", {})
     assert all("LIMIT" in query["sql"] for query in queries.captured_queries)

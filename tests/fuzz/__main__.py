@@ -47,7 +47,7 @@ def report(results: list[Result], minutes: float, engine: str) -> str:
     rows = [
         f"| {each.file} | {each.name.removeprefix('test_').replace('_', ' ')} | {each.verdict} |" for each in results
     ]
-    head = [f"# {minutes:g} minutes of fuzzing, by {engine}", "", "| room | target | result |", "|---|---|---|"]
+    head = [f"# {minutes:g} minutes of fuzzing, by {engine}", "", "| file | target | result |", "|---|---|---|"]
     return "\n".join([*head, *rows, ""])
 
 

@@ -2,8 +2,8 @@
 
     python -m tests.fuzz.engine requests test_a_frame_… --seconds 30
 
-Both run the same function. atheris changes bytes, and Hypothesis makes the example from them (`fuzz_one_input`). What
-has failed is in Hypothesis's database then, so pytest fails for it, too, until the cause is mended.
+Both run the same function. atheris changes bytes, and Hypothesis makes the example from them (`fuzz_one_input`).
+Hypothesis keeps each example that fails, so pytest fails with it, too, until the cause is mended.
 """
 
 import argparse

@@ -31,8 +31,8 @@ class TooMuchWorkError(AssertionError):
 
 @contextmanager
 def at_most_calls(limit: float) -> Iterator[None]:
-    """Inside the block, this thread makes at most `limit` calls of functions, in Python or C. The call beyond them
-    raises, so a loop without end ends, too."""
+    """Inside the block, this thread makes at most `limit` calls of functions, in Python or C. One call more raises an
+    error, so an endless loop ends, too."""
     calls = 0
 
     def on_call(frame: FrameType, event: str, argument: Any) -> None:
@@ -72,18 +72,11 @@ def no_logged_errors() -> Iterator[None]:
     assert not handler.texts, "\n".join(handler.texts)
 
 
-class _RolledBack(Exception):  # noqa: N818
-    pass
-
-
 @contextmanager
 def rolled_back() -> Iterator[None]:
     """Inside the block, nothing that is written stays."""
     block = transaction.atomic()
     block._from_testcase = True  # type: ignore[attr-defined] # as in Django's TestCase: a durable block may be inside
-    try:
-        with block:
-            yield
-            raise _RolledBack
-    except _RolledBack:
-        pass
+    with block:
+        yield
+        transaction.set_rollback(True)

@@ -2,7 +2,7 @@
 
 import json
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 from django.http import HttpResponse
@@ -118,7 +118,7 @@ def test_a_body_has_an_answer_and_an_error_changes_nothing(case: tuple[str, byte
     headers,
 )
 def test_a_query_has_an_answer(path: str, parameters: dict[str, str], more: dict[str, str]) -> None:
-    query = "&".join(f"{name}={quote(value.encode('utf-8', 'surrogatepass'))}" for name, value in parameters.items())
+    query = urlencode(parameters, errors="surrogatepass")
     with no_logged_errors(), rolled_back():
         world = make_world()
         client = Client() if path.startswith("worker/") else world.person()

@@ -1,6 +1,6 @@
 """Forms and uploads, through the URLs of the pages: a page, a redirect or a refusal, and never 500."""
 
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, urlencode
 
 import pytest
 from django.http import HttpResponse
@@ -49,11 +49,7 @@ parts = st.builds(
 )
 multipart = st.lists(parts, max_size=4).map(lambda each: b"".join(each) + b"--b--\r\n")
 pairs = st.tuples(st.sampled_from(FIELDS), st.sampled_from(["GRAPH", "One.", *HOSTILE_TEXTS]) | texts)
-urlencoded = st.lists(pairs, max_size=5).map(
-    lambda each: "&".join(
-        f"{quote_plus(name)}={quote_plus(value.encode('utf-8', 'surrogatepass'))}" for name, value in each
-    ).encode()
-)
+urlencoded = st.lists(pairs, max_size=5).map(lambda each: urlencode(each, errors="surrogatepass").encode())
 PATHS = [
     *("/executions/start/", "/executions/start/", "/executions/start/", "/notifications/read/", "/login/"),
     "/executions/EXECUTION/terminate/",
@@ -101,9 +97,7 @@ def test_a_form_has_an_answer(path: str, sent: tuple[str, bytes]) -> None:
     texts,
 )
 def test_a_page_has_an_answer(path: str, parameters: dict[str, str], other: str) -> None:
-    query = "&".join(
-        f"{name}={quote_plus(value.encode('utf-8', 'surrogatepass'))}" for name, value in parameters.items()
-    )
+    query = urlencode(parameters, errors="surrogatepass")
     with no_logged_errors(), rolled_back():
         world = make_world()
         client = world.person()

@@ -50,8 +50,8 @@ def outcome(text: str) -> Request | tuple[str, str | None]:
 
 
 def expected(text: str) -> tuple[str, str | None] | None:
-    """What the protocol says about this text, by the json module and a few rules. None if the text is right, or its
-    JSON is such that parsers differ (very deep, very long numbers)."""
+    """The error that the protocol names for this text, found with the json module and a few rules. None if there is no
+    error, or if JSON parsers differ about the text (very deep, very long numbers)."""
 
     def refuse(_: str) -> Any:
         raise OverflowError
@@ -75,7 +75,6 @@ def expected(text: str) -> tuple[str, str | None] | None:
     if not isinstance(frame, dict) or not (
         frame.get("method") in list(WSMethod)
         and isinstance(frame.get("data"), dict | list | str | None)
-        and isinstance(frame.get("success"), bool | None)
         and isinstance(frame.get("channel"), str | None)
         and isinstance(frame.get("error"), str | None)
         and (frame.get("id") is None or _is_id(frame["id"]))

@@ -6,7 +6,7 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 
 from executions.api.worker_tokens import create_token
-from executions.models import Graph, GraphExecution, Notification, WorkerToken
+from executions.models import Graph, GraphExecution, WorkerToken
 from executions.services import notify_user, report_node, start_execution
 
 NODES = [{"id": "split", "block_id": "text.sentences"}, {"id": "rank", "block_id": "text.words"}]
@@ -17,7 +17,6 @@ class World(NamedTuple):
     user: Any
     graph: Graph
     execution: GraphExecution  # of the worker
-    notification: Notification
     token: WorkerToken
     secret: str  # of the worker
 
@@ -35,4 +34,5 @@ def make_world() -> World:
     graph = Graph.objects.create(owner=user, name="Fuzz", nodes=NODES, links=LINKS)
     execution = start_execution(graph, user=user, inputs={"text": "One."}, runner=token.runner)
     report_node(execution, node_id="split", status="RUNNING")
-    return World(user, graph, execution, notify_user(user, type="info", event="x"), token, secret)
+    notify_user(user, type="info", event="x")
+    return World(user, graph, execution, token, secret)

@@ -22,6 +22,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client as Browser
 
+from realtime import metrics
 from realtime.auth.jwt import issue_token
 from tests.conftest import address_of_test_database
 from tests.database import in_db
@@ -30,8 +31,15 @@ from tests.realtime.clients import PATIENCE, Client, InProcess, OverNetwork
 from tests.servers import Nginx, WebServer
 
 NAMES = ("asgi", "runwire", "daphne", "uvicorn")
+APPLICATION = "config.asgi:application"
 QUICK_SWEEPS = {"SWEEP_INTERVAL": 0.05, "SWEEP_GRACE": 0.05}
 NO_HOUSEKEEPING = {"HOUSEKEEPING": "off"}  # a server that outlives its test would do the jobs of others
+
+
+def need(program: str) -> None:
+    """Skips the test if this server is not installed."""
+    if program == "uvicorn" and find_spec(program) is None:
+        pytest.skip("uvicorn is not installed")
 
 
 def token_of(user: Any, lifetime: timedelta = timedelta(hours=1)) -> str:
@@ -66,6 +74,10 @@ class Door(ABC):
     async def nothing_is_left(self) -> None:
         """Returns when the server has no open sockets."""
 
+    @abstractmethod
+    async def count_of(self, name: str) -> int:
+        """What the process that serves has counted (`realtime.metrics`)."""
+
 
 class AsgiDoor(Door):
     address = "localhost"
@@ -80,31 +92,39 @@ class AsgiDoor(Door):
     async def nothing_is_left(self) -> None:
         await traces.nothing_is_left()
 
+    async def count_of(self, name: str) -> int:
+        return metrics.counts().get(name, 0)
+
 
 class ServerDoor(Door):
     def __init__(self, server: WebServer) -> None:
         super().__init__()
         self.server = server
         self.address = f"{server.host}:{server.port}"
+        self._cookie = ""  # of a session of staff
 
     def _client(self, path: str, how: dict[str, Any]) -> Client:
         return OverNetwork(f"ws://{self.address}{path}", **how)
 
     async def nothing_is_left(self) -> None:
-        await in_db(self._wait_until_empty)()
+        await in_db(self.server.wait_until)(self._is_empty)
 
-    def _wait_until_empty(self) -> None:
-        browser = Browser()
-        browser.force_login(User.objects.create_superuser("watches"))
-        cookie = f"{settings.SESSION_COOKIE_NAME}={browser.cookies[settings.SESSION_COOKIE_NAME].value}"
-        page = Request(f"http://{self.address}/realtime/status", headers={"Cookie": cookie})
+    async def count_of(self, name: str) -> int:
+        return int((await in_db(self._status)())["counts"].get(name, 0))
 
-        def is_empty() -> bool:
-            with urlopen(page, timeout=PATIENCE) as answer:
-                status = json.load(answer)
-            return not (status["sockets"] or status["streams"] or status["subscriptions"])
+    def _is_empty(self) -> bool:
+        status = self._status()
+        return not (status["sockets"] or status["streams"] or status["subscriptions"])
 
-        self.server.wait_until(is_empty)
+    def _status(self) -> dict[str, Any]:
+        if not self._cookie:
+            browser = Browser()
+            browser.force_login(User.objects.create_superuser("watches"))
+            self._cookie = f"{settings.SESSION_COOKIE_NAME}={browser.cookies[settings.SESSION_COOKIE_NAME].value}"
+        page = Request(f"http://{self.address}/realtime/status", headers={"Cookie": self._cookie})
+        with urlopen(page, timeout=PATIENCE) as answer:
+            status: dict[str, Any] = json.load(answer)
+        return status
 
 
 class ProxyDoor(Door):
@@ -121,15 +141,19 @@ class ProxyDoor(Door):
     async def nothing_is_left(self) -> None:
         raise NotImplementedError("Ask the servers behind it.")
 
+    async def count_of(self, name: str) -> int:
+        raise NotImplementedError("Ask the servers behind it.")
+
 
 class LiveServer(WebServer):
-    """A server on the test database, with the limits and the channel layer of the test."""
+    """A server on the test database, with the limits and the channel layer of the test. Skips the test if the program
+    is not installed."""
 
     SERVERS: ClassVar[Mapping[str, Sequence[str]]] = {
         **WebServer.SERVERS,
         "uvicorn": [
             *("-m", "uvicorn", "--host", "{host}", "--port", "{port}", "--lifespan", "off", "--no-access-log"),
-            *("--ws-per-message-deflate", "false", "config.asgi:application"),
+            *("--ws-per-message-deflate", "false", APPLICATION),
         ],
     }
 
@@ -137,11 +161,13 @@ class LiveServer(WebServer):
         self,
         program: str = "runwire",
         *,
+        application: str = APPLICATION,
         limits: Mapping[str, Any] | None = None,
         layers: Mapping[str, Any] | None = None,
         options: Sequence[str] = (),
         **environment: str,
     ) -> None:
+        need(program)
         settings = {
             "DJANGO_SETTINGS_MODULE": "tests.stories.settings",
             "DATABASE_URL": address_of_test_database(),
@@ -149,6 +175,7 @@ class LiveServer(WebServer):
             "TEST_CHANNEL_LAYERS": json.dumps(layers),
         }
         super().__init__({**settings, **environment}, program=program, options=options)
+        self._command = [application if word == APPLICATION else word for word in self._command]
         self.program = program
 
 
@@ -165,8 +192,6 @@ class Servers:
 
     def get(self, program: str) -> LiveServer:
         self.need_a_client()
-        if program == "uvicorn" and find_spec("uvicorn") is None:
-            pytest.skip("uvicorn is not installed")
         if program not in self._servers:
             server = LiveServer(program)
             server.__enter__()

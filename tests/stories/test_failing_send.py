@@ -1,8 +1,6 @@
 """A socket whose send fails because of a defect is closed with 1011, under each server."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from importlib.util import find_spec
-from typing import ClassVar
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 from django.contrib.auth.models import User
@@ -11,20 +9,6 @@ from executions.services import notify_user
 from tests.database import in_db
 from tests.realtime.clients import Client
 from tests.stories.doors import LiveServer, ServerDoor, Servers
-
-
-def failing_server(program: str, application: str) -> LiveServer:
-    """Serves one of the applications of failing_send.py."""
-
-    class FailingServer(LiveServer):
-        SERVERS: ClassVar[Mapping[str, Sequence[str]]] = {
-            name: [
-                word.replace("config.asgi:application", f"tests.stories.failing_send:{application}") for word in words
-            ]
-            for name, words in LiveServer.SERVERS.items()
-        }
-
-    return FailingServer(program)
 
 
 @pytest.fixture(
@@ -37,11 +21,10 @@ def failing_server(program: str, application: str) -> LiveServer:
     ids="-".join,
 )
 def server(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[LiveServer]:
+    """Serves one of the applications of failing_send.py."""
     Servers.need_a_client()
     program, application = request.param
-    if find_spec(program) is None and program == "uvicorn":
-        pytest.skip("uvicorn is not installed")
-    with failing_server(program, application) as server:
+    with LiveServer(program, application=f"tests.stories.failing_send:{application}") as server:
         yield server
 
 

@@ -4,7 +4,6 @@ import os
 import stat
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
@@ -13,6 +12,7 @@ import pytest
 
 from tests.config.test_settings import Checkout
 from tests.servers.process import free_port
+from tests.stories.doors import need
 from tests.waiting import until
 
 pytestmark = pytest.mark.once
@@ -38,12 +38,11 @@ def get(url: str, host: str = "localhost") -> tuple[int, str]:
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_an_empty_environment_is_safe(tmp_path: Path, program: str) -> None:
-    if find_spec("uvicorn") is None and program == "uvicorn":
-        pytest.skip("uvicorn is not installed")
+    need(program)
     checkout = Checkout(tmp_path)
     assert checkout.run("manage.py", "migrate", "--verbosity", "0").returncode == 0
-    url, port = "http://127.0.0.1:{port}", free_port()
-    url = url.format(port=port)
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
     process = subprocess.Popen(
         [sys.executable, *(word.format(port=port) for word in PROGRAMS[program])],
         cwd=tmp_path,

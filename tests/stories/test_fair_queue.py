@@ -1,16 +1,12 @@
 """Two users in one server process: one floods the queue, and the other's short run ends soon."""
 
-from collections.abc import Callable
-
 import pytest
 from django.contrib.auth.models import User
 
 from executions.models import GraphExecution
 from executions.samples import CODEBASE_CENSUS, make_sample, make_text_insight
 from executions.services import start_execution
-from tests.servers import WebServer
-
-StartWebServer = Callable[..., WebServer]
+from tests.conftest import StartWebServer
 
 FLOOD = 1_000
 

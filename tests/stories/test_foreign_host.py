@@ -1,7 +1,6 @@
 """A handshake with a foreign Host, as of a page whose domain was rebound to the server, under every server."""
 
 import socket
-from importlib.util import find_spec
 
 import pytest
 from django.contrib.auth.models import User
@@ -21,8 +20,6 @@ def status_of(port: int, head: str) -> int:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("program", ["runwire", "daphne", "uvicorn"])
 def test_a_handshake_with_a_foreign_or_missing_host_is_refused(servers: Servers, user: User, program: str) -> None:
-    if find_spec("uvicorn") is None and program == "uvicorn":
-        pytest.skip("uvicorn is not installed")
     port = servers.get(program).port
     token = f"Authorization: Bearer {token_of(user)}\r\n"
     assert status_of(port, f"Host: 127.0.0.1:{port}\r\n{token}") == 101

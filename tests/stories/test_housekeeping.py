@@ -19,7 +19,7 @@ from realtime.models import HousekeepingJob, Stream, StreamEvent
 from realtime.publish import publish
 from tests.conftest import StartWebServer
 from tests.database import in_db
-from tests.stories.doors import LiveServer, ServerDoor
+from tests.stories.doors import LiveServer, ServerDoor, Servers
 from tests.waiting import until, until_in_loop
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -73,6 +73,7 @@ def test_a_server_without_any_socket_removes_what_is_old_and_keeps_what_runs(
 
 @pytest.mark.parametrize("program", ["daphne", "uvicorn"])
 async def test_another_server_begins_with_its_first_socket(user: User, program: str) -> None:
+    Servers.need_a_client()
     await in_db(make_old_streams)(1)
     with LiveServer(program, limits={"HOUSEKEEPING": "server", "HOUSEKEEPING_POLL": 0.05}) as server:
         door = ServerDoor(server)

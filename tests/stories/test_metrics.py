@@ -23,6 +23,7 @@ from tests.realtime.clients import PATIENCE
 from tests.realtime.layers import redis_layer
 from tests.servers import Redis
 from tests.stories.doors import LiveServer, ServerDoor, Servers
+from tests.stories.test_base_protocol import watch
 from tests.waiting import until_in_loop
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
@@ -70,11 +71,6 @@ def processes_of(folder: Path) -> set[int]:
     return {int(file.stem.rpartition("_")[2]) for file in folder.glob("gauge_livesum_*.db")}
 
 
-async def watch(door: ServerDoor, user: User, execution: GraphExecution) -> None:
-    client = await door.client(user)
-    await client.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk)})
-
-
 @pytest.mark.parametrize("program", ["runwire", "uvicorn"])
 async def test_a_process_alone_needs_no_configuration(
     program: str,
@@ -92,7 +88,7 @@ async def test_a_process_alone_needs_no_configuration(
     )
     figures, door = Figures(server), ServerDoor(server)
     for _ in range(2):
-        await watch(door, user, execution)
+        await watch(await door.client(user), execution)
     assert await figures.read("runwire_sockets") == 2
     assert await figures.read("runwire_subscriptions") == 4
     assert await figures.read("runwire_streams") == 2
@@ -122,7 +118,7 @@ async def test_a_repaired_event_has_the_age_of_its_row(
     server = life.enter_context(LiveServer(limits=limits, layers=in_memory))
     settings.CHANNEL_LAYERS = in_memory
     figures, door = Figures(server), ServerDoor(server)
-    await watch(door, user, execution)
+    await watch(await door.client(user), execution)
     await in_db(report_node)(execution, node_id="a", status="RUNNING")
 
     async def is_repaired() -> bool:
@@ -144,7 +140,7 @@ async def test_processes_that_share_a_folder_show_their_sum(
     execution: GraphExecution,
 ) -> None:
     """Two processes of uvicorn behind one port, and a worker without a port."""
-    servers.get("uvicorn")  # skips without it
+    servers.need_a_client()
     settings.CHANNEL_LAYERS = layers = redis_layer(redis_server.url)
     environment = {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
     server = life.enter_context(
@@ -158,7 +154,7 @@ async def test_processes_that_share_a_folder_show_their_sum(
     )
     figures, door = Figures(server), ServerDoor(server)
     for _ in range(SOCKETS):
-        await watch(door, user, execution)
+        await watch(await door.client(user), execution)
 
     async def all_are_shown() -> bool:
         return await figures.read("runwire_sockets") == SOCKETS

@@ -37,7 +37,7 @@ class Watcher(NamedTuple):
         await self.watch("subscribe_graph_executions", {"graph_id": str(graph.pk)}, 0)
 
     async def until(self, *conditions: Callable[[Frame], bool]) -> list[Frame]:
-        """The next frames, up to the one with which each condition was true of one of them."""
+        """Reads frames until each condition was true for one of them, and returns them all."""
         frames: list[Frame] = []
         while not all(any(map(condition, frames)) for condition in conditions):
             frames.append(await self.client.frame())
@@ -62,6 +62,10 @@ def is_event(channel: str, **data: Any) -> Callable[[Frame], bool]:
 
 def is_error(text: str) -> Callable[[Frame], bool]:
     return lambda frame: frame["error"] == text
+
+
+def is_notification(frame: Frame) -> bool:
+    return bool(frame["method"] == "notification")
 
 
 @pytest.fixture
@@ -90,24 +94,34 @@ def report_nodes(execution: GraphExecution, count: int, name: str) -> None:
         report_node(execution, node_id=f"{name} {number}", status="QUEUED")
 
 
-async def test_what_the_backup_has_goes_on_and_what_it_lacks_ends(
-    watchers: list[Watcher], user: User, graph: Graph, back_up: Callable[[], Backup]
-) -> None:
+async def restored(
+    watchers: list[Watcher], user: User, graph: Graph, back_up: Callable[[], Backup], *made_later: str
+) -> tuple[GraphExecution, Graph, str, str]:
+    """The clients get three events after the backup; then it is restored. They also watch graphs of these names that
+    are made after the backup. Returns the execution, the graph without a stream, and the channel of each."""
     silent = await in_db(Graph.objects.create)(owner=user, name="Without a stream when the backup is made")
     execution = await in_db(start_execution)(graph, user=user)
     backup = await in_db(back_up)()
-    lost = await in_db(Graph.objects.create)(owner=user, name="Made after the backup")
+    lost = [await in_db(Graph.objects.create)(owner=user, name=name) for name in made_later]
     for watcher in watchers:
-        await watcher.watch_graph(silent)
-        await watcher.watch_graph(lost)
+        for each in (silent, *lost):
+            await watcher.watch_graph(each)
         await watcher.watch_execution(execution, after=1)
     await in_db(report_nodes)(execution, 3, "lost")
     for watcher in watchers:
         await watcher.client.frames(3)
 
     await in_db(backup.restore)()
-    channel = streams.graph_exec(str(user.pk), str(execution.pk))
-    channel_of_silent = streams.graph_execs(str(user.pk), str(silent.pk))
+    channels = streams.graph_exec(str(user.pk), str(execution.pk)), streams.graph_execs(str(user.pk), str(silent.pk))
+    return execution, silent, *channels
+
+
+async def test_what_the_backup_has_goes_on_and_what_it_lacks_ends(
+    watchers: list[Watcher], user: User, graph: Graph, back_up: Callable[[], Backup]
+) -> None:
+    execution, silent, channel, channel_of_silent = await restored(
+        watchers, user, graph, back_up, "Made after the backup"
+    )
     for watcher in watchers:
         expected = [is_error("Graph not found"), is_event(channel, status="QUEUED")]
         if watcher.numbered:
@@ -131,28 +145,12 @@ async def test_what_the_backup_has_goes_on_and_what_it_lacks_ends(
             }
 
 
-def is_notification(frame: Frame) -> bool:
-    return bool(frame["method"] == "notification")
-
-
 @pytest.mark.parametrize("pair", [NO_SWEEPS], indirect=True)
 async def test_events_after_the_restore_reach_everybody_although_no_sweep_has_noticed_it(
     watchers: list[Watcher], user: User, graph: Graph, back_up: Callable[[], Backup]
 ) -> None:
     """They use the numbers again that clients have seen, and soon pass them."""
-    silent = await in_db(Graph.objects.create)(owner=user, name="Without a stream when the backup is made")
-    execution = await in_db(start_execution)(graph, user=user)
-    backup = await in_db(back_up)()
-    for watcher in watchers:
-        await watcher.watch_graph(silent)
-        await watcher.watch_execution(execution, after=1)
-    await in_db(report_nodes)(execution, 3, "lost")
-    for watcher in watchers:
-        await watcher.client.frames(3)
-
-    await in_db(backup.restore)()
-    channel = streams.graph_exec(str(user.pk), str(execution.pk))
-    channel_of_silent = streams.graph_execs(str(user.pk), str(silent.pk))
+    execution, silent, channel, channel_of_silent = await restored(watchers, user, graph, back_up)
     await in_db(report_nodes)(execution, 1, "new")
     for watcher in watchers:
         frames = await watcher.until(is_event(channel, node_id="new 0"))

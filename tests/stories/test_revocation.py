@@ -14,7 +14,7 @@ from tests.database import in_db
 from tests.realtime.clients import Client
 from tests.realtime.layers import redis_layer
 from tests.servers import Redis
-from tests.stories.doors import Door, LiveServer, ServerDoor
+from tests.stories.doors import Door, LiveServer, ServerDoor, Servers
 from tests.stories.test_base_protocol import watch
 from tests.stories.test_two_processes import NEVER, Two
 
@@ -48,6 +48,7 @@ def log_out_and_work(browser: Browser, execution: GraphExecution) -> None:
 async def test_a_logout_closes_the_sockets_of_every_server(
     user: User, other_user: User, execution: GraphExecution, redis_server: Redis
 ) -> None:
+    Servers.need_a_client()
     with ExitStack() as life:
         two = await in_db(Two)(life, layers=redis_layer(redis_server.url), limits=ONLY_NOTICES)
         browser, other = await in_db(logged_in)(user), await in_db(logged_in)(other_user)
@@ -71,9 +72,8 @@ async def test_a_logout_closes_the_sockets_of_every_server(
 async def test_without_redis_the_next_check_in_turn_closes_them(
     user: User, execution: GraphExecution, program: str
 ) -> None:
+    Servers.need_a_client()
     with ExitStack() as life:
-        if program == "uvicorn":
-            pytest.importorskip("uvicorn")
         server = LiveServer(program, limits=QUICK_TURNS, REDIS_URL="")
         await in_db(server.begin)()
         await in_db(life.enter_context)(server)

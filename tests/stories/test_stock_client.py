@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from django.contrib.auth.models import User
 from pytest_django import Settings
 
@@ -16,7 +17,7 @@ from executions.services import (
 )
 from tests.database import in_db
 from tests.realtime.clients import PATIENCE
-from tests.stories.doors import Door, ServerDoor, token_of
+from tests.stories.doors import NAMES, Door, token_of
 from tests.stories.stock_client import Message, StockClient, as_the_base_protocol_writes
 from tests.stories.test_base_protocol import watch, watch_graph
 from tests.waiting import until_in_loop
@@ -26,10 +27,9 @@ def of_the_team(data: Message) -> bool:
     return data.get("organization_id") == "org-1" and data["trigger_source"] == "schedule"
 
 
+@pytest.mark.parametrize("door", NAMES[1:], indirect=True)  # a real handshake needs a server
 async def test_a_client_whose_token_was_refused_at_first_gets_its_events(door: Door, user: User, graph: Graph) -> None:
     """It subscribes when its socket opens, so a refused socket must never open."""
-    if not isinstance(door, ServerDoor):
-        return  # a real handshake needs a server
     tokens = ["", "nonsense", token_of(user)[:-1]]
     subscribe = {"method": "subscribe_graph_executions", "data": {"graph_id": str(graph.pk)}}
     client = StockClient(

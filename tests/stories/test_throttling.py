@@ -78,7 +78,7 @@ def test_logins_go_on_while_redis_is_dead(pair: list[WebServer], redis_server: R
 
 
 def test_a_flood_of_one_user_hinders_no_other(pair: list[WebServer], user: User, other_user: User) -> None:
-    """Over both processes together it gets the budget of a window, of two where one ends in between."""
+    """Both processes together allow the budget of one window, or of two if a window ends during the test."""
 
     def graph_of(person: User, server: WebServer) -> tuple[int, Any]:
         token = issue_token(person.pk, timedelta(hours=1))

@@ -25,13 +25,13 @@ LONG = "x" * 260 * 1024
 
 @pytest.fixture
 def written() -> Iterator[list[int]]:
-    """The bytes of the rows and events that are written, one number a change."""
+    """The bytes of each change: its event, and the row where it writes one."""
     sizes: list[int] = []
 
     def on_changed(event: Any = None, events: Any = (), **kwargs: Any) -> None:
         for each in events or [event]:
-            is_first = isinstance(each, NodeExecutionEvent) and each.status in ("QUEUED", "COMPLETED")
-            sizes.append(len(each.model_dump_json()) * (2 if is_first else 1))
+            writes_row = isinstance(each, NodeExecutionEvent) and each.status in ("QUEUED", "COMPLETED")
+            sizes.append(len(each.model_dump_json()) * (2 if writes_row else 1))
 
     for signal in (graph_execution_changed, node_execution_changed):
         signal.connect(on_changed)
@@ -112,7 +112,7 @@ def test_many_links_into_one_node_are_counted_before_they_are_joined(
 def test_no_thread_is_left_after_a_run_beyond_its_budget(user: User, pool: ProcessPool, settings: Settings) -> None:
     settings.EXECUTIONS = {"MAX_RUN_BYTES": 1_000}
     before = threading.active_count()
-    for _ in range(3):
+    for _ in range(10):
         fan_out(user, 3, value="x" * 2_000)
         claim(pool).go()
     assert threading.active_count() <= before + 3

@@ -107,8 +107,12 @@ def test_a_bad_password_changes_nothing(member: User, old: str, new: str, again:
     assert Client().login(username=member.username, password=OLD)
 
 
-def test_a_user_without_a_password_is_offered_no_change(page: Client, user: User) -> None:
+def test_only_a_user_with_a_password_is_offered_a_change(page: Client, user: User) -> None:
     user.set_unusable_password()
     user.save()
     page.force_login(user)
     assert "Change the password" not in text_of(page.get(url("account")))
+    user.set_password(OLD)
+    user.save()
+    page.force_login(user)
+    assert "Change the password" in text_of(page.get(url("account")))

@@ -121,7 +121,7 @@ def test_the_results_are_read_without_the_nodes(
 ) -> None:
     add_nodes(execution, ["n000"], size=1_000)
     finish_execution(execution, outputs={"report": ["# Title"]})
-    with django_assert_num_queries(4):  # session, user, execution
+    with django_assert_num_queries(4):  # session, user, execution, name of the graph
         assert "<h3>Title</h3>" in page.get(url("execution-results", execution.pk)).content.decode()
 
 

@@ -12,7 +12,6 @@ from pytest_django import Settings
 from executions.models import UserSession
 from executions.web import sessions
 from realtime.auth.handshake import CredentialsRefused, _find_session_user
-from tests.executions.web.pages import Queries
 
 HOUR = timedelta(hours=1)
 
@@ -22,7 +21,7 @@ def forget() -> None:
     sessions._last_noted.clear()
 
 
-def test_use_is_recorded_at_most_once_a_minute(page: Client, django_assert_num_queries: Queries) -> None:
+def test_use_is_recorded_at_most_once_a_minute(page: Client) -> None:
     UserSession.objects.update(last_seen_at=timezone.now() - HOUR)
     page.get("/account/")
     assert UserSession.objects.get().last_seen_at < timezone.now() - HOUR / 2
