@@ -96,7 +96,7 @@ class LiveServer(PeriodicChecksServer):
         super().__init__(*args, **options | {"ready_callable": self._listen})
         # Daphne would listen with its own factory before it calls `_listen`. Without endpoints it does not listen.
         self._addresses, self.endpoints = self.endpoints, []
-        self._listen_failure: BaseException | None = None  # CannotListen, or KeyboardInterrupt during the start
+        self._listen_failure: CannotListen | None = None
         self._ports: list[Any] = []
         self._caps = ServerCaps()
         self.turns = Turns()
@@ -113,6 +113,8 @@ class LiveServer(PeriodicChecksServer):
         give_memory_back()
         monotonic_time.install()
         old_handlers = {each: signal.getsignal(each) for each in STOP_SIGNALS} if self.signal_handlers else {}
+        # Before Daphne listens: a KeyboardInterrupt would be lost in a callback of Twisted, or while the reactor starts.
+        self._on_stop_signal(self.stop)
         try:
             super().run()
         finally:
@@ -141,10 +143,12 @@ class LiveServer(PeriodicChecksServer):
             raise self._listen_failure
         if self._on_ready:
             self._on_ready()
+
+    def _on_stop_signal(self, function: Callable[[], None]) -> None:
+        """From now on a stop signal calls `function` in the event loop: as soon as that runs."""
         if self.signal_handlers:
-            # The reactor replaces the handlers when it starts, and loses a KeyboardInterrupt during the start.
             for each in STOP_SIGNALS:
-                signal.signal(each, lambda *_: reactor.callFromThread(self.stop))
+                signal.signal(each, lambda *_: reactor.callFromThread(function))
 
     def listen_success(self, port: Any) -> None:
         self._ports.append(port)
@@ -153,9 +157,6 @@ class LiveServer(PeriodicChecksServer):
 
     def listen_error(self, failure: Failure) -> None:
         error, text = failure.value, failure.getErrorMessage()
-        if not isinstance(error, Exception):  # Ctrl-C: Twisted catches every BaseException
-            self._listen_failure = error
-            return
         if isinstance(error, CannotListenError) and getattr(error.socketError, "errno", None) == errno.EADDRINUSE:
             text = f"Port {error.port} on {error.interface} is in use."
         self._listen_failure = CannotListen(text)
@@ -231,9 +232,7 @@ class LiveServer(PeriodicChecksServer):
     def kill_all_applications(self) -> Deferred[Any]:
         """Daphne calls this before the reactor stops. Daphne's own cancels the applications, and clients see 1006."""
         shutdown = Shutdown(self, self._ports)
-        if self.signal_handlers:
-            for each in STOP_SIGNALS:
-                signal.signal(each, lambda *_: reactor.callFromThread(shutdown.force))
+        self._on_stop_signal(shutdown.force)
         return Deferred.fromFuture(asyncio.ensure_future(shutdown.run()))
 
     def log_action(self, protocol: str, action: str, details: dict[str, Any]) -> None:
