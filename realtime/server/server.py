@@ -113,7 +113,7 @@ class LiveServer(PeriodicChecksServer):
         give_memory_back()
         monotonic_time.install()
         old_handlers = {each: signal.getsignal(each) for each in STOP_SIGNALS} if self.signal_handlers else {}
-        # Before Daphne listens: a KeyboardInterrupt would be lost in a callback of Twisted, or while the reactor starts.
+        # Now: a KeyboardInterrupt would be lost in a callback of Twisted, and while the reactor starts.
         self._on_stop_signal(self.stop)
         try:
             super().run()

@@ -11,7 +11,7 @@ from realtime.models import Stream
 from realtime.publish import publish
 from realtime.publishing.after_commit import numbered_head
 from tests.database import in_db
-from tests.realtime.hub.changes import NO_SWEEPS, forget, restarted
+from tests.realtime.hub.changes import NO_SWEEPS, forget, go_back, restarted
 from tests.realtime.layers import layer_named
 
 asked, refused_users = [], set()  # primary keys of users
@@ -19,13 +19,16 @@ asked, refused_users = [], set()  # primary keys of users
 
 def owner_of_order(user, id):
     asked.append(user.pk)
-    if id == "fails":
-        raise OperationalError
     return None if user.pk in refused_users else 1
 
 
+async def no_review(watches):
+    return dict.fromkeys(watches, True)
+
+
 @pytest.fixture(autouse=True)
-def orders(settings):
+def orders(settings, monkeypatch):
+    monkeypatch.setattr("realtime.revocation.review.may_still_watch", no_review)  # it could end a subscription first
     settings.REALTIME = NO_SWEEPS | {"STREAM_ACCESS": {"orders": f"{__name__}.owner_of_order"}}
     yield
     asked.clear()
@@ -122,8 +125,12 @@ async def test_if_the_question_fails_the_next_sweep_asks_again(live_client, user
     client = await live_client(user)
     await watch_order(client, after=0)
     await in_db(forget)(KEY)
+
+    def fail(user, id):
+        raise OperationalError
+
     with monkeypatch.context() as broken:
-        broken.setattr(f"{__name__}.owner_of_order", lambda user, id: owner_of_order(user, "fails"))
+        broken.setattr(f"{__name__}.owner_of_order", fail)
         await sweep_and_restart()
     await client.ping()
     await sweep_and_restart()
@@ -159,12 +166,7 @@ async def test_a_number_that_comes_twice_restarts_nothing_unless_the_log_was_set
     await restarted(hub_of_this_loop(), KEY)
     assert counted["streams_restarted"] == 0
 
-    def set_back():
-        stream = Stream.objects.get(key=KEY)
-        stream.events.filter(seq__gt=1).delete()
-        Stream.objects.filter(key=KEY).update(head=1)
-
-    await in_db(set_back)()
+    await in_db(go_back)(KEY, 1)
     await in_db(change_order)("after the restore")
     await layer.deliver(len(layer.held) - 1)
     answer, *snapshot = await client.frames(2)
