@@ -167,7 +167,8 @@ class LiveConsumer(WriterConsumer):
         try:
             message = parse_request(text_data) if text_data is not None else BadRequest(INVALID_FORMAT)
         except BadRequest as bad_request:
-            message = bad_request
+            # A new one: this one refers to its frames, and so to itself and the text until the garbage collector runs.
+            message = BadRequest(str(bad_request), bad_request.id)
         if isinstance(message, Request) and message.method == WSMethod.HEARTBEAT:
             await self.writer.wait_for_room()
             self.writer.pong(pong_frame(message.id))
@@ -179,9 +180,10 @@ class LiveConsumer(WriterConsumer):
     async def _answer(self, message: Request | BadRequest) -> None:
         await self.writer.wait_for_room()
         self._channel = None
+        if isinstance(message, BadRequest):
+            self.writer.answer(error_frame(str(message), id=message.id))
+            return
         try:
-            if isinstance(message, BadRequest):
-                raise message
             handle = self._unsubscribe if message.method == WSMethod.UNSUBSCRIBE else self._subscribe
             await handle(message)
         except BadRequest as bad_request:

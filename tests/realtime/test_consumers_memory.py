@@ -14,6 +14,7 @@ from realtime.connection.writer import Writer
 from realtime.consumers import LiveConsumer
 from realtime.hub.hub import Hub
 from realtime.subscription.subscription import SocketSubscription
+from realtime.wire.requests import BadRequest
 from tests.realtime.clients import InProcess
 from tests.realtime.conftest import ConnectClient
 from tests.waiting import until_in_loop
@@ -21,7 +22,7 @@ from tests.waiting import until_in_loop
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-CLASSES = (LiveConsumer, Hub, SocketSubscription, Writer, SendQueue, RequestQueue)
+CLASSES = (LiveConsumer, Hub, SocketSubscription, Writer, SendQueue, RequestQueue, BadRequest)
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ async def test_a_socket_that_watched_a_stream_leaves_nothing(
     for after in (0, 1):
         await client.ask("subscribe_graph_execution", {"graph_exec_id": str(execution.pk), "after": after})
     await client.ask("subscribe_graph_execution", {"graph_exec_id": "none"})
-    assert {each.__name__ for each in CLASSES} <= set(left())
+    assert {each.__name__ for each in CLASSES} - {"BadRequest"} <= set(left())
     await client.disconnect()
     await until_in_loop(lambda: not left() - before)
 
@@ -57,4 +58,25 @@ async def test_a_socket_with_bad_credentials_leaves_nothing(without_collector: N
     await client.frame()
     assert await client.close_code() == 4003
     await client.disconnect()
+    await until_in_loop(lambda: not left() - before)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no JSON",
+        '{"method":"none"}',
+        '{"method":"notification","data":{}}',
+        '{"method":"subscribe_graph_execution"}',
+        '{"method":"subscribe_graph_execution","data":{"graph_exec_id":7}}',
+        '{"method":"subscribe_graph_execution","data":{"graph_exec_id":"none"}}',
+    ],
+)
+async def test_a_refused_request_leaves_nothing_while_its_socket_is_open(
+    without_collector: None, live_client: ConnectClient, user: User, text: str
+) -> None:
+    client = await live_client(user)
+    before = left()
+    await client.send_text(text)
+    assert (await client.frame())["error"]
     await until_in_loop(lambda: not left() - before)
