@@ -188,6 +188,10 @@ class _Envelope(WSMessage, _WithId):
 def parse_request(text: str) -> Request:
     """The request in the text of a frame. Raises BadRequest with the text of the error frame."""
     message: Any = None
+    # Each value but the first follows one of these. Some may stand in a string: a message is refused too early rather
+    # than parsed first.
+    if text.count(",") + text.count("[") + text.count("{") > limits.MAX_MESSAGE_VALUES:
+        raise BadRequest(INVALID_FORMAT)
     try:
         message = from_json(text)
         envelope = _Envelope.model_validate(message)

@@ -212,6 +212,15 @@ def test_text_that_is_no_message_is_an_invalid_format(text: str) -> None:
     assert refused.id is None
 
 
+@pytest.mark.parametrize("value", ["0", "[]", "{}", '"a"'])
+def test_a_message_has_a_bounded_number_of_values(settings: Settings, value: str) -> None:
+    settings.REALTIME = {"MAX_MESSAGE_VALUES": 100}
+    room = {"0": 97, "[]": 48, "{}": 48, '"a"': 97}[value]  # beside the envelope with its three values
+    fits, more = (f'{{"method":"heartbeat","data":[{",".join([value] * count)}]}}' for count in (room, room + 3))
+    assert parse_request(fits).method == WSMethod.HEARTBEAT
+    assert str(refusal(more)) == INVALID_FORMAT
+
+
 @pytest.mark.parametrize(
     "method", ["subscribe_graph_execution", "subscribe_graph_executions", "unsubscribe", "subscribe_stream"]
 )
