@@ -20,6 +20,7 @@ from realtime.wire.close_codes import POLICY_VIOLATION
 logger = logging.getLogger("realtime.server")
 
 CLOSE = 8  # opcodes from here on are control frames
+SMALL_READ = 4_096  # bytes that are processed without a turn: a few requests
 MAX_PIECES = 64  # of one frame that comes in many segments, before they are joined; each costs some 50 bytes
 
 
@@ -113,7 +114,8 @@ class ReceivingProtocol(SendingProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         if not self._is_waiting_for_turn:
-            self._steps_left = 2 * limits.FRAMES_PER_TURN
+            may_process = len(data) <= SMALL_READ or self.server.turns.take()
+            self._steps_left = 2 * limits.FRAMES_PER_TURN if may_process else 0
         super().dataReceived(data)
 
     def processData(self) -> bool:

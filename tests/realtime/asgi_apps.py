@@ -5,6 +5,7 @@ The sockets put their results on a board. `GET /board/NAME` waits for the result
 
 import asyncio
 import gc
+import itertools
 import json
 import logging
 import os
@@ -212,6 +213,22 @@ async def later(scope: Scope, receive: Receive, send: Send) -> None:
     put(name, [numbers, message["code"]])
 
 
+async def rounds(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers each message with the number of the round of the event loop in which it has come."""
+    await send({"type": "websocket.accept"})
+    now = on_board("round")
+    if not now.done():
+        now.set_result(counter := itertools.count())
+        asyncio.get_running_loop().call_soon(count_rounds, counter)
+    while (await receive())["type"] == "websocket.receive":
+        await send({"type": "websocket.send", "text": repr(now.result())})
+
+
+def count_rounds(counter: "itertools.count[int]") -> None:
+    next(counter)
+    asyncio.get_running_loop().call_soon(count_rounds, counter)
+
+
 async def last_frame(scope: Scope, receive: Receive, send: Send) -> None:
     """Registers last frames. Puts the number of received messages and the close code on the board."""
     frames = scope["extensions"]["realtime.server"]["last_frames"]
@@ -244,6 +261,7 @@ SOCKETS: dict[str, Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]] 
     "later": later,
     "never": never,
     "refuse": refuse,
+    "rounds": rounds,
     "send-after-disconnect": send_after_disconnect,
     "stall": stall,
     "subprotocol": subprotocol,

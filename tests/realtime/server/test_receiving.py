@@ -1,6 +1,7 @@
 """Receiving: every frame is charged, fragments are capped, and frames before the answer to the handshake wait."""
 
 import json
+import signal
 import socket
 from contextlib import suppress
 
@@ -107,6 +108,22 @@ def test_many_sockets_with_full_segments_do_not_keep_the_others_waiting() -> Non
                 each.socket.send(frame(b"", PONG) * 10_000)
         assert server.get("/") == "hello"
         for each in attackers:
+            each.leave()
+
+
+@pytest.mark.parametrize(("length", "in_one_round"), [(10, True), (50_000, False)])
+def test_one_socket_in_a_round_of_the_event_loop_processes_a_large_read(length: int, in_one_round: bool) -> None:
+    with ServerProcess() as server:
+        clients = [RawClient(server.port, "/rounds") for _ in range(10)]
+        server.send_signal(signal.SIGSTOP)  # so that it reads from all of them in one round
+        for each in clients:
+            each.send(frame(b"x" * length))
+        server.send_signal(signal.SIGCONT)
+        received = [each.receive() for each in clients]
+        numbers = {each.payload for each in received if each}
+        assert len(received) == 10
+        assert len(numbers) < 5 if in_one_round else len(numbers) == 10
+        for each in clients:
             each.leave()
 
 

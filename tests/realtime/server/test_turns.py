@@ -36,3 +36,17 @@ async def test_a_turn_that_fails_does_not_stop_the_next_one() -> None:
     turns.wait(done.set)
     await done.wait()
     assert [str(each) for each in failures] == ["This socket is broken."]
+
+
+async def test_one_turn_is_taken_at_once_in_a_round_and_only_if_nobody_waits() -> None:
+    turns, done = Turns(), asyncio.Event()
+    assert [turns.take() for _ in range(3)] == [True, False, False]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert turns.take()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    turns.wait(done.set)
+    assert not turns.take()
+    await done.wait()
+    assert turns.take()
