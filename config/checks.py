@@ -16,13 +16,13 @@ from django.core.checks import CheckMessage, Info, register
 from django.core.checks import Warning as CheckWarning
 from django.db import Error, connection
 
-LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
+LOOPBACK: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")  # as ALLOWED_HOSTS has them
 
 
 @register("config", deploy=True)
 def check_hosts(app_configs: Any, **options: Any) -> Iterator[CheckMessage]:
     """W001."""
-    if set(settings.ALLOWED_HOSTS) <= LOOPBACK:
+    if set(settings.ALLOWED_HOSTS) <= {*LOOPBACK}:
         yield CheckWarning(
             "ALLOWED_HOSTS has only the names of this machine: requests and sockets for any other host are refused.",
             hint="Set ALLOWED_HOSTS to the host names of the site, such as ALLOWED_HOSTS=runs.example.com.",

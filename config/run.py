@@ -17,6 +17,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
+from config.checks import LOOPBACK
 from realtime.server.exposure import is_loopback
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,7 +32,7 @@ def defaults(host: str) -> dict[str, str]:
     """The variables of the settings for a server on this address."""
     if is_loopback(host):
         return {"DEBUG": "true"}
-    names = ["localhost", "127.0.0.1", "[::1]", *(own_names() if host in ANY else [as_host(host)])]
+    names = [*LOOPBACK, *(own_names() if host in ANY else [as_host(host)])]
     return {"DEBUG": "false", "ALLOWED_HOSTS": ",".join(names), "SECURE_COOKIES": "false", "HSTS_SECONDS": "0"}
 
 

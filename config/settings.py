@@ -28,7 +28,7 @@ import environ
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from config import checks, content_security, secret_key  # noqa: F401 - importing the checks registers them
+from config import checks, content_security, secret_key  # importing the checks registers them
 from realtime.redis_connection import LongWaitConnection
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -44,7 +44,7 @@ SECRET_KEY = secret_key.choose(
     debug=DEBUG,
     embedded=not env.str("DATABASE_URL", default="") and not env.str("REDIS_URL", default=""),
 )
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[]) or ["localhost", "127.0.0.1", "[::1]"]
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[]) or list(checks.LOOPBACK)
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 INSTALLED_APPS = [

@@ -12,7 +12,8 @@ const LEASE = 60; // seconds; if the worker is silent for longer, the server set
 const MAX_APPENDS = 50; // because each event holds all outputs of its node so far
 const MAX_FILES = 1_000; // their names and sizes must fit into one event
 const MAX_NAME = 150; // characters of a path; a longer path is cut
-const PAUSES = [1, 2, 4, 8]; // seconds before a request is sent again
+const PAUSES = [1, 2, 4, 8]; // seconds before a request is sent again, if the answer names none in Retry-After
+const MAX_PAUSE = 30; // seconds; shorter than the lease
 const UNAVAILABLE = new Set([429, 502, 503, 504]); // statuses with which the request may be sent again
 const EXCLUDED = new Set([".git", "node_modules", ".venv", "__pycache__"]);
 
@@ -93,9 +94,10 @@ class Run {
     const body = JSON.stringify(data);
     const key = `${this.key}-${++this.#number}`;
     // Before the run exists, a wrong address is more likely than a restart of the server: no retry.
-    for (const pause of this.id === null ? [] : PAUSES) {
+    for (const usual of this.id === null ? [] : PAUSES) {
       const answer = await this.#request(path, body, key).catch(() => null);
       if (answer && !UNAVAILABLE.has(answer.status)) return this.#read(answer);
+      const pause = Math.min(answer?.retryAfter ?? usual, MAX_PAUSE);
       console.error(`The server does not answer (${answer?.status ?? "no connection"}); again in ${pause} s.`);
       await sleep(pause * 1_000);
     }
@@ -121,7 +123,9 @@ class Run {
       redirect: "manual",
       signal: AbortSignal.timeout(30_000),
     });
-    return {status: response.status, text: await response.text()};
+    const wait = response.headers.get("Retry-After") ?? "";
+    const retryAfter = /^\d+$/.test(wait) ? Number(wait) : null; // seconds; a date is ignored
+    return {status: response.status, retryAfter, text: await response.text()};
   }
 
   #read({status, text}) {

@@ -8,6 +8,7 @@ LEASE=60        # seconds; if the worker is silent for longer, the server sets t
 MAX_APPENDS=50     # because each event holds all outputs of its node so far
 MAX_LINES=50000 # their counts must fit into one event
 MAX_WORDS=10         # words in the report
+MAX_PAUSE=30    # seconds before a request is sent again; shorter than the lease
 
 usage() {
   cat <<'END'
@@ -77,6 +78,7 @@ key=${key:-$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')}
 run=     # the id of the unfinished run
 reason=  # why the worker gives up
 answer=  # the body of the last answer
+retry_after= # its seconds to wait, MAX_PAUSE at most; empty if it names none
 number=0 # of the report; part of its Idempotency-Key
 scratch=$(mktemp)
 
@@ -105,15 +107,22 @@ give_up() {
   exit 1
 }
 
-# request PATH JSON KEY: sets `status` and `answer`. The token is passed through a file descriptor, not as an argument.
+# request PATH JSON KEY: sets `status`, `answer` and `retry_after`. The token is passed through a file descriptor, not as an argument.
 request() {
+  : >"$scratch.head"
   status=$(
-    curl --silent --show-error --max-time 30 --output "$scratch" --write-out '%{http_code}' \
+    curl --silent --show-error --max-time 30 --output "$scratch" --dump-header "$scratch.head" --write-out '%{http_code}' \
       --config <(printf 'header = "Authorization: Bearer %s"\n' "$token") \
       --header 'Content-Type: application/json' --header "Idempotency-Key: $3" \
       --data-binary @- "$url/api/worker/$1" <<<"$2" 2>"$scratch.error"
   ) || status=000
   answer=$(tr -d '\000' <"$scratch" 2>/dev/null || true)
+  retry_after=$(
+    tr -d '\r' <"$scratch.head" | awk -v most="$MAX_PAUSE" '
+      tolower($1) == "retry-after:" && $2 ~ /^[0-9]+$/ { seconds = $2 + 0 < most + 0 ? $2 + 0 : most }
+      END { print seconds }
+    '
+  )
 }
 
 # post PATH JSON: sends a request, and repeats it while the server is unavailable. Its key makes repeats safe.
@@ -125,8 +134,8 @@ post() {
     case $status in 000 | 429 | 502 | 503 | 504) ;; *) break ;; esac
     # Before the run exists, a wrong address is more likely than a restart of the server: no retry.
     if [ -z "$run" ] || [ "$pause" = 0 ]; then break; fi
-    log "The server does not answer ($status); again in $pause s."
-    sleep "$pause"
+    log "The server does not answer ($status); again in ${retry_after:-$pause} s."
+    sleep "${retry_after:-$pause}"
   done
   case $status in
     2??) ;;
@@ -156,7 +165,7 @@ close() {
       request "executions/$run/report" "{\"status\": \"FAILED\", \"error\": $(json "$reason")}" "$key-failed"
     fi
   fi
-  rm -f "$scratch" "$scratch.error"
+  rm -f "$scratch" "$scratch.error" "$scratch.head"
 }
 trap close EXIT
 trap 'give_up "The worker was stopped."' INT TERM HUP

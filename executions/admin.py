@@ -22,7 +22,8 @@ from executions.conf import limits
 from executions.models import Graph, GraphExecution, NodeExecution, Notification, WorkerToken
 from executions.models.graph_execution import OF_ALL_BY_AGE
 from executions.statuses import IllegalTransition
-from executions.web.formatting import cut
+from executions.validation import cut
+from executions.web.formatting import MAX_NAME
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[Any]
@@ -198,7 +199,7 @@ class NotificationAdmin(_ModelAdmin):
 
     @admin.display(description="event", ordering="event")
     def start_of_event(self, notification: Notification) -> str:
-        return cut(notification.event)
+        return cut(notification.event, MAX_NAME)
 
 
 class NotifyingUserAdmin(NotifyUsers, _UserAdmin):

@@ -48,7 +48,7 @@ class Limits:
 
     # Sessions of people
     SESSION_IDLE_TIMEOUT: float = 0.0  # a session without a request for so long ends; 0: none does before its two weeks
-    MAX_SESSIONS_OF_USER: int = 100  # a login beyond it ends the oldest: more than a person has browsers
+    MAX_SESSIONS_OF_USER: int = 100  # more than a person has browsers; a login beyond it ends the least recently used
 
     # What events, pages and answers show
     SHOW_CREDENTIAL_INPUTS: bool = False  # whoever may watch a run would see its keys and passwords

@@ -18,7 +18,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from executions.validation import MAX_ERRORS, StrictModel
 
-MAX_NODES = 1_000  # a page draws all of them, and a run keeps all of them in memory
+MAX_NODES = 1_000  # a run keeps all of them in memory, and so does a page, which shows a part of them
 MAX_LINKS = 5_000
 MAX_ID_LENGTH = 200  # fits into the columns of a node execution
 MAX_NAME_LENGTH = 200

@@ -61,6 +61,7 @@ def quoted(text: str) -> str:
 
 
 def cut(text: str, length: int) -> str:
+    """The text, or its first `length` characters and an ellipsis."""
     return text if len(text) <= length else f"{text[:length]}…"
 
 

@@ -116,7 +116,7 @@ class Limits:
     WORKER_STARTS: int = 1_000
     SOCKET_TOKENS: int = 200  # of a user: after a restart each of a hundred tabs gets one, and tries again
     LOG_WINDOW: float = 3_600.0
-    LOG_BYTES: int = 2**30  # of the events that one user's runs record; beyond it starts and reports are refused
+    LOG_BYTES: int = 2**30  # of one user's events, of runs and notifications; beyond it starts and reports are refused
 
     # The log
     DB_THREADS: int = 8  # of sockets in one process; also the limit of their database connections
@@ -147,7 +147,7 @@ class Limits:
         default_factory=lambda: {"graph_exec": "30d", "graph": "30d", "notifications": "30d"}
     )
     HOUSEKEEPING_INTERVAL: float = 3600.0  # between two runs of a job that removes what is old
-    HOUSEKEEPING_POLL: float = 5.0  # in which a process looks for jobs that are due; each look is a query
+    HOUSEKEEPING_POLL: float = 5.0  # in which a process looks for jobs that are due: two short queries
     HOUSEKEEPING_LEASE: float = 60.0  # a job whose process died goes on after it; longer than a batch takes
     HOUSEKEEPING_SHARE: float = 0.2  # of the time that a job may be busy; it pauses for the rest, after each batch
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from realtime.http.exposition import render
-from realtime.metrics.definitions import rows
+from realtime.metrics.definitions import REFUSALS, rows
 from tests.metrics_page import PAGE, with_tables
 
 pytestmark = pytest.mark.once
@@ -86,6 +86,18 @@ def test_an_alert_has_a_section_with_its_cure() -> None:
     sections = re.findall(r"^#### (Runwire\w+)\n\n(.+?)(?=\n\n#)", text, re.M | re.DOTALL)
     assert sorted(name for name, _ in sections) == sorted(alert["alert"] for alert in alerts())
     assert [name for name, cure in sections if len(cure.split()) < 15] == []
+
+
+def test_the_cure_for_attacks_names_each_of_their_causes() -> None:
+    (expression,) = [alert["expr"] for alert in alerts() if alert["alert"] == "RunwireAttack"]
+    (watched,) = re.findall(r'cause=~"([^"]+)"', expression)
+    causes = {each.cause for each in REFUSALS.values()}
+    unknown = [word for word in watched.split("|") if not any(re.fullmatch(word, cause) for cause in causes)]
+    assert unknown == []
+    found = {cause for cause in causes if re.fullmatch(watched, cause)}
+    assert found >= {"host", "logins", "body_timeout", "slow_http_reader"}
+    cure = (DOCS / "operations.md").read_text().partition("#### RunwireAttack\n")[2].partition("\n#")[0]
+    assert {cause for cause in found if f"`{cause}`" not in cure} == set()
 
 
 def test_an_alert_says_how_severe_it_is_and_what_it_means() -> None:

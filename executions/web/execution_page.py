@@ -25,8 +25,9 @@ from executions.graphs import GraphDefinition
 from executions.models import Graph, GraphExecution, NodeExecution
 from executions.node_data import load_within
 from executions.statuses import ENDED, ExecutionStatus
+from executions.validation import cut
 from executions.web import markdown_report
-from executions.web.formatting import Value, cut, values
+from executions.web.formatting import Value, values
 
 PAGE_NODES: Final = 100
 MAX_READ: Final = 10_000  # node executions of a run, the newest; an engine may report any number

@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
+from executions.validation import cut
+
 MAX_SHOWN: Final = 2_000
 """The most characters of one value in a page. An output may have a million; a link leads to all of it."""
 MAX_NAME: Final = 200
@@ -30,19 +32,15 @@ def values(data: Mapping[str, Any], *, are_lists: bool = False) -> list[Value]:
     """Inputs or outputs by name; at most MAX_VALUES, and a last one for the others. With `are_lists`, a list with one
     value is shown as that value."""
     shown = [
-        _value(cut(str(name)), value[0] if are_lists and isinstance(value, list) and len(value) == 1 else value)
+        _value(str(name), value[0] if are_lists and isinstance(value, list) and len(value) == 1 else value)
         for name, value in islice(data.items(), MAX_VALUES)
     ]
     others = len(data) - len(shown)
     return [*shown, Value("…", "", f"and {others} more values")] if others else shown
 
 
-def cut(text: str, length: int = MAX_NAME) -> str:
-    """The text, or its first `length` characters and an ellipsis."""
-    return text if len(text) <= length else f"{text[:length]}…"
-
-
 def _value(name: str, value: Any) -> Value:
+    name = cut(name, MAX_NAME)
     if isinstance(value, str):
         hidden = len(value) - MAX_SHOWN
         return Value(name, value[:MAX_SHOWN], f"and {hidden} more characters" if hidden > 0 else "")

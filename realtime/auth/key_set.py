@@ -1,8 +1,8 @@
 """The public keys that an identity provider publishes (JSON Web Key Set, RFC 7517), by URL.
 
 A key is looked up in memory. The set is read again, by a thread of its own, when it is older than JWKS_LIFETIME, and
-when a token names a key that is not there: at most once in JWKS_INTERVAL, so made-up names cannot load the provider.
-While the provider does not answer, the keys that are known stay valid for JWKS_STALE.
+when a token names a key that is not there: at most once in JWKS_INTERVAL, so made-up names cannot load the provider, or
+every ten seconds after a failure. While the provider does not answer, the known keys stay valid for JWKS_STALE.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""How many bytes of events a user's runs may record in a window (LOG_BYTES in LOG_WINDOW).
+"""How many bytes of a user's events, of runs and notifications, are recorded in a window (LOG_BYTES in LOG_WINDOW).
 
 What is charged is the data of each event as the log stores it, once, after its commit. The budget is asked before a
 start and before a report of a worker, so a user may exceed it by what is on its way.
@@ -23,7 +23,7 @@ from realtime.budgets import Budget, OverBudget
 from realtime.log import store
 from realtime.log.types import EventDraft
 
-LOG_BYTES: Final = Budget("LOG_BYTES", "LOG_WINDOW", "bytes of events of a user's runs", "refused_log_bytes")
+LOG_BYTES: Final = Budget("LOG_BYTES", "LOG_WINDOW", "bytes of a user's events", "refused_log_bytes")
 FLUSH_INTERVAL: Final = 1.0  # seconds
 
 _sums: Counter[str] = Counter()  # by user

@@ -190,7 +190,7 @@ def rows() -> list[Row]:
         *(Row(f"{PREFIX}{name}_seconds", "histogram", each.label, each.help) for name, each in HISTOGRAMS.items()),
         *(Row(f"{PREFIX}{name}", "gauge", "", text) for name, text in GAUGES.items()),
         *(Row(f"{PREFIX}{name}", "gauge", each.label, each.help) for name, each in STORED_GAUGES.items()),
-        Row(f"{PREFIX}{BUILD_INFO}", "gauge", "versions", BUILD_INFO_HELP),
+        Row(f"{PREFIX}{BUILD_INFO}", "gauge", "version", BUILD_INFO_HELP),
     ]
 
 

@@ -35,6 +35,7 @@ class LiveChannel(HTTPChannel):
     FIRST_REQUEST_DEADLINE, and its body a time that grows with what has come."""
 
     requestFactory = LiveRequest  # type: ignore[assignment]
+    _is_malformed = False  # what the client sends is no HTTP: it has got 400
     _timer: asyncio.TimerHandle | None = None  # of the head or the body that is awaited
     _body_started = 0.0  # time of the event loop
     _release: Callable[[], None] | None = None  # gives the connection's place back
@@ -67,6 +68,12 @@ class LiveChannel(HTTPChannel):
         except ValueError:  # a Content-Length of more digits than Python converts
             self._respondToBadRequestAndDisconnect()
             return False
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        if not self._is_malformed:  # more may follow before the connection is closed
+            self._is_malformed = True
+            count("requests_refused")
+            super()._respondToBadRequestAndDisconnect()
 
     def allHeadersReceived(self) -> None:
         self._cancel_timer()

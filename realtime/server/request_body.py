@@ -16,7 +16,6 @@ from twisted.internet import reactor
 from twisted.web.http import _MalformedChunkedDataError
 
 from realtime.conf import limits
-from realtime.metrics import count
 
 _RESPONSE_HEAD = (
     b"HTTP/1.1 %b\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
@@ -49,8 +48,7 @@ class BoundedRequest(WebRequest):
         if self._chunks is not None:
             self._chunks += 1
             if (self._chunks - FREE_CHUNKS) * MIN_CHUNK_BYTES > self._received:
-                count("requests_refused")
-                raise _MalformedChunkedDataError("too many small chunks")  # Twisted answers 400 and closes
+                raise _MalformedChunkedDataError("too many small chunks")  # the channel answers 400 and closes
         if not self.is_body_refused and self._received > limits.MAX_BODY_BYTES:
             self.refuse_body(b"413 Content Too Large", b"The request is too large.\n")
         if not self.is_body_refused:

@@ -328,6 +328,24 @@ async def test_a_worker_continues_after_a_restart_of_the_server(example: Example
         assert [len(values) for values in node.output_data.values()] == [ITEMS]
 
 
+async def test_a_worker_waits_as_the_server_says_and_30_s_at_most(example: Example, site: Site) -> None:
+    with LiveServer(limits={"WORKER_WRITES": 2, "API_WINDOW": 1e7}) as server:  # Retry-After is weeks
+        _, process = await start_long(example, replace(site, server=server))
+        assert process.stderr
+        assert b"(429); again in 30 s." in await process.stderr.readline()
+        os.killpg(process.pid, signal.SIGKILL)
+        await end_of(process)
+
+
+async def test_a_worker_that_is_throttled_completes_its_run(example: Example, site: Site) -> None:
+    with LiveServer(limits={"WORKER_WRITES": 5, "API_WINDOW": 2}) as server:
+        code, output = await run(example, replace(site, server=server), str(site.work))
+
+    assert code == 0, output
+    assert {"1", "2"} >= set(re.findall(r"\(429\); again in (\d+) s\.", output)) > set(), output
+    assert (await in_db(GraphExecution.objects.get)()).status == "COMPLETED"
+
+
 async def test_help_needs_no_other_option(example: Example, site: Site) -> None:
     code, output = await run(example, site, "--help", RUNWIRE_TOKEN="", RUNWIRE_URL="")
 

@@ -37,18 +37,23 @@ export function values(data, { areLists = false } = {}) {
 }
 
 function shownValue(value) {
-  const text = typeof value === "string" ? value : JSON.stringify(value, null, 2);
-  const characters = text.length > MAX_SHOWN ? Array.from(text) : []; // code points, as Python counts them
-  const hidden = characters.length - MAX_SHOWN;
-  if (hidden <= 0) return { text, more: "" };
+  const whole = typeof value === "string" ? value : JSON.stringify(value, null, 2);
+  const [text, hidden] = firstCharacters(whole, MAX_SHOWN);
   // The server does not count what it does not format.
   const more = typeof value === "string" ? `and ${hidden} more characters` : "and more";
-  return { text: characters.slice(0, MAX_SHOWN).join(""), more };
+  return { text, more: hidden ? more : "" };
 }
 
 function cut(text, length) {
+  const [first, hidden] = firstCharacters(text, length);
+  return hidden ? `${first}…` : text;
+}
+
+/** The first characters of a text, and how many follow. Characters are code points, as Python counts them. */
+function firstCharacters(text, length) {
   const characters = text.length > length ? Array.from(text) : [];
-  return characters.length > length ? `${characters.slice(0, length).join("")}…` : text;
+  if (characters.length <= length) return [text, 0];
+  return [characters.slice(0, length).join(""), characters.length - length];
 }
 
 /** The time of an event, from its data; null if they have none. */

@@ -1,4 +1,4 @@
-"""The bytes of events that a user's runs may record: what is charged, to whom, and what is refused."""
+"""The bytes of events that a user may record: what is charged, to whom, and what is refused."""
 
 import json
 import math
@@ -138,7 +138,7 @@ def test_a_worker_over_the_budget_of_a_user_is_told_so_and_can_end_the_run(
     recorded = NodeExecution.objects.get().output_data["b"]
     assert len(recorded) < 10, "each report records all outputs of the node, and each is charged"
     refusal = post(f"{run}/nodes/outputs", node_id="a", outputs={"b": ["y"]})[1]
-    assert "More than 20,000 bytes of events of a user's runs" in refusal["message"]
+    assert "More than 20,000 bytes of a user's events in " in refusal["message"]
     assert 'REALTIME["LOG_BYTES"]' in refusal["message"]
     assert post(f"{run}/report", status="FAILED", error="Too much.")[0] == 200
     other_graph = Graph.objects.create(owner=other_user, name="g", nodes=graph.nodes)

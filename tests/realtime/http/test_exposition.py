@@ -38,6 +38,14 @@ def test_everything_that_is_defined_is_exposed_and_nothing_else() -> None:
     assert exposed == {name: kind for name, kind in defined.items() if name not in missing}
 
 
+def test_a_metric_has_the_label_of_its_definition() -> None:
+    _, body = render("", STORED, True)
+    labels = {row.name.removesuffix("_total"): row.label for row in rows() if row.label}
+    families = [each for each in text_string_to_metric_families(body.decode()) if each.name in labels]
+    assert {each.name for each in families if each.samples} >= {"runwire_build_info", "runwire_executions"}
+    assert all(labels[each.name] in sample.labels for each in families for sample in each.samples)
+
+
 def test_the_metrics_of_the_process_are_there() -> None:
     _, body = render("", STORED, True)
     names = {family.name for family in text_string_to_metric_families(body.decode())}

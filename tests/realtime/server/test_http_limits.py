@@ -1,4 +1,5 @@
-"""The caps on connections without a socket, the time for a body, and clients that do not read a response."""
+"""The caps on connections without a socket, requests that break HTTP, the time for a body, and clients that do not read
+a response."""
 
 import json
 import socket
@@ -83,6 +84,25 @@ def _is_served(server: ServerProcess) -> bool:
     with connect(server) as raw:
         raw.sendall(PAGE)
         return raw.recv(15) == b"HTTP/1.1 200 OK"
+
+
+class TestRequestsThatBreakHttp:
+    @pytest.mark.parametrize(
+        "data",
+        [
+            pytest.param(b"GET\r\n\r\n", id="a request line without a path"),
+            pytest.param(b"GET / HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n", id="a header without a colon"),
+            pytest.param(b"GET / HTTP/1.1\r\nno colon\r\nneither\r\nnor here\r\n\r\n", id="three of them"),
+            pytest.param(b"GET /" + b"x" * 20_000, id="a line that is too long"),
+            pytest.param(b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 501 + b"\r\n", id="too many headers"),
+        ],
+    )
+    def test_they_get_400_and_are_counted_once(self, data: bytes) -> None:
+        with ServerProcess() as server:
+            with connect(server) as raw:
+                raw.sendall(data)
+                assert rest(raw) == b"HTTP/1.1 400 Bad Request\r\n\r\n"
+            assert counts(server).get("requests_refused") == 1
 
 
 class TestBodies:

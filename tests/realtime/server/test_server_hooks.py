@@ -60,7 +60,7 @@ from realtime.server.websocket import LiveProtocol, make_protocol_class
         (HTTPChannel, "resumeProducing", "self", "a response never goes on"),
         (HTTPChannel, "write", "self data", "the progress of slow readers is not measured"),
         (HTTPChannel, "writeSequence", "self iovec", "the progress of slow readers is not measured"),
-        (HTTPChannel, "_respondToBadRequestAndDisconnect", "self", "bad requests get no answer"),
+        (HTTPChannel, "_respondToBadRequestAndDisconnect", "self", "requests that break HTTP are not counted"),
         (WebRequest, "requestReceived", "self command path version", "an absolute target reaches the application"),
         (WebRequest, "basic_error", "self status status_text body", "error pages name Daphne"),
         (WebRequest, "handle_reply", "self message", "refused requests get no answer"),
@@ -155,7 +155,7 @@ NEW_METHODS = {
     *("_await_body", "_check_pong", "_is_pong", "_on_slow_reader", "_pause_reading", "_resume_reading", "_take_turn"),
     *("_close_flood", "_find_refusal", "_join_pieces", "_leave", "_values", "_wait_for_turn", "admit", "body_due"),
     *("_send_last_frame", "_send_without_waiting", "_start_head", "close_with_last_frame", "make_inbound_queue"),
-    *("drain", "refuse_body"),
+    *("_on_stop_signal", "drain", "refuse_body"),
     *("refuse_handshake", "restart_pong_timeout", "send_control_frame", "send_in_pieces"),
 }
 
