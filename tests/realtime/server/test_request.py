@@ -84,7 +84,9 @@ def statuses(answer: bytes) -> list[int]:
 )
 def test_a_request_that_breaks_http_gets_400_and_nothing_after_it_is_read(server: ServerProcess, data: str) -> None:
     answer = ask(server, data + SMUGGLED)
-    assert set(statuses(answer)) <= {400}, answer  # nothing, if the close overtakes it
+    found = statuses(answer)
+    is_long = len(data) > 10_000  # the close may overtake the answer: the server has not read the rest
+    assert found == [400] or (is_long and found == []), answer
     assert "smuggled" not in server.output
     assert "Traceback" not in server.output
 
