@@ -35,7 +35,7 @@ def test_each_due_job_runs_once_and_is_not_due_again(counted: Counted) -> None:
     assert (counted["housekeeping_runs"], counted["housekeeping_rows"]) == (2, 3)
 
 
-def test_a_job_that_another_process_runs_is_left(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_job_that_another_process_runs_is_left() -> None:
     tidy = Batches({"a": 2})
     claims.find_due(["tidy"])
     assert claims.claim("tidy")
@@ -61,7 +61,7 @@ def test_after_its_seconds_nothing_more_begins() -> None:
     assert run_due() == {"tidy": {"a": 2}}
 
 
-def test_an_error_is_shown_counted_and_tried_again(counted: Counted, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_error_is_shown_counted_and_tried_again(counted: Counted) -> None:
     def fail(is_dry_run: bool) -> Iterator[Counts]:
         yield {"a": 4}
         raise ZeroDivisionError("of the job")
