@@ -98,7 +98,7 @@ def test_frames_beyond_a_turn_are_processed_in_order(frames: int) -> None:
 
 
 def test_many_sockets_with_full_segments_do_not_keep_the_others_waiting() -> None:
-    """The page is answered before the ping behind their pongs: the segments alone are seconds of work."""
+    """The page is answered before the ping behind their pongs: the segments alone are a second of work."""
     with ServerProcess(environment=limits(MESSAGE_BURST=0)) as server:
         attackers = [RawClient(server.port, "/never") for _ in range(20)]
         data = frame(b"", PONG) * 10_000 + frame(b"", PING)
