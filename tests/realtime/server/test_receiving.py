@@ -3,6 +3,7 @@
 import json
 import select
 import socket
+from contextlib import ExitStack
 
 import pytest
 
@@ -99,8 +100,8 @@ def test_frames_beyond_a_turn_are_processed_in_order(frames: int) -> None:
 
 def test_many_sockets_with_full_segments_do_not_keep_the_others_waiting() -> None:
     """The page is answered before the ping behind their pongs: the segments alone are a second of work."""
-    with ServerProcess(environment=limits(MESSAGE_BURST=0)) as server:
-        attackers = [RawClient(server.port, "/never") for _ in range(20)]
+    with ServerProcess(environment=limits(MESSAGE_BURST=0)) as server, ExitStack() as clients:
+        attackers = [clients.enter_context(RawClient(server.port, "/never")) for _ in range(20)]
         data = frame(b"", PONG) * 10_000 + frame(b"", PING)
         for each in attackers:
             each.socket.setblocking(False)
@@ -108,8 +109,6 @@ def test_many_sockets_with_full_segments_do_not_keep_the_others_waiting() -> Non
         assert server.get("/") == "hello"
         answered, _, _ = select.select([each.socket for each in attackers], [], [], 0)
         assert not answered
-        for each in attackers:
-            each.leave()
 
 
 class TestBeforeTheAnswer:
