@@ -13,6 +13,7 @@ from executions.services import start_execution
 from realtime.bridge import access
 from realtime.hub import registry
 from realtime.metrics import counts
+from realtime.publishing import announcer
 from tests.realtime.clients import InProcess
 
 ConnectClient = Callable[..., Awaitable[InProcess]]
@@ -74,6 +75,14 @@ class Counted:
 @pytest.fixture
 def counted() -> Counted:
     return Counted()
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """The notices that somebody's access has changed, instead of sending them."""
+    messages: list[dict[str, Any]] = []
+    monkeypatch.setattr(announcer, "announce_access", lambda type, **fields: messages.append(fields))
+    return messages
 
 
 @pytest.fixture

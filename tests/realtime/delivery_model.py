@@ -40,7 +40,7 @@ class History:
     """One stream of the log, from its beginning to its end."""
 
     id: int
-    number: int = 1  # each history has a higher one, and any id: a restored backup also sets back the sequence of ids
+    number: int = 1  # grows with each history; the id need not, as a restored backup resets the sequence of ids
     head: int = 0
     floor: int = 0
     entities: dict[int, str] = field(default_factory=dict)  # by seq, of the kept events

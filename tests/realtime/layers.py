@@ -88,19 +88,7 @@ class HangsAlways(InMemoryChannelLayer):
         await asyncio.Event().wait()
 
 
-class Reports(InMemoryChannelLayer):
-    """Sets `joined` after a join of a group."""
-
-    def __init__(self, **config: Any) -> None:
-        super().__init__(**config)
-        self.joined = asyncio.Event()
-
-    async def group_add(self, group: str, channel: str) -> None:
-        await super().group_add(group, channel)
-        self.joined.set()
-
-
-class JoinsLate(Reports):
+class JoinsLate(InMemoryChannelLayer):
     """The first joins fail."""
 
     def __init__(self, failures: int, **config: Any) -> None:

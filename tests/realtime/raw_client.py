@@ -5,6 +5,7 @@ import os
 import socket
 import ssl
 import struct
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -51,6 +52,15 @@ def handshake(port: int, path: str = "/", *headers: str) -> bytes:
         *headers,
     ]
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+def read_to_end(raw: socket.socket) -> bytes:
+    """All data until the connection ends, in order or by a reset."""
+    data = b""
+    with suppress(ConnectionError):
+        while part := raw.recv(65_536):
+            data += part
+    return data
 
 
 class RawClient:

@@ -38,7 +38,9 @@ async def test_the_end_of_a_stream_names_it(
     client = await live_client(user)
     other = await in_db(start_execution)(graph, user=user)
     for each in (execution, other):
-        assert (await subscribe(client, each, {"replay": "none"} if options else {}))["success"]
+        assert (await subscribe(client, each, options))["success"]
+        if "after" in options:
+            assert (await client.frame())["seq"] == 1
     keys = [channel(each, options) for each in (execution, other)]
     ids = [each.pk for each in (execution, other)]
     for key, id in zip(keys, ids, strict=True):

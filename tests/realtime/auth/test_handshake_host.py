@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.exceptions import DisallowedHost
 from django.test import RequestFactory
 from pytest_django import Settings
 
@@ -70,6 +71,8 @@ def test_the_host_that_a_proxy_names_counts_where_the_settings_believe_it(
         else:
             with pytest.raises(ForeignHost):
                 authenticate(opened)
+            with pytest.raises(DisallowedHost):
+                request.get_host()
 
 
 def test_a_site_may_serve_every_host(user: User, settings: Settings) -> None:

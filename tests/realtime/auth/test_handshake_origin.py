@@ -1,6 +1,7 @@
 """Which pages may use the session cookie: the check of the Origin."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,18 +15,18 @@ from tests.realtime.auth.test_handshake import HOST, PLACES, authenticate, cooki
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+def may_connect(user: User, **how: Any) -> bool:
+    """Whether a handshake is that of the user."""
+    try:
+        return bool(authenticate(scope(**how)) == user)
+    except HandshakeRefused:
+        return False
+
+
 @pytest.fixture
 def is_allowed(user: User) -> Callable[..., bool]:
     """Whether a page may use the user's cookie."""
-    cookie = cookie_of(user)
-
-    def ask(**how: Any) -> bool:
-        try:
-            return bool(authenticate(scope(cookie=cookie, **how)) == user)
-        except HandshakeRefused:
-            return False
-
-    return ask
+    return partial(may_connect, user, cookie=cookie_of(user))
 
 
 @pytest.mark.parametrize(
@@ -129,14 +130,6 @@ def test_a_foreign_page_without_a_cookie_has_no_credentials() -> None:
 # With a token
 
 
-def may_connect(**how: Any) -> bool:
-    try:
-        authenticate(scope(**how))
-    except HandshakeRefused:
-        return False
-    return True
-
-
 FOREIGN = "https://elsewhere.example"
 
 
@@ -156,10 +149,10 @@ def test_the_setting_says_when_the_page_with_a_token_is_checked(
     if setting is not None:
         settings.REALTIME = {**settings.REALTIME, "CHECK_TOKEN_ORIGIN": setting}
     how, cookie = place(token_of(user)), cookie_of(user)
-    assert may_connect(**how, origin=FOREIGN) is alone
-    assert may_connect(**how, origin=FOREIGN, cookie=cookie) is with_cookie
-    assert may_connect(**how, origin=FOREIGN, cookie="theme=dark") is alone
-    assert may_connect(**how, cookie=cookie)
-    assert may_connect(**how, origin=f"http://{HOST}", cookie=cookie)
+    assert may_connect(user, **how, origin=FOREIGN) is alone
+    assert may_connect(user, **how, origin=FOREIGN, cookie=cookie) is with_cookie
+    assert may_connect(user, **how, origin=FOREIGN, cookie="theme=dark") is alone
+    assert may_connect(user, **how, cookie=cookie)
+    assert may_connect(user, **how, origin=f"http://{HOST}", cookie=cookie)
     settings.REALTIME = {**settings.REALTIME, "ALLOWED_ORIGINS": [FOREIGN]}
-    assert may_connect(**how, origin=FOREIGN, cookie=cookie)
+    assert may_connect(user, **how, origin=FOREIGN, cookie=cookie)

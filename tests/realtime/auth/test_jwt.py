@@ -188,7 +188,7 @@ def test_a_token_that_nests_deep_is_bad(at: int) -> None:
         read_token(unsigned)
 
 
-def test_a_long_token_is_bad_before_it_is_parsed(settings: Settings) -> None:
+def test_a_long_token_is_bad_before_it_is_parsed() -> None:
     assert read_token(token(groups="x" * 8_000)) == "7"
     with pytest.raises(BadToken, match="16,384 bytes"):
         read_token(token(groups="x" * 16_384))

@@ -35,9 +35,8 @@ def test_the_sessions_that_exist_are_found(engine: str) -> None:
     assert {key: session.data["name"] for key, session in found.items()} == {key: name for name, key in keys.items()}
 
 
+@pytest.mark.parametrize("engine", ENGINES[:-1], indirect=True)  # the server keeps nothing of a signed cookie
 def test_a_deleted_or_expired_session_is_not_found(engine: str) -> None:
-    if engine.endswith("signed_cookies"):
-        return  # nothing of it is on the server
     store = import_module(engine).SessionStore
     gone, expired = new_session("gone", engine=engine), new_session("old", engine=engine, set_expiry=timedelta(-1))
     store(gone).delete()

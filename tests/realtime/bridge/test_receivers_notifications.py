@@ -2,12 +2,10 @@
 
 import json
 from collections.abc import Iterable
-from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.utils import timezone
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -17,9 +15,9 @@ from executions.services import mark_read, notify_user
 from realtime import streams
 from realtime.log.integrity import inspect_streams
 from realtime.log.replay import newest_by_entity, read_each
-from realtime.log.retention import prune
 from realtime.publishing.after_commit import numbered_head
 from realtime.wire.event import Event
+from tests.realtime.hub.changes import prune_all
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -28,13 +26,13 @@ STEPS = ("create", "read", "mark unread", "mark unread one by one", "delete", "p
 EXTRA = {"read": True, "notification": {"read": True}, "id": "8"}
 
 
-def prune_all(user: User) -> None:
-    prune(numbered_head(streams.notifications(str(user.pk))).id, timezone.now() + timedelta(hours=1))
+def key_of(user: User) -> str:
+    return streams.notifications(str(user.pk))
 
 
 def snapshot(user: User) -> list[Frame]:
     """The frames that a client with numbers gets."""
-    stream = numbered_head(streams.notifications(str(user.pk)))
+    stream = numbered_head(key_of(user))
     seqs, _ = newest_by_entity(stream.id, after=0, head=stream.head, limit=1_000)
     events = [Event(seq, method, data, None, id=id) for seq, method, data, id in read_each(stream.id, seqs)]
     return [json.loads(event.numbered_frame) for event in events]
@@ -65,7 +63,7 @@ def take(step: str, user: User, which: int) -> None:
     if step == "create":
         notify_user(user, type="info", event=f"{which}", **EXTRA)
     elif step == "prune":
-        prune_all(user)
+        prune_all(key_of(user))
     elif found := rows[which : which + 1].first():
         if step == "read":
             mark_read(user, [found.pk])
@@ -87,8 +85,8 @@ def test_a_snapshot_shows_each_unread_notification_whole(steps: list[tuple[str, 
     for _ in range(2):
         frames = snapshot(user)
         assert unread(frames) == stored_unread(user)
-        assert [faults for _, faults in inspect_streams([streams.notifications(str(user.pk))])] == [[]]
-        prune_all(user)
+        assert [faults for _, faults in inspect_streams([key_of(user)])] == [[]]
+        prune_all(key_of(user))
 
 
 def test_a_read_notification_does_not_come_back_as_new(user: User) -> None:
@@ -100,7 +98,7 @@ def test_a_read_notification_does_not_come_back_as_new(user: User) -> None:
         ("notification_read", [str(read.pk)], True),
         ("notification_read", [str(again.pk)], False),
     ]
-    prune_all(user)
+    prune_all(key_of(user))
     (left,) = snapshot(user)
     assert left["data"] == {
         "ids": [str(again.pk)],

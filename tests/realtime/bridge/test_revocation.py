@@ -7,16 +7,8 @@ from django.contrib.auth.models import User
 
 from executions.models import Graph, UserSession
 from executions.web.sessions import end_other_sessions
-from realtime.publishing import announcer
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    messages: list[dict[str, Any]] = []
-    monkeypatch.setattr(announcer, "announce_access", lambda type, **fields: messages.append(fields))
-    return messages
 
 
 @pytest.mark.parametrize("fields", [None, ["owner"], ["owner_id"]])

@@ -9,18 +9,10 @@ from pytest_django import Settings
 from realtime.housekeeping import claims
 from realtime.housekeeping.jobs import all_jobs
 from realtime.models import HousekeepingJob
-from tests.realtime.housekeeping.conftest import Batches
+from tests.realtime.housekeeping.conftest import Batches, expire, row
 from tests.realtime.side_by_side import side_by_side
 
 NAMES = ["tidy", "wash"]
-
-
-def row(name: str = "tidy") -> HousekeepingJob:
-    return HousekeepingJob.objects.get(name=name)
-
-
-def expire() -> None:
-    HousekeepingJob.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
 
 
 @pytest.mark.django_db

@@ -1,7 +1,6 @@
 """How a job is run: its pauses, its end, its errors."""
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,17 +12,13 @@ from realtime.housekeeping.jobs import Counts, Job, register
 from realtime.housekeeping.runner import describe, run, run_due
 from realtime.models import HousekeepingJob
 from tests.realtime.conftest import Counted
-from tests.realtime.housekeeping.conftest import Batches
+from tests.realtime.housekeeping.conftest import Batches, expire, row
 
 pytestmark = pytest.mark.django_db
 
 
 def never(seconds: float) -> bool:
     return False
-
-
-def row(name: str = "tidy") -> HousekeepingJob:
-    return HousekeepingJob.objects.get(name=name)
 
 
 def test_each_due_job_runs_once_and_is_not_due_again(counted: Counted) -> None:
@@ -35,7 +30,7 @@ def test_each_due_job_runs_once_and_is_not_due_again(counted: Counted) -> None:
     assert (counted["housekeeping_runs"], counted["housekeeping_rows"]) == (2, 3)
 
 
-def test_a_job_that_another_process_runs_is_left(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_job_that_another_process_runs_is_left() -> None:
     tidy = Batches({"a": 2})
     claims.find_due(["tidy"])
     assert claims.claim("tidy")
@@ -61,7 +56,7 @@ def test_after_its_seconds_nothing_more_begins() -> None:
     assert run_due() == {"tidy": {"a": 2}}
 
 
-def test_an_error_is_shown_counted_and_tried_again(counted: Counted, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_error_is_shown_counted_and_tried_again(counted: Counted) -> None:
     def fail(is_dry_run: bool) -> Iterator[Counts]:
         yield {"a": 4}
         raise ZeroDivisionError("of the job")
@@ -144,7 +139,7 @@ def test_a_long_job_renews_its_lease_and_shows_its_progress(clock: Callable[[flo
         for _ in range(3):
             clock(50)
             seen.append((row().did, row().lease_expires_at > timezone.now()))
-            HousekeepingJob.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+            expire()
             yield {"a": 1}
 
     register(Job("tidy", lambda: 3600.0, work))

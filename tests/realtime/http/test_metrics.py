@@ -129,7 +129,7 @@ async def test_only_get_and_head_are_answered() -> None:
     assert (await get(BEARER, method="HEAD"))["status"] == 200
 
 
-async def test_other_paths_go_on(settings: Settings) -> None:
+async def test_other_paths_go_on() -> None:
     async def echo(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body", "body": b""})
@@ -185,7 +185,8 @@ async def test_without_the_database_the_metrics_of_the_process_come(database: Da
     database.error = OperationalError("password=secret")
     answer = await get(BEARER, pages=MetricsPage(application))
     found = figures(answer)
-    assert (found["runwire_database_up"], found["runwire_errors_total"] >= 0) == (0, True)
+    assert found["runwire_database_up"] == 0
+    assert "runwire_errors_total" in found
     assert "runwire_unnumbered_events" not in found
     assert "secret" not in answer["body"]
 

@@ -156,7 +156,7 @@ async def test_a_leave_that_fails_is_tried_until_it_succeeds(played: Played, mem
 
 
 async def test_a_leave_that_failed_is_repeated_behind_a_join(played: Played, members: Members) -> None:
-    """The pub/sub layer of channels_redis ignores a leave of a group that it has taken itself out of."""
+    """The pub/sub layer of channels_redis forgets its member before it tells Redis. It ignores a second leave."""
     groups = members(played)
     await groups.join("a")
     played.failures = 1
@@ -180,7 +180,7 @@ async def test_a_group_that_is_wanted_again_after_a_failed_leave_is_joined_anew(
     assert set(played.groups) == {"a"}
 
 
-async def test_a_layer_that_forgets_members_itself_is_left_by_a_bounded_number_of_groups(
+async def test_with_a_layer_that_forgets_members_the_number_of_groups_in_doubt_is_bounded(
     played: Played, members: Members, settings: Settings
 ) -> None:
     settings.REALTIME = {"MAX_DOUBTFUL_GROUPS": 3}

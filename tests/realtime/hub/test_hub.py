@@ -149,7 +149,7 @@ async def test_a_join_that_fails_at_first_is_tried_again(live_client, user, sett
 
 async def test_a_layer_that_has_forgotten_its_members_is_joined_again(live_client, user, settings):
     settings.REALTIME = NO_SWEEPS | {"REJOIN_INTERVAL": 0.01}
-    settings.CHANNEL_LAYERS = layer_named("Reports")
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
     client = await live_client(user)
     layer = get_channel_layer()
     layer.groups.clear()

@@ -3,20 +3,15 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from prometheus_client.metrics_core import Metric
 
 from realtime.metrics import add_gauges, count, counts, observe, sent, values
 
 
 def sample(name: str, **labels: str) -> float:
     """A value as `/metrics` has it."""
-    found = [each.value for family in values.collect() for each in family.samples if _is(each, name, labels)]
-    assert len(found) == 1, (name, labels)
-    return float(found[0])
-
-
-def _is(each: Metric, name: str, labels: dict[str, str]) -> bool:
-    return bool(each.name == name and each.labels == labels)
+    samples = [each for family in values.collect() for each in family.samples]
+    (found,) = [each.value for each in samples if (each.name, each.labels) == (name, labels)]
+    return float(found)
 
 
 def test_a_counter_grows_by_one_or_by_the_given_number() -> None:

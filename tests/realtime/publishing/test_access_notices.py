@@ -6,17 +6,9 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from realtime.publishing import announcer
 from realtime.publishing.access_notices import MAX_USERS, notify_access_changed, revoke
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    messages: list[dict[str, Any]] = []
-    monkeypatch.setattr(announcer, "announce_access", lambda type, **fields: messages.append(fields))
-    return messages
 
 
 def test_it_names_a_user_and_perhaps_a_stream(user: User, sent: list[Any]) -> None:

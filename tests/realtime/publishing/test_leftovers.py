@@ -92,7 +92,7 @@ def test_a_watched_stream_that_was_ended_is_removed_beside_the_sweep(announced: 
 
 
 def test_a_stream_that_cannot_be_numbered_does_not_hold_up_those_of_its_batch(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     before, number = counts(), numbering.number
 

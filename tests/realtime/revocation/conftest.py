@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.test import Client as Browser
 from pytest_django import Settings
 
-from executions.services import notify_user, report_node
+from executions.services import notify_user
 from tests.database import in_db
 from tests.realtime.clients import InProcess
 
@@ -64,8 +64,3 @@ async def is_closed(client: InProcess, code: int) -> None:
 async def is_live(client: InProcess, user: User) -> None:
     await in_db(notify_user)(user, type="info", event="still here")
     assert (await client.frame())["data"]["event"] == "still here"
-
-
-def work(execution: Any, count: int = 1) -> None:
-    for number in range(count):
-        report_node(execution, node_id=f"n{number}", status="QUEUED")

@@ -5,7 +5,7 @@ from http.client import HTTPConnection
 
 import pytest
 
-from tests.realtime.raw_client import RawClient, frame
+from tests.realtime.raw_client import RawClient, frame, read_to_end
 from tests.realtime.server_process import PATIENCE, ServerProcess, limits
 
 pytestmark = pytest.mark.once
@@ -38,11 +38,7 @@ class TestRequestDeadline:
             socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as raw,
         ):
             raw.sendall(data)
-            try:
-                while raw.recv(65_536):
-                    pass
-            except ConnectionError:
-                pass
+            read_to_end(raw)
             server.wait_for("sent no request in 0.3 s: dropped")
 
     def test_single_bytes_do_not_extend_the_deadline(self) -> None:

@@ -10,7 +10,7 @@ from pytest_django import Settings
 from twisted.internet.address import IPv4Address
 
 from realtime.server.http import LiveHTTPFactory
-from tests.realtime.raw_client import RawClient, frame
+from tests.realtime.raw_client import TEXT, Frame, RawClient, frame, read_to_end
 from tests.realtime.server_process import PATIENCE, ServerProcess, limits
 from tests.waiting import until
 
@@ -22,17 +22,6 @@ POST = b"POST /length HTTP/1.1\r\nHost: x\r\nContent-Length: 200\r\n\r\n"
 
 def connect(server: ServerProcess) -> socket.socket:
     return socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
-
-
-def rest(raw: socket.socket) -> bytes:
-    """All data until the end of the connection."""
-    data = b""
-    try:
-        while part := raw.recv(65_536):
-            data += part
-    except ConnectionError:
-        pass
-    return data
 
 
 def counts(server: ServerProcess) -> dict[str, int]:
@@ -48,7 +37,7 @@ class TestCapOfConnections:
                     each.sendall(PAGE)
                     assert each.recv(15) == b"HTTP/1.1 200 OK"
                 with connect(server) as three:
-                    head = rest(three)
+                    head = read_to_end(three)
                     assert head.startswith(b"HTTP/1.1 503 ")
                     assert b"Retry-After: 5\r\n" in head
             until(lambda: _is_served(server))
@@ -117,7 +106,7 @@ class TestBodies:
         with ServerProcess(environment=limits(**limit)) as server:
             with connect(server) as raw:
                 raw.sendall(POST + b"x" * 100)
-                assert rest(raw).startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+                assert read_to_end(raw).startswith(b"HTTP/1.1 408 Request Timeout\r\n")
             assert counts(server)["body_timeouts"] == 1
 
     def test_single_bytes_do_not_extend_the_time(self) -> None:
@@ -181,6 +170,6 @@ class TestResponses:
             RawClient(server.port, "/echo/open") as wire,
         ):
             raw.sendall(PAGE)
-            assert rest(raw).endswith(b"0\r\n\r\n")
+            assert read_to_end(raw).endswith(b"0\r\n\r\n")
             wire.send(frame(b"still open"))
-            assert wire.receive() is not None
+            assert wire.receive() == Frame(TEXT, b"still open")

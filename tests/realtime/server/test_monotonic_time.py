@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -27,18 +28,11 @@ def clock(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(clock: Path) -> Iterator[StartServer]:
-    started: list[ServerProcess] = []
-
-    def start(*options: str) -> ServerProcess:
-        path = os.pathsep.join([str(SHIFTED_CLOCK), *filter(None, [os.environ.get("PYTHONPATH")])])
-        environment = {"PYTHONPATH": path, "TEST_CLOCK_SHIFT": str(clock)}
-        started.append(ServerProcess(*options, environment=environment))
-        return started[-1].__enter__()
-
-    yield start
-    clock.write_text("0")
-    for each in started:
-        each.stop()
+    path = os.pathsep.join([str(SHIFTED_CLOCK), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {"PYTHONPATH": path, "TEST_CLOCK_SHIFT": str(clock)}
+    with ExitStack() as started:
+        yield lambda *options: started.enter_context(ServerProcess(*options, environment=environment))
+        clock.write_text("0")
 
 
 def answer_pings(wire: RawClient, number: int) -> None:

@@ -3,9 +3,11 @@
 import json
 import re
 import socket
+from contextlib import suppress
 
 import pytest
 
+from tests.realtime.raw_client import read_to_end
 from tests.realtime.server_process import PATIENCE, ServerProcess, limits
 
 pytestmark = pytest.mark.once
@@ -19,14 +21,9 @@ SMUGGLED = "GET /put/smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
 def ask(server: ServerProcess, data: str) -> bytes:
     """All that the server answers until it closes."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as raw:
-        answer = b""
-        try:
+        with suppress(ConnectionError):  # the server has closed, and did not read the rest
             raw.sendall(data.encode("latin-1"))
-            while part := raw.recv(65_536):
-                answer += part
-        except ConnectionError:
-            pass  # the server has closed, and did not read the rest
-        return answer
+        return read_to_end(raw)
 
 
 def statuses(answer: bytes) -> list[int]:
@@ -84,7 +81,9 @@ def statuses(answer: bytes) -> list[int]:
 )
 def test_a_request_that_breaks_http_gets_400_and_nothing_after_it_is_read(server: ServerProcess, data: str) -> None:
     answer = ask(server, data + SMUGGLED)
-    assert set(statuses(answer)) <= {400}, answer  # nothing, if the close overtakes it
+    found = statuses(answer)
+    is_long = len(data) > 10_000  # the close may overtake the answer: the server has not read the rest
+    assert found == [400] or (is_long and found == []), answer
     assert "smuggled" not in server.output
     assert "Traceback" not in server.output
 

@@ -1,7 +1,6 @@
 """Serving from another program, and plain HTTP beside the sockets."""
 
 import signal
-import socket
 import urllib.request
 from pathlib import Path
 from urllib.error import HTTPError
@@ -16,14 +15,13 @@ from tests.servers.process import free_port
 pytestmark = pytest.mark.once
 
 
-def test_an_untested_version_of_a_package_is_logged_at_the_start(tmp_path: Path) -> None:
+def test_an_untested_version_of_a_package_is_logged_at_the_start(tmp_path: Path, server: ServerProcess) -> None:
     metadata = tmp_path / "twisted-99.1.dist-info" / "METADATA"
     metadata.parent.mkdir()
     metadata.write_text("Metadata-Version: 2.1\nName: twisted\nVersion: 99.1\n")
-    with ServerProcess(environment={"PYTHONPATH": str(tmp_path)}) as server:
-        assert "twisted 99.1 is installed" in server.output
-    with ServerProcess() as server:
-        assert "is installed" not in server.output
+    with ServerProcess(environment={"PYTHONPATH": str(tmp_path)}) as untested:
+        assert "twisted 99.1 is installed" in untested.output
+    assert "is installed" not in server.output
 
 
 class TestServingFromAnotherProgram:
@@ -59,9 +57,7 @@ owner.FUNCTION = call_and_signal
 
     @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
     def test_serve_returns_after_a_signal(self, sign: signal.Signals) -> None:
-        with socket.socket() as reserved:
-            reserved.bind(("127.0.0.1", 0))
-            port = reserved.getsockname()[1]
+        port = free_port()
         with self.program(port) as server, RawClient(server.port, "/echo/-") as wire:
             wire.send(frame(b"here"))
             assert wire.receive() == Frame(TEXT, b"here")

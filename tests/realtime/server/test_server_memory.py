@@ -14,7 +14,7 @@ from tests.waiting import until
 pytestmark = pytest.mark.once
 
 CONNECTIONS = 150
-MAX_LEFT = 60  # of each class: a few end later, and the timers that were cancelled are dropped when more than 50 are
+MAX_LEFT = 60  # objects of each class: some connections end late, and Twisted keeps up to 50 cancelled timers
 
 
 def refused(server: ServerProcess) -> None:

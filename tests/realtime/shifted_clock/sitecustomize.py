@@ -1,5 +1,8 @@
-"""A wall clock that a test can set, for a Python process with this folder on its PYTHONPATH. Python imports the file
-before everything else. The number in the file of $TEST_CLOCK_SHIFT is added to the time, in seconds."""
+"""Lets a test set the wall clock of a Python process that has this folder on its PYTHONPATH.
+
+Python imports this file before the program. $TEST_CLOCK_SHIFT names a file with a number of seconds, which are added to
+the time.
+"""
 
 import os
 import time
