@@ -90,7 +90,7 @@ class TestRequestsThatBreakHttp:
         with ServerProcess() as server:
             with connect(server) as raw:
                 raw.sendall(data)
-                assert rest(raw) == b"HTTP/1.1 400 Bad Request\r\n\r\n"
+                assert read_to_end(raw) == b"HTTP/1.1 400 Bad Request\r\n\r\n"
             assert counts(server).get("requests_refused") == 1
 
 
