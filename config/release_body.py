@@ -23,5 +23,7 @@ class ReleaseBody:
         response = self.get_response(request)
         request.close()  # its files; Django closes them with the response, but would no longer find them
         for name in _LARGE:
-            request.__dict__.pop(name, None)
+            value = request.__dict__.pop(name, None)
+            if isinstance(value, dict):
+                dict.clear(value)  # a form has it as its data, and is part of cycles, too
         return response

@@ -71,6 +71,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     content_security.MIDDLEWARE,
     "executions.api.middleware.ApiErrors",
+    "config.form_cap.refuse_too_many_fields",
     "realtime.http.moved_sessions.follow_moved_sessions",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

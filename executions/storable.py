@@ -62,6 +62,29 @@ def plain_json(name: str, value: Any) -> Any:
     return plain
 
 
+def check_plain(name: str, value: Any) -> None:
+    """Checks what `json.loads` has returned. Raises UnstorableValue. Unlike `plain_json`, which lets the interpreter do
+    nothing else while it writes and reads a large value."""
+    stack = [value]
+    while stack:
+        each = stack.pop()
+        if isinstance(each, str):
+            is_storable = not _UNSTORABLE.search(each)
+        elif isinstance(each, float):
+            is_storable = math.isfinite(each)
+        else:
+            is_storable = True
+            if isinstance(each, dict):
+                stack += each
+                stack += each.values()
+            elif isinstance(each, list):
+                stack += each
+        if not is_storable:
+            raise UnstorableValue(next(_faults(name, value)))
+    if _is_too_deep(value):
+        raise UnstorableValue(f"{name} nests deeper than {MAX_DEPTH} levels.")
+
+
 def _is_too_deep(plain: Any) -> bool:
     level = [plain]
     for _ in range(MAX_DEPTH):

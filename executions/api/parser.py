@@ -10,7 +10,7 @@ from ninja.types import DictStrAny
 from executions.api.errors import Problem, too_large
 from executions.bounded_json import NotJSON, TooManyValues, parse_json
 from executions.conf import limits
-from executions.storable import plain_json
+from executions.storable import check_plain
 from executions.validation import quoted
 
 _NAME = "body"
@@ -36,18 +36,15 @@ class JSONParser(Parser):
             raise Problem(413, "too_large", f"The body is too large. {error}", hint="Send it in parts.") from None
         except NotJSON as error:
             raise Problem(400, "not_json", f"The body is not JSON. {error}", hint="Check it with a linter.") from None
-        return cast(DictStrAny, _checked(data))
+        _check(data)
+        return cast(DictStrAny, data)
 
 
-def _checked(data: Any) -> Any:
-    # The schema refuses a scalar body with a better message.
-    if not isinstance(data, (dict, list)):
-        return data
-    if isinstance(data, list) or len(data) > _MAX_NAMED:
-        return plain_json(_NAME, data)
-    return {name: plain_json(quoted(name), value) for name, value in data.items()} if _are_plain(data) else data
-
-
-def _are_plain(data: dict[str, Any]) -> bool:
-    plain_json("a field's name", list(data))
-    return True
+def _check(data: Any) -> None:
+    """Raises UnstorableValue, with the name of the field where there are few."""
+    if isinstance(data, dict) and len(data) <= _MAX_NAMED:
+        check_plain("a field's name", list(data))
+        for name, value in data.items():
+            check_plain(quoted(name), value)
+    elif isinstance(data, (dict, list)):  # the schema refuses a scalar body with a better message
+        check_plain(_NAME, data)

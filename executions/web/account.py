@@ -1,10 +1,13 @@
 """The pages of a person's account: their sessions, and their password."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
+from django.contrib.auth import authenticate
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.forms import PasswordChangeForm
 from django.contrib.auth.views import PasswordChangeView
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
@@ -36,11 +39,30 @@ def end_other_sessions(request: HttpRequest) -> HttpResponse:
     return redirect("account")
 
 
+class PasswordForm(PasswordChangeForm[Any] if TYPE_CHECKING else PasswordChangeForm):  # type: ignore[misc]
+    """The old password is checked by the authentication backends, as at a login: so guesses are bounded there, too."""
+
+    request: HttpRequest
+
+    def clean_old_password(self) -> str:
+        old_password = str(self.cleaned_data["old_password"])
+        name = {self.user.USERNAME_FIELD: self.user.get_username()}
+        if authenticate(self.request, **name, password=old_password) != self.user:
+            raise ValidationError(self.error_messages["password_incorrect"], code="password_incorrect")
+        return old_password
+
+
 class PasswordPage(PasswordChangeView):
     """A new password keeps this session and ends the others."""
 
+    form_class = PasswordForm
     template_name = "executions/password_change.html"
     success_url = reverse_lazy("account")
+
+    def get_form(self, form_class: Any = None) -> Any:
+        form: Any = super().get_form(form_class)
+        form.request = self.request
+        return form
 
     def form_valid(self, form: Any) -> HttpResponse:
         old_key = self.request.session.session_key

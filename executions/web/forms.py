@@ -45,19 +45,24 @@ class StartForm(forms.Form):
         self, data: Mapping[str, Any] | None = None, files: Any = None, *, user: Any, graph_id: Any = ""
     ) -> None:
         super().__init__(data, files)
-        self.graphs = graphs_visible_to(user).select_related("owner").order_by("name", "created_at")
+        # Without definitions: those of all graphs of a user may be gigabytes.
+        self.graphs = graphs_visible_to(user).select_related("owner").defer("nodes", "links")
         field = cast(GraphField, self.fields["graph"])
-        # The choices need no definitions: those of all graphs of a user may be gigabytes.
-        field.user, field.queryset = user, self.graphs.defer("nodes", "links")
+        field.user, field.queryset = user, self.graphs.order_by("name", "created_at")
         self.chosen = self._find(graph_id if data is None else data.get("graph"))
         if data is None and self.chosen is None:
-            by_age = self.graphs.order_by("created_at")
+            by_age = self.graphs.defer(None).order_by("created_at")
             self.chosen = by_age.filter(owner=user).first() or by_age.first()
         self.initial["graph"] = self.chosen and self.chosen.pk
         self._inputs: dict[str, Field] = {}  # name of the form field → input
         if self.chosen:
             fields = run_fields(parse_graph(self.chosen.nodes, self.chosen.links))
             self._inputs = {f"input-{name}": field for name, field in fields.items()}
+            for name in (
+                "nodes",
+                "links",
+            ):  # a form is freed by the garbage collector only, as all contexts of templates
+                del self.chosen.__dict__[name]
         for name, input_field in self._inputs.items():
             self.fields.update(form_fields(name, input_field, example_of(input_field)))
 
@@ -88,4 +93,4 @@ class StartForm(forms.Form):
         return self.cleaned_data.get(f"{name}{FILE}") or self.cleaned_data.get(name)
 
     def _find(self, pk: Any) -> Graph | None:
-        return self.graphs.filter(pk=pk).first() if as_uuid(pk) else None
+        return self.graphs.defer(None).filter(pk=pk).first() if as_uuid(pk) else None

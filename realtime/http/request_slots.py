@@ -6,6 +6,9 @@ places to wait, so it cannot keep the others out. A request that finds no place,
 `client_identity.py` says who the client is: an address, or a user behind a proxy on this machine. Requests of clients
 that it does not know together leave room for one that it knows.
 
+A request with a large body takes several slots and places, one for each LARGE_BODY_BYTES. It is in memory while it
+waits, and some of its work keeps the whole interpreter busy: six of a client at once would stop the event loop.
+
 A slot is free again when the response starts, so a client that reads slowly holds none. A view whose client has gone
 keeps its slot until its thread ends, or the server cancels the request after ten seconds.
 """
@@ -13,7 +16,7 @@ keeps its slot until its thread ends, or the server cancels the request after te
 import asyncio
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Hashable
-from typing import Any
+from typing import Any, NamedTuple
 
 from realtime.conf import limits
 from realtime.http.asgi_response import respond
@@ -27,56 +30,93 @@ RETRY_AFTER = b"2"  # seconds
 BODY = b"The server has too many requests at once. Try again in a moment.\n"
 
 
+class _Place(NamedTuple):
+    client: Hashable
+    weight: int  # places that it takes
+    slot: "asyncio.Future[None]"
+
+
 class Slots:
     """The slots of one process. All calls come from the thread of one event loop."""
 
     def __init__(self) -> None:
-        self._running: Counter[Hashable] = Counter()  # by client; None is all unknown ones
-        self._waiting: deque[tuple[Hashable, asyncio.Future[None]]] = deque()  # first come, first served
+        self._running: Counter[Hashable] = Counter()  # slots by client; None is all unknown ones
+        self._waiting: deque[_Place] = deque()  # first come, first served
 
-    async def acquire(self, client: Hashable) -> bool:
-        """Waits for a slot. Returns False if there is no place to wait, or the wait was too long."""
-        if self._has_room(client):
-            self._running[client] += 1
-            return True
-        mine = sum(1 for each, _ in self._waiting if each == client)
-        share = _share(client, limits.MAX_WAITING_REQUESTS, limits.MAX_ADDRESS_WAITING_REQUESTS)
-        if len(self._waiting) >= limits.MAX_WAITING_REQUESTS or mine >= share:
-            return False
-        place = (client, asyncio.get_running_loop().create_future())
+    async def acquire(self, client: Hashable, weight: int = 1) -> bool:
+        """Waits for slots. Returns False if there is no place to wait, or the wait was too long."""
+        place = _Place(client, weight, asyncio.get_running_loop().create_future())
         self._waiting.append(place)
+        self._give_slots()
+        if place.slot.done():
+            return True
+        all_places = sum(each.weight for each in self._waiting)
+        mine = sum(each.weight for each in self._waiting if each.client == client)
+        share = _share(client, limits.MAX_WAITING_REQUESTS, limits.MAX_ADDRESS_WAITING_REQUESTS)
+        if all_places > limits.MAX_WAITING_REQUESTS or mine > share:
+            self._waiting.remove(place)
+            return False
         try:
             async with asyncio.timeout(limits.REQUEST_WAIT):
-                await place[1]
+                await place.slot
         except BaseException as error:
             if place in self._waiting:
                 self._waiting.remove(place)
+                self._give_slots()
             else:
-                self.release(client)  # the slot came in the same turn of the loop
+                self.release(client, weight)  # the slots came in the same turn of the loop
             if isinstance(error, TimeoutError):
                 return False
             raise
         return True
 
-    def release(self, client: Hashable) -> None:
-        """Gives a slot back. Call it once for each `acquire` that returned True."""
-        self._running[client] -= 1
+    def release(self, client: Hashable, weight: int = 1) -> None:
+        """Gives the slots back. Call it once for each `acquire` that returned True, with the same arguments."""
+        self._running[client] -= _slots(client, weight)
         if not self._running[client]:
             del self._running[client]
-        for place in self._waiting:
-            if self._has_room(place[0]):
-                self._waiting.remove(place)
-                self._running[place[0]] += 1
-                place[1].set_result(None)
-                return
+        self._give_slots()
 
-    def _has_room(self, client: Hashable) -> bool:
-        share = _share(client, limits.MAX_HTTP_REQUESTS, limits.MAX_ADDRESS_HTTP_REQUESTS)
-        return self._running.total() < limits.MAX_HTTP_REQUESTS and self._running[client] < share
+    def _give_slots(self) -> None:
+        """To all that wait and have room. Nobody overtakes a request of the same client, nor one that waits for slots
+        of the process: many small requests would keep a large one waiting for ever."""
+        passed: set[Hashable] = set()
+        for place in list(self._waiting):
+            client, slots = place.client, _slots(place.client, place.weight)
+            if client in passed or place.slot.cancelled():
+                continue
+            if self._running[client] + slots > _most_slots(client):
+                passed.add(client)
+            elif self._running.total() + slots > limits.MAX_HTTP_REQUESTS:
+                break
+            else:
+                self._waiting.remove(place)
+                self._running[client] += slots
+                place.slot.set_result(None)
 
 
 def _share(client: Hashable, total: int, of_one: int) -> int:
     return max(1, total - of_one) if client is None else of_one
+
+
+def _most_slots(client: Hashable) -> int:
+    most: int = limits.MAX_HTTP_REQUESTS
+    return min(most, _share(client, most, limits.MAX_ADDRESS_HTTP_REQUESTS))
+
+
+def _slots(client: Hashable, weight: int) -> int:
+    return min(weight, _most_slots(client))
+
+
+def weight_of(scope: Scope) -> int:
+    """How many slots and places a request takes, by the size of its body."""
+    headers = dict(scope.get("headers", ()))
+    if b"transfer-encoding" in headers:
+        size = limits.MAX_BODY_BYTES  # not known before it is read
+    else:
+        length = headers.get(b"content-length", b"")
+        size = int(length) if length.isdigit() and len(length) < 20 else 0
+    return 1 + int(size // limits.LARGE_BODY_BYTES)
 
 
 class RequestSlots:
@@ -87,8 +127,8 @@ class RequestSlots:
         self._slots = Slots()
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
-        client = client_of(scope)
-        if not await self._slots.acquire(client):
+        client, weight = client_of(scope), weight_of(scope)
+        if not await self._slots.acquire(client, weight):
             count("requests_crowded")
             retry_after = (b"retry-after", RETRY_AFTER)
             await respond(send, 503, BODY, content_type="text/plain; charset=utf-8", headers=[retry_after])
@@ -99,7 +139,7 @@ class RequestSlots:
             nonlocal is_held
             if is_held:
                 is_held = False
-                self._slots.release(client)
+                self._slots.release(client, weight)
 
         async def send_and_release(message: dict[str, Any]) -> None:
             if message["type"] == "http.response.start":

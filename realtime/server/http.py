@@ -106,6 +106,7 @@ class LiveChannel(HTTPChannel):
 
     def requestDone(self, request: Request) -> None:
         super().requestDone(request)
+        _forget_body(request)
         if asgi_extension.is_shutting_down:
             self.loseConnection()
 
@@ -121,6 +122,8 @@ class LiveChannel(HTTPChannel):
         # A channel and its request refer to each other, so they wait for the garbage collector. Their data does not.
         self._transferDecoder, self._dataBuffer = None, []
         self.clearLineBuffer()
+        for request in self.requests:
+            _forget_body(request)
 
     def _leave(self) -> None:
         self.factory.channels.discard(self)
@@ -195,6 +198,11 @@ class LiveChannel(HTTPChannel):
         logger.info("Client %s %s: dropped", self.getPeer(), fault)
         transport: Any = self.transport
         transport.abortConnection()
+
+
+def _forget_body(request: Any) -> None:
+    """An application that still runs has the queue; one that has not read the body need not."""
+    request.application_queue = None
 
 
 class LiveHTTPFactory(HTTPFactory):

@@ -16,7 +16,7 @@ from realtime.metrics import counts
 
 pytestmark = pytest.mark.django_db
 
-RIGHT = "a password of user"
+RIGHT, NEW = "a password of user", "another one 3974"
 PAGES = ("/login/", "/admin/login/")
 HERE, THERE = "203.0.113.7", "198.51.100.9"
 
@@ -53,6 +53,19 @@ def test_after_some_failures_the_right_password_is_refused_as_a_wrong_one_is(use
     assert right.status_code == wrong.status_code == 429
     assert re.sub(r"\d+", "", right.content.decode()) == re.sub(r"\d+", "", wrong.content.decode())
     assert "sessionid" not in right.cookies
+
+
+def test_the_old_password_of_a_change_is_not_guessed_either(user: User) -> None:
+    client = Client(REMOTE_ADDR=HERE)
+    client.force_login(user)
+    answers = [
+        client.post("/account/password/", {"old_password": old, "new_password1": NEW, "new_password2": NEW})
+        for old in ("wrong", "wrong", "wrong", RIGHT)
+    ]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    user.refresh_from_db()
+    assert user.check_password(RIGHT)
+    assert client.get("/admin/password_change/")["Location"] == "/account/password/"
 
 
 def test_the_refusal_is_a_page_that_names_the_limit_and_the_time(user: User) -> None:

@@ -1,6 +1,7 @@
 """Bodies of requests are released at once."""
 
 import gc
+import json
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -26,12 +27,15 @@ def no_collection() -> Iterator[None]:
 def test_body_form_and_files_are_gone_after_the_response() -> None:
     def view(request: HttpRequest) -> HttpResponse:
         files.append(request.FILES["file"])
+        forms.append(request.POST)
         return HttpResponse(request.POST["name"])
 
     files: list[Any] = []
+    forms: list[Any] = []
     request = RequestFactory().post("/", {"name": "ada", "file": SimpleUploadedFile("f", b"x" * 1_000)})
     assert ReleaseBody(view)(request).content == b"ada"
     assert not {"_body", "_post", "_files"} & request.__dict__.keys()
+    assert not forms[0], "A form keeps it as its data."
     assert files[0].closed
 
 
@@ -50,12 +54,12 @@ def test_the_values_of_an_invalid_body_do_not_wait_for_the_garbage_collector(
 ) -> None:
     alive: list[weakref.ref[Values]] = []
 
-    def watched(data: Any) -> Any:
+    def watched(body: bytes) -> Any:
         values = Values([1] * 1_000)
         alive.append(weakref.ref(values))
-        return {**data, "name": values}
+        return {**json.loads(body), "name": values}
 
-    monkeypatch.setattr(parser, "_checked", watched)
+    monkeypatch.setattr(parser, "parse_json", watched)
     client = Client()
     client.force_login(user)
     assert client.post("/api/graphs", '{"nodes": [{}]}', content_type="application/json").status_code == 422

@@ -1,5 +1,6 @@
 """Which values can be stored, and the messages for the others."""
 
+import json
 import uuid
 from collections import OrderedDict
 from datetime import UTC, datetime
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from executions.storable import MAX_DEPTH, UnstorableValue, check_text, is_text, plain_json
+from executions.storable import MAX_DEPTH, UnstorableValue, check_plain, check_text, is_text, plain_json
 
 NAN, INFINITY = float("nan"), float("inf")
 
@@ -50,6 +51,29 @@ def test_a_value_that_cannot_be_stored_is_refused_with_its_path(value: Any, mess
     with pytest.raises(UnstorableValue) as caught:
         plain_json("outputs", value)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"result":[1,2,NaN]}', "outputs.result[2] holds NaN, which JSON cannot say."),
+        ('{"a":{"b":1e999}}', "outputs.a.b holds Infinity, which JSON cannot say."),
+        ('{"a":["\\u0000"]}', "outputs.a[0] holds the character U+0000, which cannot be kept."),
+        ('{"a":{"\\ud800":1}}', "a key of outputs.a holds a lone surrogate (U+D800), which cannot be kept."),
+        (json.dumps(nested(MAX_DEPTH + 1)), f"outputs nests deeper than {MAX_DEPTH} levels."),
+        (json.dumps(nested(MAX_DEPTH)), None),
+        ('{"a":[1,-1.5,true,null,"\\ud83d\\ude00",{"":{}}]}', None),
+        ('"a"', None),
+    ],
+)
+def test_what_json_has_parsed_is_checked_by_the_same_rules(text: str, message: str | None) -> None:
+    for check in (check_plain, plain_json):
+        if message is None:
+            check("outputs", json.loads(text))
+            continue
+        with pytest.raises(UnstorableValue) as caught:
+            check("outputs", json.loads(text))
+        assert str(caught.value) == message
 
 
 def test_the_message_names_the_first_of_several_faults_also_if_a_value_occurs_twice() -> None:

@@ -6,12 +6,14 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
+from realtime.conf import DEFAULTS
 from realtime.http import client_identity
-from realtime.http.request_slots import RequestSlots
+from realtime.http.request_slots import RequestSlots, weight_of
 from tests.realtime.conftest import Counted
-from tests.waiting import until_in_loop
+from tests.waiting import rest_in_loop, until_in_loop
 
-ONE, OTHER, THIRD, LOCAL = "192.0.2.1", "192.0.2.2", "192.0.2.3", "127.0.0.1"
+ONE, OTHER, THIRD, FOURTH, FIFTH = (f"192.0.2.{number}" for number in range(1, 6))
+LOCAL = "127.0.0.1"
 
 
 class SlowApplication:
@@ -19,11 +21,13 @@ class SlowApplication:
 
     def __init__(self) -> None:
         self.running = 0
+        self.begun: list[tuple[str, int]] = []  # the address and the length of the body
         self.gate = asyncio.Event()
         self.is_broken = False
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         self.running += 1
+        self.begun.append((scope["client"][0], int(dict(scope.get("headers", ())).get(b"content-length", 0))))
         try:
             await self.gate.wait()
             if self.is_broken:
@@ -39,18 +43,20 @@ class Browser:
         self.application = application
         self.requests: list[asyncio.Task[list[dict[str, Any]]]] = []
 
-    def ask(self, address: str, times: int = 1, session: str = "") -> list["asyncio.Task[list[dict[str, Any]]]"]:
-        new = [asyncio.create_task(self._ask(address, session)) for _ in range(times)]
+    def ask(
+        self, address: str, times: int = 1, session: str = "", body: int = 0
+    ) -> list["asyncio.Task[list[dict[str, Any]]]"]:
+        new = [asyncio.create_task(self._ask(address, session, body)) for _ in range(times)]
         self.requests += new
         return new
 
-    async def _ask(self, address: str, session: str) -> list[dict[str, Any]]:
+    async def _ask(self, address: str, session: str, body: int) -> list[dict[str, Any]]:
         sent: list[dict[str, Any]] = []
 
         async def send(message: dict[str, Any]) -> None:
             sent.append(message)
 
-        headers = [(b"cookie", f"sessionid={session}".encode())]
+        headers = [(b"cookie", f"sessionid={session}".encode()), (b"content-length", str(body).encode())]
         await self.application({"type": "http", "client": [address, 1], "headers": headers}, None, send)
         return sent
 
@@ -168,3 +174,66 @@ async def test_a_client_that_reads_slowly_holds_no_slot(limited: None) -> None:
     assert (await request)[0]["status"] == 200
     reading.set()
     await asyncio.gather(*slow)
+
+
+LARGE = DEFAULTS.LARGE_BODY_BYTES
+
+
+async def test_a_large_body_takes_the_whole_share_of_its_client(limited: None) -> None:
+    application = SlowApplication()
+    browser = Browser(RequestSlots(application))
+    browser.ask(ONE, body=10 * LARGE)
+    browser.ask(ONE)
+    browser.ask(OTHER)
+    await until_in_loop(lambda: application.running == 2)
+    await rest_in_loop(0.05)
+    assert application.running == 2
+    application.gate.set()
+    assert [(await each)[0]["status"] for each in browser.requests] == [200, 200, 200]
+
+
+async def test_small_requests_do_not_overtake_a_large_one(limited: None) -> None:
+    application = SlowApplication()
+    browser = Browser(RequestSlots(application))
+    first = browser.ask(ONE) + browser.ask(OTHER) + browser.ask(THIRD)
+    await until_in_loop(lambda: application.running == 3)
+    browser.ask(ONE, body=LARGE)  # waits for slots of its client
+    browser.ask(FOURTH, body=LARGE)  # for slots of the process
+    browser.ask(ONE)
+    browser.ask(FIFTH)
+    await rest_in_loop(0.05)
+    assert application.running == 3
+    first[0].cancel()
+    await until_in_loop(lambda: len(application.begun) == 4)
+    application.gate.set()
+    await asyncio.gather(*browser.requests, return_exceptions=True)
+    assert application.begun[3:5] == [(ONE, LARGE), (FOURTH, LARGE)]
+    assert sorted(application.begun[5:]) == sorted([(ONE, 0), (FIFTH, 0)])
+
+
+async def test_a_large_body_takes_several_places_to_wait(limited: None, counted: Counted) -> None:
+    application = SlowApplication()
+    browser = Browser(RequestSlots(application))
+    browser.ask(ONE, times=2)
+    browser.ask(ONE, times=2, body=LARGE)
+    await until_in_loop(lambda: counted["requests_crowded"] == 1)
+    browser.ask(ONE)
+    await rest_in_loop(0.05)
+    assert counted["requests_crowded"] == 1
+    application.gate.set()
+    assert sorted([(await each)[0]["status"] for each in browser.requests]) == [200] * 4 + [503]
+
+
+@pytest.mark.parametrize(
+    ("headers", "weight"),
+    [
+        ([], 1),
+        ([(b"content-length", b"%d" % (LARGE - 1))], 1),
+        ([(b"content-length", b"%d" % LARGE)], 2),
+        ([(b"content-length", b"9" * 30)], 1),
+        ([(b"content-length", b"-1")], 1),
+        ([(b"transfer-encoding", b"chunked")], 1 + DEFAULTS.MAX_BODY_BYTES // LARGE),
+    ],
+)
+def test_the_weight_of_a_request(headers: list[tuple[bytes, bytes]], weight: int) -> None:
+    assert weight_of({"headers": headers}) == weight

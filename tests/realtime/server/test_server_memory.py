@@ -49,12 +49,23 @@ def a_page(server: ServerProcess) -> None:
     server.get("/hello")
 
 
+def a_body_that_nobody_reads(server: ServerProcess) -> None:
+    body = b"x" * 50_000
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        head = b"POST /hello HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body)
+        connection.sendall(head + body)
+        assert connection.recv(1_000).startswith(b"HTTP/1.1 200")
+
+
 def half_a_request(server: ServerProcess) -> None:
     with socket.create_connection(("127.0.0.1", server.port)) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: ")
 
 
-WAYS = [refused, closed_by_the_client, closed_by_the_server, aborted, failed, a_page, half_a_request]
+WAYS = [
+    *(refused, closed_by_the_client, closed_by_the_server, aborted, failed),
+    *(a_page, a_body_that_nobody_reads, half_a_request),
+]
 
 
 @pytest.mark.parametrize("connect_and_end", WAYS)
