@@ -107,9 +107,16 @@ class GraphExecution(StatusModel):
             models.Index(
                 fields=["status", "-created_at"], name="graph_execution_of_status", condition=OF_ALL_BY_STATUS
             ),
-            models.Index(fields=["team_id", "-created_at"], name="graph_execution_of_team", condition=OF_A_TEAM),
-            models.Index(
-                fields=["team_id", "status", "-created_at"], name="graph_execution_of_team_status", condition=OF_A_TEAM
+            *(
+                models.Index(
+                    fields=["team_id", *more, "-created_at"], name=f"graph_execution_of_team{name}", condition=OF_A_TEAM
+                )
+                for name, more in {
+                    "": (),
+                    "_status": ("status",),
+                    "_graph": ("graph",),
+                    "_both": ("graph", "status"),
+                }.items()
             ),
             models.Index(fields=["runner", "created_at"], name="graph_execution_of_runner"),
             models.Index(fields=["runner", "status", "created_at"], name="graph_execution_of_runner_both"),

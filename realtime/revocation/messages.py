@@ -25,8 +25,8 @@ class SessionMoved(NamedTuple):
 def parse(message: dict[str, Any]) -> AccessChanged | SessionMoved | None:
     """None for a message of another shape: anybody who reaches the channel layer can send one."""
     if message["type"] == SESSION_MOVED:
-        user_id, old, sealed = (message.get(name) for name in ("user", "old", "new"))
-        return SessionMoved(user_id, old, sealed) if _are_texts([user_id, old, sealed]) else None
+        moved: list[Any] = [message.get(name) for name in ("user", "old", "new")]
+        return SessionMoved(*moved) if _are_texts(moved) else None
     users, stream, streams = message.get("users", []), message.get("stream"), message.get("streams", [])
     if not (users or streams) or not (_are_texts(users) and _are_texts(streams) and isinstance(stream, str | None)):
         return None
