@@ -17,6 +17,8 @@ from django.utils.module_loading import import_string
 
 from executions.conf import limits
 
+MAX_PARTS = 50  # of a page; SQLite takes an OR of 1,000
+
 
 class OwnersAndStaff:
     """The default. The owner may see a row, and so may staff with the view permission of the model.
@@ -123,8 +125,11 @@ class TeamsOfGroups(OwnersAndStaff):
             )
 
     def _of_teams(self, user: Any, condition: Q) -> Q:
-        # A literal for each team: an OR with a subquery, or a list, would read more than a page of the index.
-        for team_id in self.teams(user):
+        teams = self.teams(user)
+        if len(teams) > MAX_PARTS:
+            return condition | Q(team_id__in=teams)
+        # A part for each team: PostgreSQL would sort all rows of a list, and scan the table for a subquery in an OR.
+        for team_id in teams:
             condition |= Q(team_id=team_id)
         return condition
 

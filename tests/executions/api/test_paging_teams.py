@@ -4,12 +4,19 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
 import pytest
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.db.models import QuerySet
 from django.test.utils import CaptureQueriesContext
 
-from executions.models import GraphExecution
+from executions.access import (
+    Asked,
+    find_watchable_graphs,
+    graphs_visible_to,
+    list_executions,
+    list_executions_in_parts,
+)
+from executions.models import Graph, GraphExecution
 from tests.executions.api.conftest import ApiClient, client_of, ok
 from tests.executions.api.test_paging import NOON, PAGE, check_plan, plan_of
 from tests.executions.teams import Team, make_graph, team
@@ -58,6 +65,15 @@ def test_pages_have_the_runs_of_all_teams_in_order_and_once(team: Team) -> None:
     ]
 
 
+@pytest.mark.django_db
+def test_a_member_of_many_teams_has_one_part_for_all(team: Team) -> None:
+    Group.objects.bulk_create([Group(name=f"group{number}") for number in range(1_100)])
+    team.member.groups.set(Group.objects.all())
+    assert len(list_executions_in_parts(team.member)) == 2
+    assert all_pages(client_of(team.member)) == [str(team.execution.pk)]
+    assert find_watchable_graphs([Asked(team.member, team.graph.pk)]) == [(team.graph.pk, team.owner.pk)]
+
+
 def make_many(team: Team, second: Group) -> None:
     """Runs whose age correlates with their user and team: those of the member are the oldest."""
     graph = {"graph": team.graph, "status": "COMPLETED"}
@@ -97,3 +113,26 @@ def test_a_page_of_a_member_reads_no_more_than_a_page_of_each_part(team: Team) -
                 if "team_id" in part:  # test_paging.py has the others
                     check_plan(part, wanted)
             assert "Seq Scan" not in "".join(map(plan_of, selects)), selects
+
+
+@pytest.mark.django_db(transaction=True)  # for VACUUM
+@pytest.mark.postgres
+def test_a_member_s_graphs_and_the_page_of_his_runs_are_found_by_indexes(team: Team) -> None:
+    """The page counts all rows, so it reads them all: by an index of each part."""
+    second = Group.objects.create(name="second")
+    second.user_set.add(team.member)
+    make_many(team, second)
+    strangers = User.objects.bulk_create([User(username=f"stranger{number}") for number in range(100)])
+    graphs = [Graph(owner=each, name="Other", team_id=f"t{each}") for each in strangers for _ in range(50)]
+    Graph.objects.bulk_create(graphs)
+    QuerySet(GraphExecution).bulk_create([GraphExecution(graph=each, user=each.owner) for each in graphs])
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE")
+    for rows, names in (
+        (graphs_visible_to(team.member), ("graph_of_team", "owner_id")),
+        (list_executions(team.member, status="FAILED"), ("graph_execution_of_team_status", "graph_execution_of_user")),
+    ):
+        plan = rows.order_by("-created_at")[:PAGE].explain(analyze=True)
+        assert "Seq Scan" not in plan, plan
+        for name in names:
+            assert name in plan, plan
