@@ -23,7 +23,6 @@ def connect() -> None:
     pre_save.connect(before_graph_saved, sender=Graph, dispatch_uid=before_graph_saved.__name__)
     post_save.connect(on_graph_saved, sender=Graph, dispatch_uid=on_graph_saved.__name__)
     pre_save.connect(before_execution_saved, sender=GraphExecution, dispatch_uid=before_execution_saved.__name__)
-    post_save.connect(on_execution_saved, sender=GraphExecution, dispatch_uid=on_execution_saved.__name__)
     signals.graph_executions_reassigned.connect(on_reassigned, dispatch_uid=on_reassigned.__name__)
     post_delete.connect(on_session_ended, sender=UserSession, dispatch_uid=on_session_ended.__name__)
 
@@ -51,20 +50,15 @@ def on_graph_saved(sender: type[Graph], instance: Graph, using: str, **kwargs: A
 def before_execution_saved(
     sender: Any, instance: Any, using: str, raw: bool, update_fields: Iterable[str] | None, **kwargs: Any
 ) -> None:
-    """Finds out whether the save changes the team, if the save writes it."""
-    instance.__dict__.pop("_is_reassigned", None)
+    """Sends a notice if the save changes the team. The transaction of the save is open. A receiver of `post_save` would
+    make each save slower (`is_last_before_commit`)."""
     is_team_written = update_fields is None or not sender.access_fields.isdisjoint(update_fields)
     if raw or instance._state.adding or not is_team_written or not policy().reads_teams:
         return
     names = sorted(sender.access_fields)
     rows = sender._base_manager.using(using).filter(pk=instance.pk).values_list(*names)
     former = next(iter(rows), None)
-    if former is not None and former != tuple(getattr(instance, name) for name in names):
-        instance.__dict__["_is_reassigned"] = True
-
-
-def on_execution_saved(sender: Any, instance: GraphExecution, using: str, **kwargs: Any) -> None:
-    if instance.__dict__.pop("_is_reassigned", False):
+    if former not in (None, tuple(getattr(instance, name) for name in names)):
         notify_streams_changed([streams.graph_exec(str(instance.user_id), str(instance.pk))], using=using)
 
 
