@@ -93,7 +93,8 @@ class TeamsOfGroups(OwnersAndStaff):
 
     def teams(self, user: Any) -> list[str]:
         """The teams of the user. A project with memberships of its own overrides this, and `prepare`."""
-        return sorted(str(group.pk) for group in user.groups.all())
+        groups = getattr(user, "groups", None)  # a middleware may make users who are not in the database
+        return sorted(str(group.pk) for group in groups.all()) if groups else []
 
     def executions(self, user: Any) -> Q:
         return self._of_teams(user, Q(user=user.pk))

@@ -1,5 +1,6 @@
 """The policies: what each answers, and what a class of a project gets without saying so."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -72,6 +73,13 @@ def test_members_assign_their_own_teams(team: Team) -> None:
     assert not rights.may_assign(team.member, "org", own)
     for foreign in (str(Group.objects.get(name="sports").pk), "0", "", f" {own}", "none"):
         assert not rights.may_assign(team.member, None, foreign)
+
+
+def test_a_user_who_is_not_in_the_database_has_no_teams() -> None:
+    guest = SimpleNamespace(pk="guest:1", is_staff=False)
+    rights = TeamsOfGroups()
+    rights.prepare([guest])
+    assert rights.executions(guest) == Q(user="guest:1")
 
 
 def test_a_group_is_read_for_many_users_at_once_and_newly_each_time(team: Team) -> None:
