@@ -128,9 +128,12 @@ def test_a_policy_opens_nothing_for_users_who_are_not_active(team: Team, setting
 
 def test_a_policy_may_take_rows_from_their_owner(team: Team, settings: Settings) -> None:
     settings.EXECUTIONS = {"ACCESS": f"{__name__}.LeftBehind"}
-    assert sees(team.owner, team)[0]
+    start_execution(team.graph, user=team.outsider)
+    assert sees(team.owner, team) == (True, True)
+    assert sees(team.outsider, team) == (False, True)
     GraphExecution.objects.update(organization_id="org")
-    assert not sees(team.owner, team)[0]
+    assert sees(team.owner, team) == (False, True)
+    assert sees(team.outsider, team) == (False, False)
 
 
 def ask_for_all(users: list[User], rows: list[Any]) -> tuple[list[Any], int]:
