@@ -14,6 +14,7 @@ in-memory channel layer, DEBUG off, one machine, reached by its loopback names. 
     JWT_KEY, JWT_JWKS_URL   verify users' tokens; JWT_KEY is SECRET_KEY by default
     JWT_ALGORITHM, JWT_AUDIENCE, JWT_ISSUER, JWT_MAX_LIFETIME, JWT_USER_FIELD   see realtime/jwt_settings.py
     SESSION_IDLE_SECONDS  a session without a request for so long ends; 0, the default: none does
+    ACCESS_POLICY         who may see which executions; executions.access_policies.TeamsOfGroups for teams
     METRICS_TOKEN         opens /metrics to Prometheus; without it only staff may read it
     LOG_LEVEL             of executions and realtime; INFO by default
 
@@ -186,6 +187,7 @@ REALTIME: dict[str, Any] = {
 EXECUTIONS: dict[str, Any] = {
     # executions/conf.py, likewise
     "SESSION_IDLE_TIMEOUT": env.float("SESSION_IDLE_SECONDS", default=0.0),
+    "ACCESS": env.str("ACCESS_POLICY", default="") or "executions.access_policies.OwnersAndStaff",
 }
 
 JWT_KEY = env.str("JWT_KEY", default="") or SECRET_KEY

@@ -45,11 +45,14 @@ class GraphAdmin(_ModelAdmin):
     list_display = ("name", "owner", "version", "updated_at")
     list_select_related = ("owner",)
     list_filter = ("updated_at",)
-    search_fields = ("^id", "name", "owner__username")
+    search_fields = ("^id", "name", "owner__username", "=team_id")
     date_hierarchy = "created_at"
     ordering = ("-updated_at",)
     autocomplete_fields = ("owner",)
-    fields = ("name", "owner", "description", "version", "nodes", "links", "created_at", "updated_at")
+    fields = (
+        *("name", "owner", "organization_id", "team_id", "description"),
+        *("version", "nodes", "links", "created_at", "updated_at"),
+    )
     readonly_fields = ("version", "created_at", "updated_at")
     show_full_result_count = False
 
@@ -87,14 +90,14 @@ class GraphExecutionAdmin(NotifyUsers, StatusAdmin):
     list_display = ("id", "graph", "user", "status", "created_at", "started_at", "ended_at", "is_dry_run")
     list_select_related = ("user", "graph")
     list_filter = ("status", "is_dry_run", "is_shared", "created_at")
-    search_fields = ("^id", "graph__name", "user__username", "preset_id", "runner")
+    search_fields = ("^id", "graph__name", "user__username", "preset_id", "runner", "=team_id")
     date_hierarchy = "created_at"
     ordering = ("-created_at",)
     actions = ("terminate_selected", "requeue_selected", "notify_selected")
     autocomplete_fields = ("user", "graph")
     inlines = (NodeExecutionInline,)
     add_fields = ("user", "graph", "preset_id", "inputs", "is_dry_run")
-    change_fields = ("status", "preset_id", "is_shared", "share_token")
+    change_fields = ("status", "preset_id", "organization_id", "team_id", "is_shared", "share_token")
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[GraphExecution]:
         rows = super().get_queryset(request)
@@ -122,6 +125,7 @@ class GraphExecutionAdmin(NotifyUsers, StatusAdmin):
     def save_model(self, request: HttpRequest, obj: GraphExecution, form: Any, change: bool) -> None:
         if not change:
             obj.graph_version, obj.definition = obj.graph.version, obj.graph.definition
+            obj.organization_id, obj.team_id = obj.graph.organization_id, obj.graph.team_id
         super().save_model(request, obj, form, change)
 
     @admin.action(description="Terminate selected graph executions", permissions=["change"])

@@ -1,4 +1,4 @@
-"""Connects the handlers that send the signals of deletions, and those that record sessions."""
+"""Connects the handlers that send the signals of deletions, and those that record sessions. Registers the checks."""
 
 from django.apps import AppConfig
 
@@ -7,7 +7,7 @@ class ExecutionsConfig(AppConfig):
     name = "executions"
 
     def ready(self) -> None:
-        from executions import deletions
+        from executions import checks, deletions  # noqa: F401 - importing the checks registers them
         from executions.web import sessions
 
         deletions.connect()

@@ -1,4 +1,5 @@
-"""The limits of bulk writes, of the HTTP API and of the embedded runner, with their defaults and reasons.
+"""The access policy, and the limits of bulk writes, of the HTTP API and of the embedded runner, with their defaults and
+reasons.
 
 `settings.EXECUTIONS` overrides a default by its name.
 
@@ -16,6 +17,9 @@ from django.conf import settings
 @dataclass(frozen=True)
 class Limits:
     """The defaults. Times are in seconds."""
+
+    # Who may see and change which executions and graphs: the path of a class, see executions/access_policies.py
+    ACCESS: str = "executions.access_policies.OwnersAndStaff"
 
     MAX_BULK_EVENTS: int = 10_000  # rows of one bulk write: each records an event in the same transaction
 

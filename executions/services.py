@@ -103,11 +103,14 @@ def start_execution(
     runner: str = "",
     **options: Unpack[StartOptions],
 ) -> GraphExecution:
-    """Creates a QUEUED execution of the graph as it is in the database now. Raises Graph.DoesNotExist, QueueIsFull if
-    too much of the user or for the engine waits already, and ShareTokenTaken."""
+    """Creates a QUEUED execution of the graph as it is in the database now. It gets the organization and the team of
+    the graph, unless the caller names others. Raises Graph.DoesNotExist, QueueIsFull if too much of the user or for the
+    engine waits already, and ShareTokenTaken."""
     options["share_token"] = token_for(options.get("is_shared", False), options.get("share_token"))
     with a_token_of_its_own(options["share_token"]):
         saved = Graph.objects.get(pk=graph.pk)
+        options.setdefault("organization_id", saved.organization_id)
+        options.setdefault("team_id", saved.team_id)
         more = options.get("credential_inputs"), options.get("nodes_input_masks")
         size = check_queue(user.pk, runner, saved.nodes, saved.links, inputs, *more)
         return GraphExecution.objects.create(

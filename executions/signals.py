@@ -20,6 +20,10 @@ graph_execution_changed = Signal()
 # A graph execution was deleted. event: GraphExecutionDeleted
 graph_execution_deleted = Signal()
 
+# A bulk write has written the organization or the team of graph executions. Sent after their `graph_execution_changed`.
+# events: GraphExecutionEvent
+graph_executions_reassigned = Signal()
+
 # A node execution was created or changed. event: NodeExecutionEvent
 node_execution_changed = Signal()
 

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Router, Status
 from pydantic import ValidationError
 
-from executions.access import find_graph, graphs_visible_to, may_change_graph
+from executions.access import find_graph, graphs_visible_to, may_assign, may_change_graph
 from executions.api.errors import Problem, errors, forbidden, invalid, not_found
 from executions.api.paging import Cursor, Limit, page_of
 from executions.api.schemas import GraphDetail, GraphIn, GraphPage
@@ -25,7 +25,8 @@ router = Router(tags=["graphs"])
 
 @router.get("", response={200: GraphPage, **errors(422)}, summary="List graphs", operation_id="list_graphs")
 def list_graphs(request: HttpRequest, limit: Limit = None, cursor: Cursor = None) -> Any:
-    """Your graphs, newest first, without their nodes and links. Staff with the permission to view graphs see all."""
+    """Your graphs, newest first, without their nodes and links. Staff with the permission to view graphs see all; with
+    teams, members see those of their teams."""
     rows = graphs_visible_to(request.auth).defer("nodes", "links")  # type: ignore[attr-defined]
     return page_of(rows, limit=limit, cursor=cursor)._asdict()
 
@@ -36,17 +37,13 @@ def list_graphs(request: HttpRequest, limit: Limit = None, cursor: Cursor = None
 def create_graph(request: HttpRequest, data: GraphIn) -> Any:
     """A graph of yours, version 1. What cannot be run is refused, with the path of each fault: a link to a node that
     does not exist (`links[2].sink_id`), nodes that wait for each other (`links`), a block that does not exist
-    (`nodes[0].block_id`), an id twice (`nodes[1].id`)."""
+    (`nodes[0].block_id`), an id twice (`nodes[1].id`). So is a team that is not yours (403)."""
+    graph = Graph(owner=request.auth, name=data.name, description=data.description)  # type: ignore[attr-defined]
+    _assign(request, graph, data)
     _check_room(request.auth)  # type: ignore[attr-defined]
-    nodes, links = _definition(data)
-    _check_bytes(request.auth, nodes, links)  # type: ignore[attr-defined]
-    graph = Graph.objects.create(
-        owner=request.auth,  # type: ignore[attr-defined]
-        name=data.name,
-        description=data.description,
-        nodes=nodes,
-        links=links,
-    )
+    graph.nodes, graph.links = _definition(data)
+    _check_bytes(request.auth, graph.nodes, graph.links)  # type: ignore[attr-defined]
+    graph.save(force_insert=True)
     return Status(201, graph)
 
 
@@ -66,10 +63,11 @@ def read_graph(request: HttpRequest, graph_id: UUID) -> Any:
 )
 def change_graph(request: HttpRequest, graph_id: UUID, data: GraphIn) -> Any:
     """The graph becomes what you send. If that changes nodes or links, it gets a new version; executions keep the one
-    that they started with."""
+    that they started with. They keep their team, too."""
     graph = _find(request, graph_id)
     if not may_change_graph(request.auth, graph):  # type: ignore[attr-defined]
         raise forbidden("You may see this graph, and not change it.")
+    _assign(request, graph, data)
     graph.nodes, graph.links = _definition(data)
     _check_bytes(graph.owner_id, graph.nodes, graph.links, besides=graph.pk)
     graph.name, graph.description = data.name, data.description
@@ -94,6 +92,21 @@ def _find(request: HttpRequest, graph_id: UUID) -> Graph:
     if graph is None:
         raise not_found("Graph")
     return graph
+
+
+def _assign(request: HttpRequest, graph: Graph, data: GraphIn) -> None:
+    """Puts the graph into the organization and the team of the request. Raises Problem if the user may not."""
+    present = {"organization_id": graph.organization_id, "team_id": graph.team_id}
+    wanted = present | data.model_dump(include=set(present), exclude_unset=True)
+    changed = [name for name in present if wanted[name] != present[name]]
+    if changed and not may_assign(request.auth, **wanted):  # type: ignore[attr-defined]
+        raise Problem(
+            *(403, "not_your_team", "You may not put a graph into this team."),
+            path=changed[-1],
+            hint="Name a team that you are in, null for none, or leave both out.",
+        )
+    for name in changed:
+        setattr(graph, name, wanted[name])
 
 
 def _check_room(owner: Any) -> None:

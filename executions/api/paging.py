@@ -8,9 +8,12 @@ import base64
 import binascii
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import reduce
+from operator import or_
 from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
+from django.db import connections
 from django.db.models import Model, Q, QuerySet
 from pydantic import Field
 
@@ -32,8 +35,7 @@ class Page(NamedTuple, Generic[M]):
 
 
 def page_of(
-    rows: QuerySet[M],
-    *,
+    *parts: QuerySet[M],
     limit: int | None,
     cursor: str | None,
     time: str = "created_at",
@@ -41,17 +43,25 @@ def page_of(
     load: Callable[[QuerySet[M]], tuple[list[M], bool]] = lambda rows: (list(rows), False),
 ) -> Page[M]:
     """One page of the rows, ordered by the `time` column and the id. `load` reads them, and may leave out the last
-    ones; it says whether it did. One query by default. Raises Problem for an invalid cursor."""
+    ones; it says whether it did. One query by default. Several parts, which may share rows, are one list: one query
+    more. Raises Problem for an invalid cursor."""
     size = min(limit or limits.PAGE_SIZE, limits.MAX_PAGE_SIZE)
     sign, beyond = ("-", "lt") if newest_first else ("", "gt")
+    order = f"{sign}{time}", f"{sign}pk"
+    rows = reduce(or_, parts)
     if cursor is not None:
         moment, pk = _decode(cursor)
         # The first condition is redundant; an index scan can start at it.
-        rows = rows.filter(**{f"{time}__{beyond}e": moment}).filter(
-            Q(**{f"{time}__{beyond}": moment}) | Q(**{time: moment, f"pk__{beyond}": pk})
-        )
+        start = Q(**{f"{time}__{beyond}e": moment})
+        start &= Q(**{f"{time}__{beyond}": moment}) | Q(**{time: moment, f"pk__{beyond}": pk})
+        rows, *parts = (part.filter(start) for part in (rows, *parts))  # type: ignore[assignment]
+    # SQLite has no LIMIT in the parts of a UNION: it sorts the rows of all parts.
+    if len(parts) > 1 and connections[rows.db].features.supports_slicing_ordering_in_compound:
+        first, *others = (part.order_by(*order).values_list(time, "pk")[: size + 1] for part in parts)
+        keys = first.union(*others).order_by(*order)[: size + 1]
+        rows = rows.filter(pk__in=[pk for _, pk in keys])
     found: list[Any]
-    found, is_cut = load(rows.order_by(f"{sign}{time}", f"{sign}pk")[: size + 1])
+    found, is_cut = load(rows.order_by(*order)[: size + 1])
     items = found[:size]
     has_more = is_cut or len(found) > size
     return Page(items, _encode(getattr(items[-1], time), items[-1].pk) if has_more else None)

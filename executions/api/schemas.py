@@ -67,6 +67,12 @@ class GraphIn(RequestBody):
     description: str = Field("", max_length=10_000)
     nodes: Nodes = Field(description="Each runs a block. Ids are unique.")
     links: Links = Field([], description="Each carries one node's output to another's input. No cycles.")
+    organization_id: Name | None = Field(None, description="Left out: as it is; null: none.")
+    team_id: Name | None = Field(
+        None,
+        description="Left out: as it is; null: none. Its members may see and start the graph, where the project has "
+        "teams. New executions get both.",
+    )
     check_blocks: bool = Field(
         True, description="False for a graph that a worker of yours runs, whose blocks this server does not know."
     )
@@ -78,6 +84,8 @@ class GraphSummary(Schema):
     description: str
     version: int = Field(description="Rises by one whenever nodes or links change.")
     owner_id: str
+    organization_id: str | None
+    team_id: str | None
     created_at: datetime
     updated_at: datetime
 
@@ -153,8 +161,8 @@ class StartOptionsIn(RequestBody):
 
     @property
     def options(self) -> StartOptions:
-        """As `services.start_execution()` takes them."""
-        return cast(StartOptions, self.model_dump(include=set(StartOptions.__annotations__)))
+        """As `services.start_execution()` takes them, without those that were left out."""
+        return cast(StartOptions, self.model_dump(include=set(StartOptions.__annotations__), exclude_unset=True))
 
 
 def check_sharing(is_shared: bool, share_token: str | None) -> None:

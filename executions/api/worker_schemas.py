@@ -42,8 +42,8 @@ class NewExecution(StartOptionsIn):
     inputs: dict[str, Any] = {}
     preset_id: str | None = Field(None, max_length=255)
     is_dry_run: bool = False
-    organization_id: Name | None = None
-    team_id: Name | None = None
+    organization_id: Name | None = Field(None, description="Left out: that of the graph.")
+    team_id: Name | None = Field(None, description="Left out: that of the graph.")
     lease_seconds: Lease | None = Field(
         None,
         description="If this worker is silent for so many seconds, the execution becomes FAILED. Each report, and each "

@@ -55,6 +55,8 @@ class Graph(StorableModel):
     deleted_signal = signals.graph_deleted
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="graphs")
+    organization_id = CharField(max_length=255, null=True, blank=True)
+    team_id = CharField(max_length=255, null=True, blank=True, help_text="Its executions get both, too.")
     name = CharField(max_length=200)
     description = TextField(blank=True, default="")
     version = models.PositiveIntegerField(default=1, editable=False)
@@ -68,6 +70,7 @@ class Graph(StorableModel):
     class Meta:
         base_manager_name = "objects"
         constraints = [models.CheckConstraint(name="graph_version_from_1", condition=models.Q(version__gte=1))]
+        indexes = [models.Index(fields=["team_id"], name="graph_of_team", condition=models.Q(team_id__isnull=False))]
 
     def __str__(self) -> str:
         return self.name

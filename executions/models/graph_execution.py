@@ -26,7 +26,9 @@ ORIGIN = (
     *("trigger_source", "trigger_ref", "schedule_id", "webhook_id"),
 )
 """Where a run comes from: whose it is besides its user's, and what has started it. Columns of text, null unless set.
-Runwire sends them in events, for frontends that filter by them, and reads none of them."""
+Runwire sends them in events, for frontends that filter by them. An access policy may read the first two."""
+
+OF_A_TEAM = Q(team_id__isnull=False)
 
 
 class GraphExecution(StatusModel):
@@ -40,9 +42,11 @@ class GraphExecution(StatusModel):
         }
     )
     identity_fields = frozenset({"user", "graph"})
+    access_fields = frozenset({"organization_id", "team_id"})
     status_times = StatusTimes(running="started_at", ended="ended_at")
     created_signal = changed_signal = signals.graph_execution_changed
     deleted_signal = signals.graph_execution_deleted
+    reassigned_signal = signals.graph_executions_reassigned
 
     # No own index: indexes below start with these columns.
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="graph_executions", db_index=False)
@@ -102,6 +106,17 @@ class GraphExecution(StatusModel):
             models.Index(fields=["-created_at"], name="graph_execution_newest", condition=OF_ALL_BY_AGE),
             models.Index(
                 fields=["status", "-created_at"], name="graph_execution_of_status", condition=OF_ALL_BY_STATUS
+            ),
+            *(
+                models.Index(
+                    fields=["team_id", *more, "-created_at"], name=f"graph_execution_of_team{name}", condition=OF_A_TEAM
+                )
+                for name, more in {
+                    "": (),
+                    "_status": ("status",),
+                    "_graph": ("graph",),
+                    "_both": ("graph", "status"),
+                }.items()
             ),
             models.Index(fields=["runner", "created_at"], name="graph_execution_of_runner"),
             models.Index(fields=["runner", "status", "created_at"], name="graph_execution_of_runner_both"),

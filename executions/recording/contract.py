@@ -20,11 +20,13 @@ class ModelWithEvents(StorableModel):
     event_fields: ClassVar[frozenset[str]]  # names of the fields that an event is built from
     trigger_fields: ClassVar[frozenset[str]]  # names of the fields whose writing sends a signal
     identity_fields: ClassVar[frozenset[str]]  # names of the fields that streams are named by: they cannot change
+    access_fields: ClassVar[frozenset[str]] = frozenset()  # names of the fields by which more users may see a row
     old_value_field: ClassVar[str]  # a write needs the old value of this field, for its check or its event
     status_times: ClassVar[StatusTimes | None] = None  # None: the model has no status
     created_signal: ClassVar[Signal]
     changed_signal: ClassVar[Signal]
     deleted_signal: ClassVar[Signal]
+    reassigned_signal: ClassVar[Signal]  # a bulk write has written `access_fields`
 
     class Meta:
         abstract = True

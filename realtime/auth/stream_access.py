@@ -35,20 +35,19 @@ S = TypeVar("S", bound=Subscribe)
 _OPTIONS = set(Subscribe.model_fields)  # the fields that do not name the stream
 _single_flights: SingleFlightGroup[str | None] = SingleFlightGroup()  # by user object, class and stream
 _functions: dict[type[Subscribe], Callable[[Any, Any], str | None]] = {}
-_confirmations: dict[type[Subscribe], Callable[[Sequence[tuple[Any, Any]]], Iterable[str | None]]] = {}
+_functions_of_many: dict[type[Subscribe], Callable[[Sequence[tuple[Any, Any]]], Iterable[str | None]]] = {}
 
 
 def register(
     data: type[S],
     find_key: Callable[[Any, S], str | None],
-    confirm: Callable[[Sequence[tuple[Any, S]]], Iterable[str | None]] | None = None,
+    find_keys: Callable[[Sequence[tuple[Any, S]]], Iterable[str | None]] | None = None,
 ) -> None:
-    """Makes `find_key` the access function for subscribes of this class. `confirm` answers for many pairs of user and
-    data in a few queries: with the key where the user surely may watch the stream, or None. `find_key` is asked about
-    those, so `confirm` need not know every rule."""
+    """Makes `find_key` the access function for subscribes of this class. `find_keys` gives the same answers for many
+    pairs of user and data, in a few queries."""
     _functions[data] = find_key
-    if confirm:
-        _confirmations[data] = confirm
+    if find_keys:
+        _functions_of_many[data] = find_keys
 
 
 class Watch(NamedTuple):
@@ -68,10 +67,11 @@ def _confirm(watches: dict[Watch, tuple[Any, Subscribe]]) -> dict[Watch, bool | 
     answers: dict[Watch, bool | None] = {}
     for kind in {type(data) for _, data in watches.values()}:
         of_kind = [watch for watch, (_, data) in watches.items() if type(data) is kind]
-        confirm = _confirmations.get(kind)
-        keys = confirm([watches[watch] for watch in of_kind]) if confirm else [None] * len(of_kind)
-        for watch, key in zip(of_kind, keys, strict=True):
-            answers[watch] = key == watch.key or _may_watch(watch, *watches[watch])
+        if find_keys := _functions_of_many.get(kind):
+            keys = find_keys([watches[watch] for watch in of_kind])
+            answers |= {watch: key == watch.key for watch, key in zip(of_kind, keys, strict=True)}
+        else:
+            answers |= {watch: _may_watch(watch, *watches[watch]) for watch in of_kind}
     return answers
 
 

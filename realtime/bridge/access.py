@@ -11,8 +11,8 @@ from realtime.wire.requests import SubscribeGraphExec, SubscribeGraphExecs
 
 def connect() -> None:
     """Registers the access functions."""
-    stream_access.register(SubscribeGraphExec, key_of_graph_exec, confirm_graph_execs)
-    stream_access.register(SubscribeGraphExecs, key_of_graph_execs, confirm_graphs)
+    stream_access.register(SubscribeGraphExec, key_of_graph_exec, keys_of_graph_exec)
+    stream_access.register(SubscribeGraphExecs, key_of_graph_execs, keys_of_graph_execs)
 
 
 def key_of_graph_exec(user: Any, data: SubscribeGraphExec) -> str | None:
@@ -25,21 +25,13 @@ def key_of_graph_execs(user: Any, data: SubscribeGraphExecs) -> str | None:
     return streams.graph_execs(str(user.pk), str(graph.pk)) if graph else None
 
 
-def confirm_graph_execs(pairs: Sequence[tuple[Any, SubscribeGraphExec]]) -> Iterator[str | None]:
-    """Confirms owners, and staff who see all."""
-    owners = access.owners_of_executions(data.graph_exec_id for _, data in pairs)
-    for user, data in pairs:
-        pk = access.as_uuid(data.graph_exec_id)
-        owner_id = owners.get(pk) if pk else None
-        is_visible = owner_id is not None and (owner_id == user.pk or access.sees_all_executions(user))
-        yield streams.graph_exec(str(owner_id), str(pk)) if is_visible else None
+def keys_of_graph_exec(pairs: Sequence[tuple[Any, SubscribeGraphExec]]) -> Iterator[str | None]:
+    asked = [access.Asked(user, data.graph_exec_id) for user, data in pairs]
+    for found in access.find_executions(asked):
+        yield streams.graph_exec(str(found.owner_id), str(found.pk)) if found else None
 
 
-def confirm_graphs(pairs: Sequence[tuple[Any, SubscribeGraphExecs]]) -> Iterator[str | None]:
-    """Confirms owners, and staff who see all."""
-    owners = access.owners_of_graphs(data.graph_id for _, data in pairs)
-    for user, data in pairs:
-        pk = access.as_uuid(data.graph_id)
-        owner_id = owners.get(pk) if pk else None
-        is_visible = owner_id is not None and (owner_id == user.pk or access.sees_all_graphs(user))
-        yield streams.graph_execs(str(user.pk), str(pk)) if is_visible else None
+def keys_of_graph_execs(pairs: Sequence[tuple[Any, SubscribeGraphExecs]]) -> Iterator[str | None]:
+    asked = [access.Asked(user, data.graph_id) for user, data in pairs]
+    for (user, _), found in zip(pairs, access.find_watchable_graphs(asked), strict=True):
+        yield streams.graph_execs(str(user.pk), str(found.pk)) if found else None

@@ -12,7 +12,7 @@ from django.db import connections, transaction
 from realtime.log.store import database
 from realtime.publishing import announcer
 
-MAX_USERS = 500  # in one notice
+MAX_USERS = 500  # in one notice; of streams as many
 
 
 @overload
@@ -37,6 +37,19 @@ def notify_access_changed(users: Iterable[Any], stream: str | None = None, *, us
     notice.user_ids |= ids
     # Registered with each change: Django drops a hook of a savepoint that is rolled back.
     transaction.on_commit(notice, using)
+
+
+def notify_streams_changed(streams: Iterable[str], *, using: str | None = None) -> None:
+    """Sends a notice about all who watch one of these streams, after the commit. `using` is the database of the
+    change."""
+    keys = sorted(set(streams))
+
+    def announce() -> None:
+        for start in range(0, len(keys), MAX_USERS):
+            announcer.announce_access(announcer.ACCESS_CHANGED, streams=keys[start : start + MAX_USERS])
+
+    if keys:
+        transaction.on_commit(announce, using or database())
 
 
 class _Notice:

@@ -25,7 +25,7 @@ from realtime.conf import limits
 from realtime.hub import registry
 from realtime.hub.hub import Hub
 from realtime.metrics import count
-from realtime.publishing import announcer
+from realtime.revocation import messages
 from realtime.revocation.expiry import Expiry
 from realtime.revocation.recent_notices import RecentNotices
 from realtime.subscription.subscription import SocketSubscription
@@ -121,28 +121,30 @@ class Review:
     # Notices
 
     def _on_message(self, message: dict[str, Any]) -> bool:
-        if message["type"] == announcer.SESSION_MOVED:
-            return self._on_session_moved(message.get("user"), message.get("old"), message.get("new"))
-        users, stream = message.get("users"), message.get("stream")
-        if not isinstance(users, list) or not all(isinstance(each, str) for each in users):
-            return False
-        if stream is not None and not isinstance(stream, str):
-            return False
-        count("access_notices")
-        for user_id in users:
-            self.note(user_id, stream)
-        return True
+        notice = messages.parse(message)
+        if isinstance(notice, messages.SessionMoved):
+            self._on_session_moved(*notice)
+        elif notice:
+            count("access_notices")
+            for user_id in notice.users:
+                self.note(user_id, notice.stream)
+            if notice.streams:
+                self._note_watchers(set(notice.streams))
+        return notice is not None
 
-    def _on_session_moved(self, user_id: Any, old: Any, sealed: Any) -> bool:
+    def _on_session_moved(self, user_id: str, old: str, sealed: str) -> None:
         """A browser got another session key, as after a new password. The next check finds out whether it is good."""
-        if not (isinstance(user_id, str) and isinstance(old, str) and isinstance(sealed, str)):
-            return False
         for socket in self._by_user.get(user_id, ()):
             proof = socket.proof
             if proof and proof.session_key and digest(proof.session_key) == old and (new := unseal(sealed)):
                 socket.proof = proof._replace(session_key=new)
         self.note(user_id)
-        return True
+
+    def _note_watchers(self, keys: set[str]) -> None:
+        for socket in list(self._checked_at):
+            socket.notices += 1  # it may be about to subscribe
+            for key in keys & {*socket.subscriptions}:
+                self.note(socket.user_id, key)
 
     def note(self, user_id: str, stream: str | None = None) -> None:
         """What this user may do has changed, on one stream or (None) everywhere."""
@@ -222,8 +224,6 @@ class Review:
             await asyncio.sleep(_RETRY_DELAY)
             return False
         return True
-
-    # The look
 
     async def _look_at(self, sockets: Sequence[Socket], only: Iterable[str | None] | None = None) -> None:
         """Checks the proofs of these sockets, and their subscriptions (`only` to these streams). Raises what the

@@ -35,6 +35,7 @@ WRITES: dict[str, tuple[Callable[[], Any], str]] = {
     "save of some fields": (lambda: NODES.get().save(update_fields=["status"]), "node_execution_changed"),
     "create": (lambda: NODES.create(graph_execution=EXECUTIONS.get(), node_id="x"), "node_execution_changed"),
     "update": (lambda: NODES.update(status="RUNNING"), "node_execution_changed"),
+    "update of the team": (lambda: EXECUTIONS.update(team_id="1"), "graph_executions_reassigned"),
     "bulk_create": (lambda: NODES.bulk_create([new_node()]), "node_execution_changed"),
     "bulk_update": (lambda: NODES.bulk_update(NODES.all(), ["status"]), "node_execution_changed"),
     "update_or_create": (

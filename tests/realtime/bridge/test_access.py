@@ -4,13 +4,17 @@ from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import AnonymousUser, Permission, User
+from pytest_django import Settings
 
 from executions.models import Graph, GraphExecution
+from executions.services import start_execution
+from realtime.bridge.access import keys_of_graph_exec, keys_of_graph_execs
 from realtime.wire.requests import (
     SubscribeGraphExec,
     SubscribeGraphExecs,
     SubscribeNotifications,
 )
+from tests.executions.teams import TEAMS, make_team
 from tests.realtime.watching import key, refusal
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -85,3 +89,36 @@ def test_inactive_and_anonymous_users_may_watch_nothing(user: User, execution: G
     user.is_active = False
     for refused_user in (user, AnonymousUser()):
         assert refusal(refused_user, SubscribeGraphExec(graph_exec_id=str(execution.pk))) == "Graph execution not found"
+
+
+def test_a_member_watches_the_stream_of_the_owner_and_his_own_of_a_graph(settings: Settings) -> None:
+    settings.EXECUTIONS = {**settings.EXECUTIONS, "ACCESS": TEAMS}
+    team = make_team()
+    run, graph = (
+        SubscribeGraphExec(graph_exec_id=str(team.execution.pk)),
+        SubscribeGraphExecs(graph_id=str(team.graph.pk)),
+    )
+    of_owner = f"{team.owner.pk}|graph_exec#{team.execution.pk}"
+    of_member = f"{team.member.pk}|graph#{team.graph.pk}|executions"
+    assert key(team.member, run) == of_owner
+    assert key(team.member, graph) == of_member
+    for data, text in ((run, "Graph execution not found"), (graph, "Graph not found")):
+        assert refusal(team.outsider, data) == text
+    assert list(keys_of_graph_exec([(team.member, run), (team.outsider, run)])) == [of_owner, None]
+    assert list(keys_of_graph_execs([(team.member, graph), (team.outsider, graph)])) == [of_member, None]
+
+
+def test_many_are_answered_like_one(user: User, other_user: User, staff: User, execution: GraphExecution) -> None:
+    start_execution(execution.graph, user=other_user)
+    third = User.objects.create(username="third")
+    everybody = [user, other_user, staff, third]
+    run, graph = (
+        SubscribeGraphExec(graph_exec_id=str(execution.pk)),
+        SubscribeGraphExecs(graph_id=str(execution.graph_id)),
+    )
+    of_owner = f"{user.pk}|graph_exec#{execution.pk}"
+    assert list(keys_of_graph_exec([(each, run) for each in everybody])) == [of_owner, None, of_owner, None]
+    assert list(keys_of_graph_execs([(each, graph) for each in everybody])) == [
+        *(f"{each.pk}|graph#{execution.graph_id}|executions" for each in everybody[:3]),
+        None,
+    ]

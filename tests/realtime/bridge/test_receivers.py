@@ -135,7 +135,13 @@ def test_a_notification_that_is_created_as_read_is_told_as_read() -> None:
 
 def test_every_signal_of_executions_has_a_receiver() -> None:
     all_signals = {name for name, value in vars(signals).items() if isinstance(value, Signal)}
-    assert len(all_signals) == len([*SIGNALS, signals.reports_recorded, signals.start_refused, signals.data_offered])
+    others = [
+        signals.reports_recorded,
+        signals.start_refused,
+        signals.data_offered,
+        signals.graph_executions_reassigned,
+    ]
+    assert len(all_signals) == len([*SIGNALS, *others])
     for name in all_signals:
         assert getattr(signals, name).has_listeners(), name
 
