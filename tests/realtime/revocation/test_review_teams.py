@@ -16,7 +16,8 @@ from realtime.publishing import announcer
 from realtime.revocation import review
 from tests.database import in_db
 from tests.executions.teams import TEAMS, Team, make_graph, make_team
-from tests.realtime.revocation.conftest import QUICK_TURNS, SLOW_TURNS, is_live, work
+from tests.realtime.hub.changes import report_nodes
+from tests.realtime.revocation.conftest import QUICK_TURNS, SLOW_TURNS, is_live
 from tests.realtime.revocation.test_review import watch
 from tests.waiting import until_in_loop
 
@@ -125,7 +126,7 @@ async def test_who_still_may_watch_misses_nothing(person, team: Team) -> None:
 
     def move_and_work() -> None:
         GraphExecution.objects.update(team_id=str(other.pk))
-        work(team.execution, 5)
+        report_nodes(team.execution, 5)
 
     await in_db(move_and_work)()
     frames = await one.client.until(lambda frame: (frame.get("data") or {}).get("node_id") == "n4")
