@@ -65,7 +65,8 @@ class FailedLogins:
                 OF_ACCOUNT.check(account)
         except OverBudget as error:
             if request is not None:
-                request.refused_login = error  # type: ignore[attr-defined] # for RefusedLogins
+                # For RefusedLogins. Its traceback would keep the request and the password in memory.
+                request.refused_login = error.with_traceback(None)  # type: ignore[attr-defined]
             raise PermissionDenied from error
 
 

@@ -5,6 +5,9 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from config.api import api
+from executions.web.account import AdminLoginForm
+
+admin.site.login_form = AdminLoginForm
 
 urlpatterns = [
     # The admin's own page checks the old password as often as somebody likes.

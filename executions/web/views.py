@@ -25,6 +25,7 @@ from executions.leases import EMBEDDED
 from executions.models import GraphExecution, NodeExecution
 from executions.record_caps import TooMuchRecorded, check_recorded
 from executions.statuses import ExecutionStatus, IllegalTransition
+from executions.web.account import LoginForm
 from executions.web.execution_page import NodeCount, results_page, run_page
 from executions.web.forms import StartForm
 
@@ -33,6 +34,7 @@ MAX_WATCHED_GRAPHS = 100  # the newest; more subscriptions than this do not help
 
 
 class LoginPage(LoginView):
+    form_class = LoginForm
     redirect_authenticated_user = True
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
