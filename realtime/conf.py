@@ -93,7 +93,7 @@ class Limits:
     FIRST_REQUEST_DEADLINE: float = 10.0  # for the head of a request, from its first byte or the connection's start
     MAX_HTTP_REQUESTS: int = 12  # in Django at once; each has a thread, and usually a database connection
     MAX_ADDRESS_HTTP_REQUESTS: int = 6  # of one address, or of one user behind a proxy on this machine
-    LARGE_BODY_BYTES: int = 256 * 1024  # for each so many bytes of its body a request takes one more slot and place
+    LARGE_BODY_BYTES: int = 64 * 1024  # for each so many bytes of its body a request takes one more slot and place
     MAX_WAITING_REQUESTS: int = 128  # for their turn; the next one gets 503
     MAX_ADDRESS_WAITING_REQUESTS: int = 32  # of one address; a browser sends some dozens for a page
     REQUEST_WAIT: float = 10.0  # then 503: the user has pressed reload by then

@@ -32,7 +32,8 @@ BODY = b"The server has too many requests at once. Try again in a moment.\n"
 
 class _Place(NamedTuple):
     client: Hashable
-    weight: int  # places that it takes
+    weight: int
+    places: int
     slot: "asyncio.Future[None]"
 
 
@@ -45,14 +46,14 @@ class Slots:
 
     async def acquire(self, client: Hashable, weight: int = 1) -> bool:
         """Waits for slots. Returns False if there is no place to wait, or the wait was too long."""
-        place = _Place(client, weight, asyncio.get_running_loop().create_future())
+        share = _share(client, limits.MAX_WAITING_REQUESTS, limits.MAX_ADDRESS_WAITING_REQUESTS)
+        place = _Place(client, weight, min(weight, share), asyncio.get_running_loop().create_future())
         self._waiting.append(place)
         self._give_slots()
         if place.slot.done():
             return True
-        all_places = sum(each.weight for each in self._waiting)
-        mine = sum(each.weight for each in self._waiting if each.client == client)
-        share = _share(client, limits.MAX_WAITING_REQUESTS, limits.MAX_ADDRESS_WAITING_REQUESTS)
+        all_places = sum(each.places for each in self._waiting)
+        mine = sum(each.places for each in self._waiting if each.client == client)
         if all_places > limits.MAX_WAITING_REQUESTS or mine > share:
             self._waiting.remove(place)
             return False
