@@ -1,6 +1,11 @@
 """One run of a graph."""
 
+import re
+from collections.abc import Collection
+from typing import Any, Self
+
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -28,17 +33,23 @@ ORIGIN = (
 """Where a run comes from: whose it is besides its user's, and what has started it. Columns of text, null unless set.
 Runwire sends them in events, for frontends that filter by them, and reads none of them."""
 
+SHARE_TOKEN = "[A-Za-z0-9_-]{22,255}"  # noqa: S105 - the form of one; too long to be guessed
+
+SHARING = frozenset({"is_shared", "share_token", "share_expires_at"})
+"""The fields that say who may see the run by a link."""
+
 
 class GraphExecution(StatusModel):
     """One run of a graph, with the definition that the graph had at the start."""
 
-    event_fields = trigger_fields = frozenset(
+    event_fields = frozenset(
         {
             *("user", "graph", "graph_version", "preset_id", "status", "started_at", "ended_at", "stats", "inputs"),
             *("credential_inputs", "nodes_input_masks", "outputs", "is_shared", "share_token", "is_dry_run"),
             *ORIGIN,
         }
     )
+    trigger_fields = event_fields | SHARING
     identity_fields = frozenset({"user", "graph"})
     status_times = StatusTimes(running="started_at", ended="ended_at")
     created_signal = changed_signal = signals.graph_execution_changed
@@ -67,6 +78,7 @@ class GraphExecution(StatusModel):
 
     is_shared = models.BooleanField(default=False)
     share_token = CharField(max_length=255, null=True, blank=True, unique=True)
+    share_expires_at = models.DateTimeField(null=True, blank=True, help_text="The link ends then; empty: never.")
     is_dry_run = models.BooleanField(default=False)
 
     organization_id = CharField(max_length=255, null=True, blank=True)
@@ -112,8 +124,33 @@ class GraphExecution(StatusModel):
             ),
         ]
 
+    _was_unshared = False  # when the row was read or written here last; False: it is not known
+
     def __str__(self) -> str:
         return str(self.pk)
+
+    @classmethod
+    def from_db(cls, *args: Any, **kwargs: Any) -> Self:
+        row = super().from_db(*args, **kwargs)
+        row._was_unshared = row.__dict__.get("is_shared") is False
+        return row
+
+    def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
+        super().refresh_from_db(*args, **kwargs)
+        self._was_unshared = False
+
+    def clean(self) -> None:
+        super().clean()
+        if self.share_token and not re.fullmatch(SHARE_TOKEN, self.share_token):
+            raise ValidationError({"share_token": "It has 22 to 255 letters, digits, - and _, so nobody can guess it."})
+
+    def changed_fields(self, names: Collection[str]) -> frozenset[str]:
+        """A full save of a run that was not shared, and is not, changes nothing of the sharing."""
+        fields = frozenset(names)
+        if not fields & SHARING:
+            return fields
+        was_unshared, self._was_unshared = self._was_unshared, not self.is_shared
+        return fields - SHARING if was_unshared and self._was_unshared else fields
 
     def to_event(self) -> GraphExecutionEvent:
         return GraphExecutionEvent.model_validate(
@@ -139,4 +176,6 @@ class GraphExecution(StatusModel):
         )
 
     def deleted_event(self) -> GraphExecutionDeleted:
-        return GraphExecutionDeleted(id=str(self.pk), user_id=str(self.user_id), graph_id=str(self.graph_id))
+        return GraphExecutionDeleted(
+            id=str(self.pk), user_id=str(self.user_id), graph_id=str(self.graph_id), is_shared=self.is_shared
+        )

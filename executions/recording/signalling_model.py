@@ -123,9 +123,17 @@ class SignallingModel(ModelWithEvents):
         event = row.created_event() if is_created else row.changed_event(old_value)
         if event is not None:
             signal = self.created_signal if is_created else self.changed_signal
+            fields = self.changed_fields(names)
             signal.send(
-                sender=self._meta.concrete_model, event=event, is_last_before_commit=self._is_last_before_commit
+                sender=self._meta.concrete_model,
+                event=event,
+                fields=frozenset() if is_created else fields,
+                is_last_before_commit=self._is_last_before_commit,
             )
+
+    def changed_fields(self, names: Collection[str]) -> frozenset[str]:
+        """Those of the written fields that may have changed. A subclass that knows more overrides this."""
+        return frozenset(names)
 
     def _read_old_value(self, using: str | None, names: Collection[str]) -> Any:
         """What `old_value_field` holds before the write. A subclass whose events depend on it overrides this."""

@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 
 from realtime import streams
 from realtime.aio.tasks import detached
-from realtime.auth.identity import CredentialsRefused, Identity, Proof, check, check_all
+from realtime.auth.identity import AnyProof, CredentialsRefused, Identity, Proof, check, check_all
 from realtime.auth.sessions import digest, unseal
 from realtime.auth.stream_access import Watch, may_still_watch
 from realtime.conf import limits
@@ -41,7 +41,7 @@ class Socket(Protocol):
 
     user: Any
     user_id: str
-    proof: Proof | None  # None: nothing to check but the streams
+    proof: AnyProof | None  # None: nothing to check but the streams
     subscriptions: dict[str, SocketSubscription]
     notices: int  # how many have concerned this socket: a subscribe that began before one asks again
 
@@ -139,7 +139,12 @@ class Review:
             return False
         for socket in self._by_user.get(user_id, ()):
             proof = socket.proof
-            if proof and proof.session_key and digest(proof.session_key) == old and (new := unseal(sealed)):
+            if (
+                isinstance(proof, Proof)
+                and proof.session_key
+                and digest(proof.session_key) == old
+                and (new := unseal(sealed))
+            ):
                 socket.proof = proof._replace(session_key=new)
         self.note(user_id)
         return True
