@@ -44,7 +44,7 @@ def test_usual_names_of_secrets(name: str) -> None:
 
 
 def test_a_star_hides_all_and_no_pattern_hides_nothing() -> None:
-    assert masked(OUTPUTS, ("*",)) == dict.fromkeys(OUTPUTS, [HIDDEN])
+    assert masked(OUTPUTS, ("*",)) == {name: [HIDDEN] for name in OUTPUTS}
     assert masked(OUTPUTS, ()) == OUTPUTS
     assert masked({"a": [{"ß": 1}], "b": 3}, ("SS",)) == {"a": [{"ß": HIDDEN}], "b": 3}
 
