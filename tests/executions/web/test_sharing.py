@@ -184,7 +184,7 @@ def test_the_owner_makes_a_link_and_takes_it_back(page: Client, stranger: Client
 def test_a_link_that_has_ended_can_be_replaced(page: Client, shared: GraphExecution) -> None:
     GraphExecution.objects.update(share_expires_at=timezone.now())
     text = text_of(page.get(url("execution-detail", shared.pk)))
-    assert "The link has ended" in text
+    assert "The link opens nothing any more" in text
     assert "Create link" in text
     page.post(url("share-execution", shared.pk), {"lifetime": "604800"})
     assert GraphExecution.objects.get().share_token != TOKEN
