@@ -144,8 +144,15 @@ class GraphExecution(StatusModel):
         if self.share_token and not re.fullmatch(SHARE_TOKEN, self.share_token):
             raise ValidationError({"share_token": "It has 22 to 255 letters, digits, - and _, so nobody can guess it."})
 
+    def guess(self, names: Collection[str]) -> dict[str, Any]:
+        return {"is_shared": False} if self._was_unshared and "is_shared" in names else {}
+
+    def drop_guess(self) -> None:
+        self._was_unshared = False
+
     def changed_fields(self, names: Collection[str]) -> frozenset[str]:
-        """A full save of a run that was not shared, and is not, changes nothing of the sharing."""
+        """A full save of a run that was not shared, as its UPDATE has found, and is not, changes nothing of the
+        sharing."""
         fields = frozenset(names)
         if not fields & SHARING:
             return fields

@@ -15,7 +15,7 @@ from django.utils.crypto import constant_time_compare
 
 from realtime.aio.batch import Batch
 from realtime.auth.guests import Guest, GuestProof, check_guests
-from realtime.auth.sessions import Session, read_sessions, unseal
+from realtime.auth.sessions import Session, digest, read_sessions, unseal
 from realtime.db import in_thread
 from realtime.wire.close_codes import CloseCode
 
@@ -69,6 +69,13 @@ class Identity(NamedTuple):
 
 
 AnyProof = Proof | GuestProof
+
+
+def moved_proof(proof: AnyProof | None, old: str, sealed: str) -> AnyProof | None:
+    """The proof, with the sealed key if it is of the session whose key had this digest."""
+    if isinstance(proof, Proof) and proof.session_key and digest(proof.session_key) == old and (new := unseal(sealed)):
+        return proof._replace(session_key=new)
+    return proof
 
 
 async def check(proof: AnyProof) -> Identity | CredentialsRefused:

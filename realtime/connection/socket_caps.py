@@ -22,8 +22,11 @@ def acquire(user: Any) -> str | None:
     limit = limits.MAX_GUEST_CONNECTIONS if is_guest else limits.MAX_USER_CONNECTIONS
     if _sockets.try_acquire(user_id_of(user), limit):
         return None
-    count("refused_guest" if is_guest else "refused_user")
-    return TOO_MANY_GUESTS if is_guest else TOO_MANY_CONNECTIONS
+    if is_guest:
+        count("refused_guest")
+        return TOO_MANY_GUESTS
+    count("refused_user")
+    return TOO_MANY_CONNECTIONS
 
 
 def release(user_id: str) -> None:

@@ -18,8 +18,7 @@ from weakref import WeakKeyDictionary
 
 from realtime import streams
 from realtime.aio.tasks import detached
-from realtime.auth.identity import AnyProof, CredentialsRefused, Identity, Proof, check, check_all
-from realtime.auth.sessions import digest, unseal
+from realtime.auth.identity import AnyProof, CredentialsRefused, Identity, check, check_all, moved_proof
 from realtime.auth.stream_access import Watch, may_still_watch
 from realtime.conf import limits
 from realtime.hub import registry
@@ -138,14 +137,7 @@ class Review:
         if not (isinstance(user_id, str) and isinstance(old, str) and isinstance(sealed, str)):
             return False
         for socket in self._by_user.get(user_id, ()):
-            proof = socket.proof
-            if (
-                isinstance(proof, Proof)
-                and proof.session_key
-                and digest(proof.session_key) == old
-                and (new := unseal(sealed))
-            ):
-                socket.proof = proof._replace(session_key=new)
+            socket.proof = moved_proof(socket.proof, old, sealed)
         self.note(user_id)
         return True
 

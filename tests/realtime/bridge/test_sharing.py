@@ -153,6 +153,20 @@ def test_a_share_that_is_taken_back_in_its_own_transaction_leaves_nothing(execut
     assert statuses(execution) == ["QUEUED"]
 
 
+def test_a_stale_save_takes_the_share_back_as_any_write_does(execution: GraphExecution, noted: list[str]) -> None:
+    stale, also_stale = (GraphExecution.objects.get(pk=execution.pk) for _ in range(2))
+    share_execution(execution)
+    stale.preset_id = "p"
+    stale.save()
+    assert not GraphExecution.objects.get().is_shared
+    assert not Stream.objects.filter(key__startswith="guest|").exists()
+    assert noted == [f"guest:guest|shared#{execution.pk}"]
+    also_stale.status = "RUNNING"
+    also_stale.save()
+    stale.refresh_from_db()
+    assert (stale.status, stale.preset_id) == ("RUNNING", None)
+
+
 def test_a_deleted_user_takes_the_links_along(execution: GraphExecution, user: User, noted: list[str]) -> None:
     share_execution(execution)
     user.delete()
