@@ -47,7 +47,14 @@ from executions.reporting.reports import (
     Stats,
     UnknownNode,
 )
-from executions.sharing import ShareTokenTaken, a_token_of_its_own, end_of_link, share_execution, token_for
+from executions.sharing import (
+    ShareTokenTaken,
+    WrongEnd,
+    a_token_of_its_own,
+    end_of_link,
+    share_execution,
+    token_for,
+)
 from executions.statuses import ExecutionStatus, check_transition
 
 __all__ = [
@@ -62,6 +69,7 @@ __all__ = [
     "ShareTokenTaken",
     "StartOptions",
     "UnknownNode",
+    "WrongEnd",
     "append_node_outputs",
     "finish_execution",
     "mark_read",

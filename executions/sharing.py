@@ -18,6 +18,10 @@ from executions.models import GraphExecution
 from executions.models.graph_execution import SHARE_TOKEN
 
 
+class WrongEnd(ValueError):  # noqa: N818 - the name says what is wrong
+    """A link cannot end at this time."""
+
+
 class ShareTokenTaken(ValueError):  # noqa: N818 - the name says what is wrong
     """Another execution has this token."""
 
@@ -33,7 +37,7 @@ def share_execution(
     expires_at: datetime | None = None,
 ) -> GraphExecution:
     """Shares the execution with this token, or with a new one, until `expires_at`; without it for SHARE_LIFETIME.
-    Without `is_shared` it takes the token back: a later share has another one. Raises ShareTokenTaken, and ValueError
+    Without `is_shared` it takes the token back: a later share has another one. Raises ShareTokenTaken, and WrongEnd
     for a time that is past or beyond SHARE_LIFETIME."""
     token, expires_at = token_for(is_shared, token), end_of_link(is_shared, expires_at)
     with a_token_of_its_own(token):
@@ -44,7 +48,7 @@ def share_execution(
 
 
 def end_of_link(is_shared: bool, wanted: datetime | None = None) -> datetime | None:
-    """When a link ends that is made now: at the wanted time, else after SHARE_LIFETIME. None: never. Raises ValueError
+    """When a link ends that is made now: at the wanted time, else after SHARE_LIFETIME. None: never. Raises WrongEnd
     as `share_execution` does."""
     if not is_shared:
         return None
@@ -54,12 +58,12 @@ def end_of_link(is_shared: bool, wanted: datetime | None = None) -> datetime | N
 
 
 def check_end(wanted: datetime) -> datetime:
-    """Raises ValueError for a time that is past or beyond SHARE_LIFETIME."""
+    """Raises WrongEnd for a time that is past or beyond SHARE_LIFETIME."""
     seconds, longest = (wanted - timezone.now()).total_seconds(), limits.SHARE_LIFETIME
     if seconds <= 0:
-        raise ValueError("a link ends in the future")
+        raise WrongEnd("a link ends in the future")
     if longest is not None and seconds > longest:
-        raise ValueError(f'a link ends after at most {longest:,.0f} seconds (EXECUTIONS["SHARE_LIFETIME"])')
+        raise WrongEnd(f'a link ends after at most {longest:,.0f} seconds (EXECUTIONS["SHARE_LIFETIME"])')
     return wanted
 
 

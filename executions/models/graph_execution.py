@@ -124,7 +124,7 @@ class GraphExecution(StatusModel):
             ),
         ]
 
-    _was_unshared = False  # when the row was read or written here last; False: it is not known
+    _known_sharing: tuple[Any, ...] | None = None  # as the row was read or written here last; None: it is not known
 
     def __str__(self) -> str:
         return str(self.pk)
@@ -132,32 +132,41 @@ class GraphExecution(StatusModel):
     @classmethod
     def from_db(cls, *args: Any, **kwargs: Any) -> Self:
         row = super().from_db(*args, **kwargs)
-        row._was_unshared = row.__dict__.get("is_shared") is False
+        row._known_sharing = row._sharing
         return row
 
     def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
         super().refresh_from_db(*args, **kwargs)
-        self._was_unshared = False
+        self._known_sharing = None
 
     def clean(self) -> None:
         super().clean()
         if self.share_token and not re.fullmatch(SHARE_TOKEN, self.share_token):
             raise ValidationError({"share_token": "It has 22 to 255 letters, digits, - and _, so nobody can guess it."})
 
+    @property
+    def _sharing(self) -> tuple[Any, ...] | None:
+        """The values of SHARING, if they are loaded."""
+        values = self.__dict__
+        return tuple(values[name] for name in SHARING) if values.keys() >= SHARING else None
+
     def guess(self, names: Collection[str]) -> dict[str, Any]:
-        return {"is_shared": False} if self._was_unshared and "is_shared" in names else {}
+        if self._known_sharing is None or not set(names) >= SHARING:
+            return {}
+        known = dict(zip(SHARING, self._known_sharing, strict=True))
+        return {name: value for name, value in known.items() if value is not None}
 
     def drop_guess(self) -> None:
-        self._was_unshared = False
+        self._known_sharing = None
 
     def changed_fields(self, names: Collection[str]) -> frozenset[str]:
-        """A full save of a run that was not shared, as its UPDATE has found, and is not, changes nothing of the
-        sharing."""
+        """A full save leaves the sharing as it is if its UPDATE has found what the instance knew, and has written it
+        again."""
         fields = frozenset(names)
         if not fields & SHARING:
             return fields
-        was_unshared, self._was_unshared = self._was_unshared, not self.is_shared
-        return fields - SHARING if was_unshared and self._was_unshared else fields
+        known, self._known_sharing = self._known_sharing, self._sharing
+        return fields - SHARING if known is not None and known == self._known_sharing else fields
 
     def to_event(self) -> GraphExecutionEvent:
         return GraphExecutionEvent.model_validate(

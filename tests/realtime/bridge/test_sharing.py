@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection, transaction
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
@@ -30,6 +31,7 @@ from realtime.bridge.sharing import find_links
 from realtime.models import Stream, StreamEvent
 from realtime.publishing import announcer
 from realtime.publishing.after_commit import numbered_head
+from tests.executions.admin_pages import change_url, errors_of, form_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -139,6 +141,25 @@ def test_every_write_of_the_sharing_counts(execution: GraphExecution, way: str, 
     assert noted == [guests] * 4
 
 
+def test_an_edit_in_admin_counts(execution: GraphExecution, noted: list[str], client: Client) -> None:
+    client.force_login(User.objects.create_superuser("admin"))
+
+    def edit(**values: Any) -> Any:
+        row = GraphExecution.objects.get()
+        return client.post(change_url(row), form_of(client, row) | values)
+
+    assert "so nobody can guess it" in errors_of(edit(is_shared="on", share_token="short"))
+    assert edit(is_shared="on", share_token=TOKEN).status_code == 302
+    assert statuses(execution) == ["QUEUED"]
+    assert find_links({TOKEN})
+    assert edit(share_token="another-token-of-twenty-two").status_code == 302
+    assert noted == [f"guest:guest|shared#{execution.pk}"]
+    ended = edit(is_shared="")
+    assert ended.status_code == 302
+    assert told(execution) == []
+    assert len(noted) == 2
+
+
 def test_a_share_that_is_taken_back_in_its_own_transaction_leaves_nothing(execution: GraphExecution) -> None:
     with transaction.atomic():
         share_execution(execution)
@@ -151,6 +172,17 @@ def test_a_share_that_is_taken_back_in_its_own_transaction_leaves_nothing(execut
         share_execution(execution)
     numbered_head(streams.shared(str(execution.pk)))  # as the sweep does
     assert statuses(execution) == ["QUEUED"]
+
+
+def test_a_full_save_that_leaves_the_sharing_as_it_is_sends_no_notice(execution: GraphExecution, noted: Any) -> None:
+    share_execution(execution)
+    for status in ("RUNNING", "FAILED"):
+        row = GraphExecution.objects.get()
+        row.status = status
+        row.save()
+        row.save()
+    assert noted == []
+    assert statuses(execution) == ["QUEUED", "RUNNING", "RUNNING", "FAILED", "FAILED"]
 
 
 def test_a_stale_save_takes_the_share_back_as_any_write_does(execution: GraphExecution, noted: list[str]) -> None:
