@@ -6,11 +6,15 @@ end a line, move the cursor or change the direction of the text are escaped.
 
 Nor does a client fill the disk: a line has at most MAX_LINE characters, and what Django refuses for its security
 (`django.security`: a foreign Host, too many fields) has one line, without the traceback to Django's own check.
+
+The path of a shared page holds a credential, which is not written.
 """
 
 import logging
 from copy import copy
 from typing import Final
+
+from realtime.secret_paths import hide_secrets
 
 MAX_LINE: Final = 2_000  # a path of a request may have 16 KB
 
@@ -34,7 +38,7 @@ class SafeFormatter(logging.Formatter):
         if record.name.startswith("django.security"):
             record = copy(record)  # other handlers get it, too
             record.exc_info = record.exc_text = None
-        return "\n    ".join(_safe(line) for line in super().format(record).split("\n"))
+        return "\n    ".join(_safe(line) for line in hide_secrets(super().format(record)).split("\n"))
 
 
 def _safe(line: str) -> str:

@@ -82,6 +82,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "realtime.http.client_identity.remember_client",
     "config.logins.RefusedLogins",
+    "config.shared_pages.SharedPages",
 ]
 
 ROOT_URLCONF = "config.urls"

@@ -5,7 +5,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from config.api import api
-from executions.web.account import AdminLoginForm
+from executions.web.password_forms import AdminLoginForm
 
 admin.site.login_form = AdminLoginForm
 

@@ -97,7 +97,10 @@ class GraphExecutionAdmin(NotifyUsers, StatusAdmin):
     autocomplete_fields = ("user", "graph")
     inlines = (NodeExecutionInline,)
     add_fields = ("user", "graph", "preset_id", "inputs", "is_dry_run")
-    change_fields = ("status", "preset_id", "organization_id", "team_id", "is_shared", "share_token")
+    change_fields = (
+        *("status", "preset_id", "organization_id", "team_id"),
+        *("is_shared", "share_token", "share_expires_at"),
+    )
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[GraphExecution]:
         rows = super().get_queryset(request)

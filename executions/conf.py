@@ -56,6 +56,12 @@ class Limits:
 
     # What events, pages and answers show
     SHOW_CREDENTIAL_INPUTS: bool = False  # whoever may watch a run would see its keys and passwords
+    SHARE_LIFETIME: float | None = 30 * 86_400.0  # of a link, the longest and the default; None: links for ever, too
+    # Shell patterns, in any case: whoever has a link sees no values of outputs with such names, at any depth
+    SHARE_MASKED: tuple[str, ...] = (
+        *("*password*", "*passwd*", "*secret*", "*token*", "*api?key*", "*apikey*", "*private?key*", "*privatekey*"),
+        *("*credential*", "*authorization*", "*cookie*"),
+    )
     MAX_GRAPHS_OF_USER: int = 500  # that the API makes; the form for a run lists all
     MAX_GRAPH_BYTES_OF_USER: int = 64 * 2**20  # of their nodes and links; the largest graph has 2 MB
 

@@ -70,6 +70,17 @@ class GraphExecutionEvent(BaseModel):
     event_type: Literal["graph_execution_update"] = "graph_execution_update"
 
 
+class SharedExecutionEvent(BaseModel):
+    """What somebody with a link sees of a graph execution. `outputs` are masked."""
+
+    id: str
+    graph_name: str
+    status: ExecutionStatus
+    started_at: Moment | None = None
+    ended_at: Moment | None = None
+    outputs: Outputs = Field(default_factory=dict)
+
+
 class NodeExecutionEvent(BaseModel):
     """The state of one node of an execution after a change."""
 
@@ -123,6 +134,7 @@ class GraphExecutionDeleted(BaseModel):
     id: str
     user_id: str
     graph_id: str
+    is_shared: bool = False
 
 
 class NodeExecutionDeleted(BaseModel):

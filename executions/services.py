@@ -22,6 +22,7 @@ IllegalTransition, or ExecutionHasEnded for a node of an execution that has ende
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, TypedDict, Unpack
 from uuid import UUID
 
@@ -46,7 +47,14 @@ from executions.reporting.reports import (
     Stats,
     UnknownNode,
 )
-from executions.sharing import ShareTokenTaken, a_token_of_its_own, share_execution, token_for
+from executions.sharing import (
+    ShareTokenTaken,
+    WrongEnd,
+    a_token_of_its_own,
+    end_of_link,
+    share_execution,
+    token_for,
+)
 from executions.statuses import ExecutionStatus, check_transition
 
 __all__ = [
@@ -61,6 +69,7 @@ __all__ = [
     "ShareTokenTaken",
     "StartOptions",
     "UnknownNode",
+    "WrongEnd",
     "append_node_outputs",
     "finish_execution",
     "mark_read",
@@ -84,6 +93,7 @@ class StartOptions(TypedDict, total=False):
     nodes_input_masks: Mapping[str, Any] | None
     is_shared: bool
     share_token: str | None  # None: a shared run gets a token that cannot be guessed
+    share_expires_at: datetime | None  # None: a shared run is shared for SHARE_LIFETIME
     organization_id: str | None
     team_id: str | None
     expert_id: str | None
@@ -105,8 +115,10 @@ def start_execution(
 ) -> GraphExecution:
     """Creates a QUEUED execution of the graph as it is in the database now. It gets the organization and the team of
     the graph, unless the caller names others. Raises Graph.DoesNotExist, QueueIsFull if too much of the user or for the
-    engine waits already, and ShareTokenTaken."""
-    options["share_token"] = token_for(options.get("is_shared", False), options.get("share_token"))
+    engine waits already, and what `share_execution` raises."""
+    is_shared = options.get("is_shared", False)
+    options["share_token"] = token_for(is_shared, options.get("share_token"))
+    options["share_expires_at"] = end_of_link(is_shared, options.get("share_expires_at"))
     with a_token_of_its_own(options["share_token"]):
         saved = Graph.objects.get(pk=graph.pk)
         options.setdefault("organization_id", saved.organization_id)

@@ -8,6 +8,7 @@ The signals of single rows are sent with `sender` (the model class) and either
     events    the events of one bulk write in the order of the primary keys, or of one `report_all()` in the order of
               the reports
 and may be sent with
+    fields=frozenset({…})         the fields that a save or an update has written; not of a new row, and not of reports
     is_last_before_commit=True    the commit comes right after the receivers
     of_reports=True               the events were in `reports_recorded` already
 """

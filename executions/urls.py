@@ -3,7 +3,7 @@
 from django.contrib.auth.views import LogoutView
 from django.urls import path
 
-from executions.web import account, views
+from executions.web import account, sharing, views
 
 urlpatterns = [
     path("login/", views.LoginPage.as_view(), name="login"),
@@ -18,6 +18,10 @@ urlpatterns = [
     path("executions/<str:execution_id>/", views.execution_detail, name="execution-detail"),
     path("executions/<str:execution_id>/results/", views.execution_results, name="execution-results"),
     path("executions/<str:execution_id>/terminate/", views.execution_terminate, name="execution-terminate"),
+    path("executions/<str:execution_id>/share/", sharing.share, name="share-execution"),
+    path("executions/<str:execution_id>/stop-sharing/", sharing.stop_sharing, name="stop-sharing"),
+    path("shared/<str:token>/", sharing.shared_page, name="shared-page"),
+    path("shared/<str:token>/results/", sharing.shared_results, name="shared-results"),
     path("executions/<str:execution_id>/nodes/<str:node_execution_id>/", views.node_data, name="node-data"),
     path("notifications/", views.notification_panel, name="notification-panel"),
     path("notifications/read/", views.notification_read, name="notification-read"),

@@ -16,7 +16,7 @@ class RealtimeConfig(AppConfig):
 
             changes.connect()
         if apps.is_installed("executions"):
-            from realtime.bridge import access, log_budget, metrics, receivers, revocation
+            from realtime.bridge import access, log_budget, metrics, receivers, revocation, sharing
             from realtime.bridge import housekeeping as housekeeping_of_executions
 
             access.connect()
@@ -25,4 +25,5 @@ class RealtimeConfig(AppConfig):
             metrics.connect()
             receivers.connect()
             revocation.connect()
+            sharing.connect()
         got_request_exception.connect(db.on_request_exception)

@@ -22,6 +22,10 @@ class Limits:
     # Of a connection with a token; with_cookie: where the browser sends a session cookie, too
     CHECK_TOKEN_ORIGIN: Literal["never", "with_cookie", "always"] = "with_cookie"  # noqa: S105 - it is no token
 
+    SECRET_PATHS: list[str] = field(
+        default_factory=lambda: ["/shared/"]
+    )  # the part after it is in no log: a credential
+
     # Access that ends while a socket is open
     RECHECK_INTERVAL: float = 25.0  # of each socket; with the time that a check takes, access ends within 30 s
     RECHECK_DELAY: float = 0.4  # between a notice and its check: a logout signals before it deletes the session
@@ -83,6 +87,7 @@ class Limits:
     MAX_CONNECTIONS: int = 10_000  # open sockets of a process, about 50 KB each; the next one gets 503
     MAX_ADDRESS_CONNECTIONS: int = 1_000  # of one address; a proxy puts all clients behind one address
     MAX_USER_CONNECTIONS: int = 100  # of one user in a process: many tabs, and a script that forgets to close
+    MAX_GUEST_CONNECTIONS: int = 100  # of the guests of one link in a process: a link may be in a chat with thousands
     MAX_HTTP_CONNECTIONS: int = 2_000  # of a process, without an open socket: pages, and clients that send nothing
     MAX_ADDRESS_HTTP_CONNECTIONS: int = 200  # of one address; a browser opens six. Not behind proxy headers
     KEEP_ALIVE_TIMEOUT: float = 60.0  # of a connection between two requests; above that of a proxy
@@ -115,6 +120,7 @@ class Limits:
     WORKER_READS: int = 1_000
     WORKER_WRITES: int = 10_000  # a thousand a second, each of which may have MAX_REPORTS reports
     WORKER_STARTS: int = 1_000
+    SHARED_READS: int = 300  # shared pages that one address reads; an office has one, and each page is read again
     SOCKET_TOKENS: int = 200  # of a user: after a restart each of a hundred tabs gets one, and tries again
     LOG_WINDOW: float = 3_600.0
     LOG_BYTES: int = 2**30  # of one user's events, of runs and notifications; beyond it starts and reports are refused
@@ -145,7 +151,7 @@ class Limits:
     # Kind of stream → age of its oldest events, as 30d, 12h or a timedelta; None: for ever. Kinds that are not named
     # keep these ages. An execution that has not ended keeps all its events.
     RETENTION: dict[str, Any] = field(
-        default_factory=lambda: {"graph_exec": "30d", "graph": "30d", "notifications": "30d"}
+        default_factory=lambda: {"graph_exec": "30d", "graph": "30d", "shared": "30d", "notifications": "30d"}
     )
     HOUSEKEEPING_INTERVAL: float = 3600.0  # between two runs of a job that removes what is old
     HOUSEKEEPING_POLL: float = 5.0  # in which a process looks for jobs that are due: two short queries

@@ -1,6 +1,6 @@
 """The socket: which message joins, leaves and sends what.
 
-    connect                      joins notifications.<user>
+    connect                      joins notifications.<user>; a guest joins nothing
     subscribe_graph_execution    joins graph_exec.<user>.<execution>
     subscribe_graph_executions   joins graph_execs.<user>.<graph>
     unsubscribe                  leaves
@@ -12,15 +12,18 @@ connecting would fail while Redis is down.
 
 import asyncio
 import logging
+from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
 from realtime import asgi_extension, streams
 from realtime.aio.tasks import detached
+from realtime.auth.guests import Guest
 from realtime.auth.handshake import ForeignHost, HandshakeRefused, asks_for_reason, authenticate, select_subprotocol
 from realtime.auth.identity import CredentialsRefused, Identity, check
 from realtime.auth.stream_access import stream_key
 from realtime.conf import limits
+from realtime.connection import socket_caps
 from realtime.connection.client_errors import ClientErrors
 from realtime.connection.request_queue import RequestQueue
 from realtime.connection.writer_consumer import WriterConsumer
@@ -28,16 +31,9 @@ from realtime.hub import registry
 from realtime.metrics import count, sent
 from realtime.revocation import review as reviews
 from realtime.subscription.subscription import SocketSubscription
-from realtime.throttling import Cap, TokenBucket
+from realtime.throttling import TokenBucket
 from realtime.wire.close_codes import CloseCode
-from realtime.wire.frames import (
-    LAST_FRAMES,
-    TOO_MANY_CONNECTIONS,
-    TOO_MANY_MESSAGES,
-    answer_frame,
-    error_frame,
-    pong_frame,
-)
+from realtime.wire.frames import LAST_FRAMES, TOO_MANY_MESSAGES, answer_frame, error_frame, pong_frame
 from realtime.wire.methods import WSMethod
 from realtime.wire.requests import (
     ACCESS_REVOKED,
@@ -56,7 +52,6 @@ from realtime.wire.requests import (
 logger = logging.getLogger(__name__)
 
 CLEAN_UP_TIMEOUT = 5.0  # seconds; first for the tasks, then for the groups
-_users = Cap()  # the sockets of this process, by user id
 
 
 class LiveConsumer(WriterConsumer):
@@ -65,7 +60,7 @@ class LiveConsumer(WriterConsumer):
     def set_up(self) -> None:
         self.user: Any = None
         self.user_id = ""
-        self.proof: Any = None  # a Proof, if the user is in the database
+        self.proof: Any = None  # if the user is in the database, or a guest
         self.notices = 0  # of changed access
         self.hub: Any = None  # a Hub, once the user is known
         self.review: Any = None  # the Review of the hub's sockets, likewise
@@ -81,7 +76,7 @@ class LiveConsumer(WriterConsumer):
         elif limits.MESSAGE_BURST:
             self._bucket = TokenBucket(limits.MESSAGE_RATE, limits.MESSAGE_BURST, monotonic())
         self._client_errors = ClientErrors()
-        self._is_counted = False  # in `_users`
+        self._is_counted = False  # by `socket_caps`
 
     async def connect(self) -> None:
         """Joins the user's notifications, then accepts."""
@@ -97,22 +92,27 @@ class LiveConsumer(WriterConsumer):
             count(f"refused_{int(refused.code)}")
             await self._refuse(refused.text, refused.code)
             return
-        self.user_id = str(self.user.pk)
-        if not _users.try_acquire(self.user_id, limits.MAX_USER_CONNECTIONS):
-            count("refused_user")
-            await self._refuse(TOO_MANY_CONNECTIONS, CloseCode.TOO_MANY)
+        self.user_id = socket_caps.user_id_of(self.user)
+        if refusal := socket_caps.acquire(self.user):
+            await self._refuse(refusal, CloseCode.TOO_MANY)
             return
         self._is_counted = True
         self.hub = registry.acquire()
+        begin = None if isinstance(self.user, Guest) else await self._join_notifications()
+        await self.accept(select_subprotocol(self.scope))
+        self.review = reviews.of(self.hub)
+        self.review.add(self, since, expires_at)
+        if begin:
+            begin()
+        self.writing = self.writer.start()
+
+    async def _join_notifications(self) -> Callable[[], None]:
+        """Returns what begins to send them."""
         request = Request(WSMethod.SUBSCRIBE_NOTIFICATIONS, None, Notifications())
         notifications = self._new_subscription(streams.notifications(self.user_id), request)
         self.subscriptions[notifications.key] = notifications
         stream = await self.hub.subscribe(notifications)
-        await self.accept(select_subprotocol(self.scope))
-        self.review = reviews.of(self.hub)
-        self.review.add(self, since, expires_at)
-        notifications.start(stream.head, stream.head)
-        self.writing = self.writer.start()
+        return lambda: notifications.start(stream.head, stream.head)
 
     async def _refuse(self, text: str, code: CloseCode) -> None:
         """Refuses the handshake, or accepts it first for a client that asks for the reason."""
@@ -136,7 +136,7 @@ class LiveConsumer(WriterConsumer):
 
     async def clean_up(self) -> None:
         if self._is_counted:
-            _users.release(self.user_id)
+            socket_caps.release(self.user_id)
         if self.review:
             self.review.remove(self)
         await self._stop_tasks()

@@ -4,6 +4,7 @@
     one execution    U|graph_exec#E                  graph_exec.U.E
     one graph's      U|graph#G|executions            graph_execs.U.G
     notifications    U|notifications                 notifications.U
+    a shared one     guest|shared#E                  stream.shared.guest.E
     an app's own     U|KIND#ID                       stream.KIND.U.ID
 
 U is the id of the user who owns the stream. If a part of the key is unsafe for Channels, or too long, the group is a
@@ -19,7 +20,7 @@ ACCESS_GROUP = "realtime.access"
 
 _MAX_GROUP_LENGTH = 99  # Channels requires fewer than 100 characters
 _OWN_KIND = re.compile(r"[a-z][a-z0-9_]{0,40}")
-_RESERVED_KINDS = frozenset({"graph_exec", "graph"})
+_RESERVED_KINDS = frozenset({"graph_exec", "graph", "shared"})
 _KIND_AND_ID = re.compile(r"\|([a-z][a-z0-9_]{0,40})#(.*)", re.DOTALL)
 _PART = r"([A-Za-z0-9_-]+)"
 _GROUPS = (
@@ -40,6 +41,11 @@ def graph_execs(user_id: str, graph_id: str) -> str:
     return f"{user_id}|graph#{graph_id}|executions"
 
 
+def shared(graph_exec_id: str) -> str:
+    """The key of the stream of what somebody with a link sees of one execution. It does not name the owner."""
+    return f"guest|shared#{graph_exec_id}"
+
+
 def notifications(user_id: str) -> str:
     """The key of the stream of one user's notifications."""
     return f"{user_id}|notifications"
@@ -53,7 +59,7 @@ def own(kind: str, user_id: str, id: str) -> str:
 
 
 class StreamName(NamedTuple):
-    kind: str  # `graph_exec`, `graph`, `notifications`, or that of another app
+    kind: str  # `graph_exec`, `graph`, `shared`, `notifications`, or that of another app
     id: str  # of the execution, the graph …; empty for notifications
 
 

@@ -20,7 +20,7 @@ from pydantic import ConfigDict, Field
 
 from executions.record_caps import TooMuchRecorded
 from executions.services import ExecutionHasEnded, NodeHasEnded, NodeMismatch, QueueIsFull, UnknownNode
-from executions.sharing import ShareTokenTaken
+from executions.sharing import ShareTokenTaken, WrongEnd
 from executions.statuses import IllegalTransition
 from executions.storable import UnstorableValue
 from executions.validation import MAX_ERRORS, first, path, plain_message
@@ -127,6 +127,8 @@ def as_problem(error: Exception) -> Problem | None:
             )
         case ShareTokenTaken():
             return Problem(409, "share_token_taken", str(error), path="share_token", hint="Leave it out.")
+        case WrongEnd():  # it was right when the body was parsed
+            return invalid(str(error))
         case TooMuchRecorded():
             return Problem(
                 429,
@@ -168,6 +170,7 @@ def install(api: NinjaAPI) -> None:
             QueueIsFull,
             ShareTokenTaken,
             TooMuchRecorded,
+            WrongEnd,
         ),
         *(UnstorableValue, NinjaValidationError, ValidationError, Http404, SuspiciousOperation),
     ):

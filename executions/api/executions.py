@@ -21,6 +21,7 @@ from executions.api.schemas import (
     ExecutionSummary,
     NodePage,
     RequestBody,
+    ShareEnd,
     ShareToken,
     Sharing,
     StartOptionsIn,
@@ -166,10 +167,11 @@ class SharingIn(RequestBody):
 
     is_shared: bool
     share_token: ShareToken | None = Field(None, description="Null: one that cannot be guessed.")
+    expires_at: ShareEnd | None = None
 
     @model_validator(mode="after")
     def _token_is_of_a_shared_run(self) -> Self:
-        check_sharing(self.is_shared, self.share_token)
+        check_sharing(self.is_shared, self.share_token, self.expires_at)
         return self
 
 
@@ -180,9 +182,12 @@ class SharingIn(RequestBody):
     operation_id="share_execution",
 )
 def share_execution(request: HttpRequest, execution_id: UUID, data: SharingIn) -> Any:
-    """Its events name the token. Without `is_shared` the token is taken back."""
+    """Whoever has the link sees status, times and outputs. Another token, or the end of sharing, takes it back at
+    once."""
     execution = _find_permitted(request, execution_id, "change")
-    return services.share_execution(execution, is_shared=data.is_shared, token=data.share_token)
+    return services.share_execution(
+        execution, is_shared=data.is_shared, token=data.share_token, expires_at=data.expires_at
+    )
 
 
 @router.delete(

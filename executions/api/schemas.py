@@ -10,15 +10,16 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from executions.graphs import Links, Nodes
 from executions.models import Graph, GraphExecution, NodeExecution
-from executions.models.graph_execution import ORIGIN
+from executions.models.graph_execution import ORIGIN, SHARE_TOKEN
 from executions.node_data import load_within
 from executions.services import StartOptions
+from executions.sharing import check_end
 from executions.statuses import ExecutionStatus
 from executions.validation import StrictModel
 
 EXAMPLE_GRAPH_ID = "7d8a6c0e-94d2-4a51-8f0c-0c1f2f3f4a5b"
 EXAMPLE_EXECUTION_ID = "0b8f6f6a-3f0e-4d52-9f5e-6c1f2a3b4c5d"
-ShareToken = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{22,255}$")]  # too long to be guessed
+ShareToken = Annotated[str, Field(pattern=f"^{SHARE_TOKEN}$")]
 Name = Annotated[str, Field(min_length=1, max_length=255)]
 Outputs = Annotated[dict[str, list[Any]], Field(fail_fast=True)]
 
@@ -35,6 +36,7 @@ def _in_utc(moment: datetime) -> datetime:
 
 
 UtcDatetime = Annotated[datetime, AfterValidator(_in_utc)]
+ShareEnd = Annotated[UtcDatetime, AfterValidator(check_end), Field(description="Null: after the longest time.")]
 
 
 class GraphIn(RequestBody):
@@ -148,6 +150,7 @@ class StartOptionsIn(RequestBody):
     nodes_input_masks: dict[str, dict[str, Any]] | None = Field(None, description="Node → the inputs that it is given.")
     is_shared: bool = False
     share_token: ShareToken | None = Field(None, description="Null: a shared run gets one that cannot be guessed.")
+    share_expires_at: ShareEnd | None = None
     expert_id: Name | None = None
     trigger_source: Name | None = Field(None, description="What has started it, in words of your own.")
     trigger_ref: Name | None = None
@@ -156,7 +159,7 @@ class StartOptionsIn(RequestBody):
 
     @model_validator(mode="after")
     def _token_is_of_a_shared_run(self) -> Self:
-        check_sharing(self.is_shared, self.share_token)
+        check_sharing(self.is_shared, self.share_token, self.share_expires_at)
         return self
 
     @property
@@ -165,15 +168,20 @@ class StartOptionsIn(RequestBody):
         return cast(StartOptions, self.model_dump(include=set(StartOptions.__annotations__), exclude_unset=True))
 
 
-def check_sharing(is_shared: bool, share_token: str | None) -> None:
-    """Raises ValueError for a token of a run that is not shared."""
-    if share_token is not None and not is_shared:
-        raise ValueError("a share_token goes with is_shared")
+def check_sharing(is_shared: bool, share_token: str | None, expires_at: datetime | None) -> None:
+    """Raises ValueError for a token, or an end, of a run that is not shared."""
+    if not is_shared and (share_token, expires_at) != (None, None):
+        raise ValueError("a token and an end go with is_shared")
 
 
 class Sharing(Schema):
     is_shared: bool
-    share_token: str | None
+    share_token: str | None = Field(description="The page is at `/shared/TOKEN/`.")
+    expires_at: datetime | None = Field(description="The link ends then; null: never.")
+
+    @staticmethod
+    def resolve_expires_at(execution: GraphExecution) -> datetime | None:
+        return execution.share_expires_at
 
 
 class ExecutionPage(Schema):

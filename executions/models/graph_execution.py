@@ -1,6 +1,11 @@
 """One run of a graph."""
 
+import re
+from collections.abc import Collection
+from typing import Any, Self
+
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -30,17 +35,23 @@ Runwire sends them in events, for frontends that filter by them. An access polic
 
 OF_A_TEAM = Q(team_id__isnull=False)
 
+SHARE_TOKEN = "[A-Za-z0-9_-]{22,255}"  # noqa: S105 - the form of one; too long to be guessed
+
+SHARING = frozenset({"is_shared", "share_token", "share_expires_at"})
+"""The fields that say who may see the run by a link."""
+
 
 class GraphExecution(StatusModel):
     """One run of a graph, with the definition that the graph had at the start."""
 
-    event_fields = trigger_fields = frozenset(
+    event_fields = frozenset(
         {
             *("user", "graph", "graph_version", "preset_id", "status", "started_at", "ended_at", "stats", "inputs"),
             *("credential_inputs", "nodes_input_masks", "outputs", "is_shared", "share_token", "is_dry_run"),
             *ORIGIN,
         }
     )
+    trigger_fields = event_fields | SHARING
     identity_fields = frozenset({"user", "graph"})
     access_fields = frozenset({"organization_id", "team_id"})
     status_times = StatusTimes(running="started_at", ended="ended_at")
@@ -71,6 +82,7 @@ class GraphExecution(StatusModel):
 
     is_shared = models.BooleanField(default=False)
     share_token = CharField(max_length=255, null=True, blank=True, unique=True)
+    share_expires_at = models.DateTimeField(null=True, blank=True, help_text="The link ends then; empty: never.")
     is_dry_run = models.BooleanField(default=False)
 
     organization_id = CharField(max_length=255, null=True, blank=True)
@@ -127,8 +139,49 @@ class GraphExecution(StatusModel):
             ),
         ]
 
+    _known_sharing: tuple[Any, ...] | None = None  # as the row was read or written here last; None: it is not known
+
     def __str__(self) -> str:
         return str(self.pk)
+
+    @classmethod
+    def from_db(cls, *args: Any, **kwargs: Any) -> Self:
+        row = super().from_db(*args, **kwargs)
+        row._known_sharing = row._sharing
+        return row
+
+    def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
+        super().refresh_from_db(*args, **kwargs)
+        self._known_sharing = None
+
+    def clean(self) -> None:
+        super().clean()
+        if self.share_token and not re.fullmatch(SHARE_TOKEN, self.share_token):
+            raise ValidationError({"share_token": "It has 22 to 255 letters, digits, - and _, so nobody can guess it."})
+
+    @property
+    def _sharing(self) -> tuple[Any, ...] | None:
+        """The values of SHARING, if they are loaded."""
+        values = self.__dict__
+        return tuple(values[name] for name in SHARING) if values.keys() >= SHARING else None
+
+    def guess(self, names: Collection[str]) -> dict[str, Any]:
+        if self._known_sharing is None or not set(names) >= SHARING:
+            return {}
+        known = dict(zip(SHARING, self._known_sharing, strict=True))
+        return {name: value for name, value in known.items() if value is not None}
+
+    def drop_guess(self) -> None:
+        self._known_sharing = None
+
+    def changed_fields(self, names: Collection[str]) -> frozenset[str]:
+        """A full save leaves the sharing as it is if its UPDATE has found what the instance knew, and has written it
+        again."""
+        fields = frozenset(names)
+        if not fields & SHARING:
+            return fields
+        known, self._known_sharing = self._known_sharing, self._sharing
+        return fields - SHARING if known is not None and known == self._known_sharing else fields
 
     def to_event(self) -> GraphExecutionEvent:
         return GraphExecutionEvent.model_validate(
@@ -154,4 +207,6 @@ class GraphExecution(StatusModel):
         )
 
     def deleted_event(self) -> GraphExecutionDeleted:
-        return GraphExecutionDeleted(id=str(self.pk), user_id=str(self.user_id), graph_id=str(self.graph_id))
+        return GraphExecutionDeleted(
+            id=str(self.pk), user_id=str(self.user_id), graph_id=str(self.graph_id), is_shared=self.is_shared
+        )

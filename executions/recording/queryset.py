@@ -71,7 +71,7 @@ class SignallingQuerySet(models.QuerySet[M]):
                 for pks in _chunks(old_values) if fixed else ():
                     refuse_moves(rows.filter(pk__in=pks), fixed)
             count = sum(models.QuerySet.update(rows.filter(pk__in=pks), **kwargs) for pks in _chunks(old_values))
-            self._signal(old_values, names)
+            self._signal(old_values, fields=frozenset(names))
         self._result_cache = None
         return count
 
@@ -134,7 +134,7 @@ class SignallingQuerySet(models.QuerySet[M]):
                 locked_rows = {pk: dict(zip(columns, values, strict=True)) for pk, values in locked.items()}
                 names |= set_times(first, times, statuses, locked_rows, names)
             count = models.QuerySet.bulk_update(rows, [first[pk] for pk in old_values], names, batch_size)
-            self._signal(old_values, names)
+            self._signal(old_values, fields=frozenset(names))
         return count
 
     bulk_update.alters_data = True  # type: ignore[attr-defined]
@@ -172,16 +172,18 @@ class SignallingQuerySet(models.QuerySet[M]):
     def _all_rows(self) -> models.QuerySet[M]:
         return self.model._base_manager.using(self.db)
 
-    def _signal(self, old_values: Mapping[Any, Any], names: Iterable[str], *, is_created: bool = False) -> None:
-        """Reads the rows again and sends their events. The keys of `old_values` are the primary keys, in order. `names`
-        are those of the fields that were written."""
+    def _signal(
+        self, old_values: Mapping[Any, Any], *, fields: frozenset[str] = frozenset(), is_created: bool = False
+    ) -> None:
+        """Reads the rows again and sends their events. The keys of `old_values` are the primary keys, in order.
+        `fields` names the fields that were written."""
         all_rows = self.model.rows_with_events(self.db).order_by("pk")
         rows = (row for pks in _chunks(old_values) for row in all_rows.filter(pk__in=pks))
         maybe_events = (row.created_event() if is_created else row.changed_event(old_values[row.pk]) for row in rows)
         if events := [event for event in maybe_events if event is not None]:
             signal = self.model.created_signal if is_created else self.model.changed_signal
-            signal.send(sender=self.model, events=events)
-            if not self.model.access_fields.isdisjoint(names):
+            signal.send(sender=self.model, events=events, fields=fields)
+            if not self.model.access_fields.isdisjoint(fields):
                 self.model.reassigned_signal.send(sender=self.model, events=events)
 
 

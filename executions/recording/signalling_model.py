@@ -106,6 +106,11 @@ class SignallingModel(ModelWithEvents):
         *rest: Any,
     ) -> Any:
         fixed = {field.name: value for field, _, value in values if field.name in self.identity_fields}
+        if guess := self.guess({field.name for field, _, _ in values}):
+            rows = rows_that_hold(base_qs, {**fixed, **guess})
+            if updated := super()._do_update(rows, using, pk_val, values, *rest):
+                return updated
+            self.drop_guess()
         if not fixed:
             return super()._do_update(base_qs, using, pk_val, values, *rest)
         updated = super()._do_update(rows_that_hold(base_qs, fixed), using, pk_val, values, *rest)
@@ -123,9 +128,25 @@ class SignallingModel(ModelWithEvents):
         event = row.created_event() if is_created else row.changed_event(old_value)
         if event is not None:
             signal = self.created_signal if is_created else self.changed_signal
+            fields = self.changed_fields(names)
             signal.send(
-                sender=self._meta.concrete_model, event=event, is_last_before_commit=self._is_last_before_commit
+                sender=self._meta.concrete_model,
+                event=event,
+                fields=frozenset() if is_created else fields,
+                is_last_before_commit=self._is_last_before_commit,
             )
+
+    def guess(self, names: Collection[str]) -> dict[str, Any]:
+        """What the row probably still holds: name → value. An UPDATE of these fields checks it, and so finds out for
+        nothing whether another writer was there. A subclass that knows more overrides this and `drop_guess`."""
+        return {}
+
+    def drop_guess(self) -> None:
+        """The row holds something else, or is gone."""
+
+    def changed_fields(self, names: Collection[str]) -> frozenset[str]:
+        """Those of the written fields that may have changed. A subclass that knows more overrides this."""
+        return frozenset(names)
 
     def _read_old_value(self, using: str | None, names: Collection[str]) -> Any:
         """What `old_value_field` holds before the write. A subclass whose events depend on it overrides this."""

@@ -8,7 +8,7 @@ memory until the garbage collector runs. So a page holds cut texts, and the exec
 fields (they are deferred, and can be read again).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from graphlib import TopologicalSorter
@@ -127,20 +127,26 @@ def run_page(execution: GraphExecution, number: Any = 1) -> RunPage:
 
 def results_page(execution: GraphExecution) -> RunPage:
     """The page without nodes. Defers the large fields of `execution`."""
-    stats, outputs = execution.stats or {}, dict(execution.outputs)
-    report = outputs.pop(markdown_report.OUTPUT, None)
+    stats, (outputs, report) = execution.stats or {}, outputs_and_report(execution.outputs)
     page = RunPage(
         execution,
         Graph.objects.filter(pk=execution.graph_id).values_list("name", flat=True).first() or "",
         values(execution.inputs),
-        values(outputs, are_lists=True),
-        _render(report),
+        outputs,
+        report,
         {name: stats[name] for name in _FIGURES if isinstance(stats.get(name), (int, float))},
         cut(str(stats.get("error") or ""), MAX_ERROR),
     )
     for name in _LARGE:
         execution.__dict__.pop(name, None)
     return page
+
+
+def outputs_and_report(data: Mapping[str, Any]) -> tuple[list[Value], SafeString]:
+    """The outputs of a run without its report, and the report as HTML."""
+    outputs = dict(data)
+    report = outputs.pop(markdown_report.OUTPUT, None)
+    return values(outputs, are_lists=True), _render(report)
 
 
 class NodeCount(Func):

@@ -25,9 +25,10 @@ from executions.leases import EMBEDDED
 from executions.models import GraphExecution, NodeExecution
 from executions.record_caps import TooMuchRecorded, check_recorded
 from executions.statuses import ExecutionStatus, IllegalTransition
-from executions.web.account import LoginForm
 from executions.web.execution_page import NodeCount, results_page, run_page
 from executions.web.forms import StartForm
+from executions.web.password_forms import LoginForm
+from executions.web.sharing import share_panel
 
 PAGE_SIZE = 25
 MAX_WATCHED_GRAPHS = 100  # the newest; more subscriptions than this do not help a reader
@@ -117,9 +118,11 @@ def execution_start(request: HttpRequest) -> HttpResponse:
 @require_GET
 def execution_detail(request: HttpRequest, execution_id: str) -> HttpResponse:
     execution = _find(request, execution_id)
+    is_changeable = may_change(request.user, execution)
     context = {
         "run": run_page(execution, request.GET.get("nodes")),
-        "may_terminate": may_change(request.user, execution),
+        "may_terminate": is_changeable,
+        "share": share_panel(request, execution) if is_changeable else None,
     }
     return render(request, "executions/execution_detail.html", context)
 

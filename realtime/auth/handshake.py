@@ -4,9 +4,10 @@ scope["user"]                               set by an outer middleware or a test
 Sec-WebSocket-Protocol: bearer, <token>
 Authorization: Bearer <token>
 ?token=<token>                              sent by AutoGPT Platform's frontend; never logged; the last one counts
+?share=<token>                              of a link: the connection is a guest's; likewise
 the session cookie                          the Origin is checked, since browsers send cookies for any page
 
-CHECK_TOKEN_ORIGIN says when the Origin of a connection with a token is checked, too.
+CHECK_TOKEN_ORIGIN says when the Origin of a connection with a token, of either kind, is checked, too.
 
 A refusal is the answer to the handshake (403), so that a client that subscribes when its socket opens does not take a
 refused socket for an open one. A client that wants the reason asks for it, by `?refusal=frame` or by the subprotocol
@@ -23,7 +24,16 @@ from django.http import HttpRequest, parse_cookie
 from django.http.request import split_domain_port, validate_host
 
 from realtime.aio.single_flight import SingleFlightGroup
-from realtime.auth.identity import CredentialsRefused, Identity, Proof, check_now, token_proof
+from realtime.auth.guests import Guest, GuestProof, find_links
+from realtime.auth.identity import (
+    AnyProof,
+    CredentialsRefused,
+    Identity,
+    Proof,
+    bad_token,
+    check_now,
+    token_proof,
+)
 from realtime.auth.jwt import BadToken, NoSubject, await_key, read_user
 from realtime.conf import limits
 from realtime.db import in_thread
@@ -46,9 +56,10 @@ class ForeignOrigin(HandshakeRefused):
 
 
 class Credentials(NamedTuple):
-    """The credentials that a connection sent. If there is a token, the session is not used."""
+    """The credentials that a connection sent: the first of these that is not None."""
 
     token: str | None
+    share: str | None
     session_key: str | None
 
 
@@ -68,10 +79,11 @@ def asks_for_reason(scope: Scope) -> bool:
 
 
 class Authenticated(NamedTuple):
-    """The active user of a connection, and by what proof. `proof` is None for a user who is not in the database."""
+    """The active user of a connection, or a guest, and by what proof. `proof` is None for a user who is not in the
+    database."""
 
     user: Any
-    proof: Proof | None
+    proof: AnyProof | None
     expires_at: float | None = None  # as in Identity
 
 
@@ -121,10 +133,12 @@ def _read_credentials(scope: Scope) -> Credentials:
     session_key = cookies.get(settings.SESSION_COOKIE_NAME)
     if not session_key or "\0" in session_key:  # possible in a quoted cookie; PostgreSQL refuses it
         session_key = None
-    from_page = session_key is not None if token is None else _is_token_of_pages(session_key)
+    share = query["share"][-1] if "share" in query else None
+    has_token = token is not None or share is not None
+    from_page = _is_token_of_pages(session_key) if has_token else session_key is not None
     if from_page and not _is_origin_allowed(scope):
         raise ForeignOrigin
-    return Credentials(token, session_key)
+    return Credentials(token, share, None if has_token else session_key)
 
 
 def _read_query(scope: Scope) -> dict[str, list[str]]:
@@ -134,6 +148,8 @@ def _read_query(scope: Scope) -> dict[str, list[str]]:
 def _find_user(credentials: Credentials) -> Authenticated:
     if credentials.token is not None:
         return _find_token_user(credentials.token)
+    if credentials.share is not None:
+        return _find_guest(credentials.share)
     if credentials.session_key is not None:
         return _find_session_user(credentials.session_key)
     raise CredentialsRefused(CloseCode.NO_CREDENTIALS, "Authentication required")
@@ -143,13 +159,20 @@ def _find_token_user(token: str) -> Authenticated:
     try:
         user, claims = read_user(token)
     except BadToken:
-        raise CredentialsRefused(CloseCode.BAD_TOKEN, "Invalid or expired token") from None
+        raise bad_token() from None
     except NoSubject:
         raise CredentialsRefused(CloseCode.UNKNOWN_USER, "The token names no user") from None
     proof = token_proof(user, claims)
     if not user.is_active or (proof.session_key and not isinstance(check_now(proof), Identity)):
         raise proof.refusal
     return Authenticated(user, proof, proof.expires_at)
+
+
+def _find_guest(token: str) -> Authenticated:
+    link = find_links({token}).get(token)
+    if link is None:
+        raise bad_token()
+    return Authenticated(Guest(link.stream), GuestProof(token, link.stream), link.expires_at)
 
 
 def _find_session_user(session_key: str) -> Authenticated:

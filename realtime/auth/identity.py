@@ -14,7 +14,8 @@ from django.contrib.auth.backends import ModelBackend
 from django.utils.crypto import constant_time_compare
 
 from realtime.aio.batch import Batch
-from realtime.auth.sessions import Session, read_sessions, unseal
+from realtime.auth.guests import Guest, GuestProof, check_guests
+from realtime.auth.sessions import Session, digest, read_sessions, unseal
 from realtime.db import in_thread
 from realtime.wire.close_codes import CloseCode
 
@@ -29,8 +30,12 @@ class CredentialsRefused(Exception):  # noqa: N818
         super().__init__(text)
 
 
+def bad_token() -> CredentialsRefused:
+    return CredentialsRefused(CloseCode.BAD_TOKEN, "Invalid or expired token")
+
+
 class Proof(NamedTuple):
-    """What a connection has shown. Connections with equal proofs share a check."""
+    """What the connection of a user has shown. Connections with equal proofs share a check."""
 
     user_id: Any  # the primary key
     session_key: str | None = None  # of the session that must live as long as the connection
@@ -41,7 +46,7 @@ class Proof(NamedTuple):
     def refusal(self) -> CredentialsRefused:
         """What the connection is told when the proof holds no more."""
         if self.is_token:
-            return CredentialsRefused(CloseCode.BAD_TOKEN, "Invalid or expired token")
+            return bad_token()
         return CredentialsRefused(CloseCode.NO_CREDENTIALS, "Authentication required")
 
 
@@ -52,37 +57,56 @@ def token_proof(user: Any, claims: dict[str, Any]) -> Proof:
     if "session" in claims:
         session_key = unseal(str(claims["session"]))
         if session_key is None:
-            raise CredentialsRefused(CloseCode.BAD_TOKEN, "Invalid or expired token")
+            raise bad_token()
     return Proof(user.pk, session_key, is_token=True, expires_at=claims.get("exp"))
 
 
 class Identity(NamedTuple):
-    """A user as the database has it now. Equal proofs of one check share the user object."""
+    """A user, or a guest, as the database has it now. Equal proofs of one check share the user object."""
 
     user: Any
     expires_at: float | None = None  # when the proof ends by itself, in seconds since 1970; None if it is not known
 
 
-async def check(proof: Proof) -> Identity | CredentialsRefused:
+AnyProof = Proof | GuestProof
+
+
+def moved_proof(proof: AnyProof | None, old: str, sealed: str) -> AnyProof | None:
+    """The proof, with the sealed key if it is of the session whose key had this digest."""
+    if isinstance(proof, Proof) and proof.session_key and digest(proof.session_key) == old and (new := unseal(sealed)):
+        return proof._replace(session_key=new)
+    return proof
+
+
+async def check(proof: AnyProof) -> Identity | CredentialsRefused:
     """Checks a proof in a thread. Callers at the same time share the queries. Raises what the database raises."""
     return await _batch.read(proof)
 
 
-async def check_all(proofs: Iterable[Proof]) -> dict[Proof, Identity | CredentialsRefused]:
+async def check_all(proofs: Iterable[AnyProof]) -> dict[AnyProof, Identity | CredentialsRefused]:
     """Checks many proofs. Raises what the database raises."""
-    found: dict[Proof, Identity | CredentialsRefused] = {}
+    found: dict[AnyProof, Identity | CredentialsRefused] = {}
     distinct = list(set(proofs))
     for start in range(0, len(distinct), BATCH_SIZE):
         found |= await in_thread(_check, distinct[start : start + BATCH_SIZE])
     return found
 
 
-def check_now(proof: Proof) -> Identity | CredentialsRefused:
+def check_now(proof: AnyProof) -> Identity | CredentialsRefused:
     """Checks a proof in this thread."""
     return _check([proof])[proof]
 
 
-def _check(proofs: Sequence[Proof]) -> dict[Proof, Identity | CredentialsRefused]:
+def _check(proofs: Sequence[AnyProof]) -> dict[AnyProof, Identity | CredentialsRefused]:
+    found: dict[AnyProof, Identity | CredentialsRefused] = {}
+    if of_users := [proof for proof in proofs if isinstance(proof, Proof)]:
+        found |= _check_users(of_users)
+    for guest, link in check_guests([proof for proof in proofs if isinstance(proof, GuestProof)]).items():
+        found[guest] = Identity(Guest(link.stream), link.expires_at) if link else bad_token()
+    return found
+
+
+def _check_users(proofs: Sequence[Proof]) -> dict[AnyProof, Identity | CredentialsRefused]:
     users = get_user_model()._default_manager.in_bulk({proof.user_id for proof in proofs})
     sessions = read_sessions({proof.session_key for proof in proofs if proof.session_key is not None})
     return {proof: _identity(proof, users, sessions) or proof.refusal for proof in proofs}
@@ -121,8 +145,8 @@ def _is_of(user: Any, session: Mapping[str, Any]) -> bool:
     return any(constant_time_compare(session_hash, each) for each in hashes)
 
 
-async def _check_in_thread(proofs: Sequence[Proof]) -> dict[Proof, Identity | CredentialsRefused]:
+async def _check_in_thread(proofs: Sequence[AnyProof]) -> dict[AnyProof, Identity | CredentialsRefused]:
     return await in_thread(_check, proofs)
 
 
-_batch: Batch[Proof, Identity | CredentialsRefused] = Batch(_check_in_thread, limit=BATCH_SIZE)
+_batch: Batch[AnyProof, Identity | CredentialsRefused] = Batch(_check_in_thread, limit=BATCH_SIZE)

@@ -1,4 +1,4 @@
-"""Decides which streams a user may watch. Reads the database.
+"""Decides which streams a user may watch. Reads the database. A guest may watch the stream of its link.
 
 A registry has one access function for each class of subscribe. The function gets the user and the data of the
 subscribe. It returns the key of the stream, or None if this user may watch no such stream. `bridge/access.py` registers
@@ -16,6 +16,7 @@ from django.utils.module_loading import import_string
 
 from realtime import streams
 from realtime.aio.single_flight import SingleFlightGroup
+from realtime.auth.guests import Guest
 from realtime.conf import limits
 from realtime.db import in_thread
 from realtime.metrics import count
@@ -99,6 +100,9 @@ async def stream_key(user: Any, request: Request) -> str:
 
 
 def _find_key(user: Any, data: Subscribe) -> str | None:
+    if isinstance(user, Guest):  # no access function is asked about somebody who is no user
+        is_own = isinstance(data, SubscribeStream) and user.may_watch(data.kind, data.id)
+        return user.stream if is_own else None
     find_key = _functions.get(type(data))
     return find_key(user, data) if find_key else None
 

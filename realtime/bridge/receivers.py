@@ -8,10 +8,12 @@
     user deleted               the stream of the notifications ends
     reports recorded           what the first two do, for many changes together
 
+`sharing.py` adds the streams of those who have a link to an execution.
+
 All receivers run inside the transaction of the change.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from django.dispatch import Signal
@@ -30,6 +32,7 @@ from executions.events import (
 )
 from realtime import streams
 from realtime.bridge import log_budget
+from realtime.bridge.sharing import changes_of_guests
 from realtime.log.types import END, EventDraft, StreamRef
 from realtime.publishing.recording import as_json, record_events
 from realtime.wire.methods import WSMethod
@@ -74,6 +77,7 @@ def _connect(signal: Signal, make_drafts: Callable[[Any], list[EventDraft]]) -> 
         events: Sequence[Any] = (),
         of_reports: bool = False,
         is_last_before_commit: bool = False,
+        fields: Collection[str] = (),
         **kwargs: Any,
     ) -> None:
         if of_reports:
@@ -83,13 +87,20 @@ def _connect(signal: Signal, make_drafts: Callable[[Any], list[EventDraft]]) -> 
             [(change, make_drafts(change)) for change in changes],
             # Another receiver of the signal may run longer, and would keep the heads locked.
             is_last_before_commit=is_last_before_commit and len(signal.receivers) == 1,
+            fields=fields,
         )
 
     signal.connect(publish_changes, weak=False, dispatch_uid=make_drafts.__name__)
 
 
-def _record(changes: Sequence[tuple[Any, list[EventDraft]]], *, is_last_before_commit: bool = False) -> None:
-    """Records the drafts of each change, and charges them to its user."""
+def _record(
+    changes: Sequence[tuple[Any, list[EventDraft]]],
+    *,
+    is_last_before_commit: bool = False,
+    fields: Collection[str] = (),
+) -> None:
+    """Records the drafts of each change, and what guests get of them, and charges all to its user."""
+    changes = [*changes, *changes_of_guests([event for event, _ in changes], fields)]
     record_events([draft for _, drafts in changes for draft in drafts], is_last_before_commit=is_last_before_commit)
     log_budget.charge(changes)
 

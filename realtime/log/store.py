@@ -154,6 +154,12 @@ def find_unnumbered_among(keys: Sequence[str]) -> list[str]:
     return [key for (key,) in _rows_among(sql, keys)]
 
 
+def find_known(keys: Sequence[str]) -> set[str]:
+    """Those of the keys that have a stream, or events that will make one when they get their numbers."""
+    with_stream = _rows_among("SELECT key FROM realtime_stream WHERE key", keys)
+    return {key for (key,) in with_stream} | set(find_unnumbered_among(keys))
+
+
 def find_ended(keys: Iterable[str]) -> list[str]:
     """Those of the keys whose stream has been ended and is not removed yet."""
     markers = StreamEvent.objects.using(database()).filter(key__in=list(keys), seq__isnull=True, method=END)

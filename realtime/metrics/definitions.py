@@ -54,6 +54,7 @@ REFUSALS: Final[dict[str, Refusal]] = {
     "refused_process": Refusal("process", "Sockets over the cap of the process (503)."),
     "refused_address": Refusal("address", "Sockets over the cap of their address (503)."),
     "refused_user": Refusal("user", "Sockets over the cap of their user."),
+    "refused_guest": Refusal("guest", "Sockets over the cap of their link."),
     "floods": Refusal("flood", "Sockets that sent too many messages, frames or fragments. They are closed."),
     "slow_readers": Refusal("slow_reader", "Sockets whose client read too slowly. They are closed."),
     "first_request_timeouts": Refusal(
@@ -76,6 +77,7 @@ REFUSALS: Final[dict[str, Refusal]] = {
     ),
     "throttled_logins": Refusal("logins", "Logins after too many failed ones of an account or an address (429)."),
     "throttled_requests": Refusal("api", "Requests of a user or worker over a budget of the API (429)."),
+    "throttled_shares": Refusal("shared_pages", "Requests for shared pages over the budget of an address (429)."),
     "throttled_tokens": Refusal("socket_tokens", "Requests for a socket's token over the user's budget (429)."),
     "refused_log_bytes": Refusal(
         "log_bytes", "Starts and reports whose user has recorded `LOG_BYTES` in this window (429)."
@@ -86,12 +88,12 @@ REFUSALS: Final[dict[str, Refusal]] = {
         "auth_4001", "Sockets without credentials, or with the session of an inactive user (4001)."
     ),
     "refused_4002": Refusal("auth_4002", "Sockets whose token names no user (4002)."),
-    "refused_4003": Refusal("auth_4003", "Sockets with a bad or expired token (4003)."),
+    "refused_4003": Refusal("auth_4003", "Sockets with a bad or expired token, of a user or a link (4003)."),
     "revoked_4001": Refusal(
         "revoked_4001", "Open sockets whose session has ended, or whose user is gone or inactive (4001)."
     ),
     "revoked_4003": Refusal(
-        "revoked_4003", "Open sockets whose token has ended, or whose user is gone or inactive (4003)."
+        "revoked_4003", "Open sockets whose token or link has ended, or whose user is gone or inactive (4003)."
     ),
     "refused_metrics": Refusal("metrics", "Requests for `/metrics` with a wrong token, or without credentials."),
 }

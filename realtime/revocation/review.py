@@ -18,8 +18,7 @@ from weakref import WeakKeyDictionary
 
 from realtime import streams
 from realtime.aio.tasks import detached
-from realtime.auth.identity import CredentialsRefused, Identity, Proof, check, check_all
-from realtime.auth.sessions import digest, unseal
+from realtime.auth.identity import AnyProof, CredentialsRefused, Identity, check, check_all, moved_proof
 from realtime.auth.stream_access import Watch, may_still_watch
 from realtime.conf import limits
 from realtime.hub import registry
@@ -41,7 +40,7 @@ class Socket(Protocol):
 
     user: Any
     user_id: str
-    proof: Proof | None  # None: nothing to check but the streams
+    proof: AnyProof | None  # None: nothing to check but the streams
     subscriptions: dict[str, SocketSubscription]
     notices: int  # how many have concerned this socket: a subscribe that began before one asks again
 
@@ -135,9 +134,7 @@ class Review:
     def _on_session_moved(self, user_id: str, old: str, sealed: str) -> None:
         """A browser got another session key, as after a new password. The next check finds out whether it is good."""
         for socket in self._by_user.get(user_id, ()):
-            proof = socket.proof
-            if proof and proof.session_key and digest(proof.session_key) == old and (new := unseal(sealed)):
-                socket.proof = proof._replace(session_key=new)
+            socket.proof = moved_proof(socket.proof, old, sealed)
         self.note(user_id)
 
     def _note_watchers(self, keys: set[str]) -> None:

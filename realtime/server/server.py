@@ -15,7 +15,7 @@ The differences from Daphne. Every number is a limit in conf.py:
 - The connections of the process and of one address are capped (503). The head and the body of a request have deadlines
   (http.py). Requests and handshakes that break the rules are refused (request.py, upgrade.py).
 - SIGTERM and SIGINT close each socket with 1012, and wait for consumers and HTTP responses to end (shutdown.py).
-- No log contains a query string, which may hold a token.
+- No log contains a query string, which may hold a token, nor what follows one of SECRET_PATHS.
 - A socket may stay open for longer than a day. A ping times out before the next one is sent.
 - Timers do not depend on the wall clock (monotonic_time.py).
 - A port in use gives an error of one line, and exit code 1.
@@ -47,6 +47,7 @@ from twisted.python.failure import Failure
 from realtime import asgi_extension
 from realtime.conf import limits
 from realtime.metrics import count
+from realtime.secret_paths import hide_secrets
 from realtime.server import monotonic_time
 from realtime.server.allocator import give_memory_back
 from realtime.server.frame_cache import FrameCache
@@ -236,7 +237,7 @@ class LiveServer(PeriodicChecksServer):
         return Deferred.fromFuture(asyncio.ensure_future(shutdown.run()))
 
     def log_action(self, protocol: str, action: str, details: dict[str, Any]) -> None:
-        path = str(details.get("path", "")).partition("?")[0]
+        path = hide_secrets(str(details.get("path", "")).partition("?")[0])
         super().log_action(protocol, action, {**details, "path": path})
 
 

@@ -24,6 +24,7 @@ RequestId = str | int | float
 
 TOO_MANY_MESSAGES: Final = "Too many messages; come back later"
 TOO_MANY_CONNECTIONS: Final = "Too many connections of this user; come back later"
+TOO_MANY_GUESTS: Final = "Too many connections of this link; come back later"
 TOO_SLOW: Final = "This connection is read too slowly"
 RESTARTING: Final = "The server restarts"
 

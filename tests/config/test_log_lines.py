@@ -57,3 +57,8 @@ def test_what_django_refuses_for_its_security_has_one_line() -> None:
     except ValueError as error:
         text = formatted("Refused", exc_info=(type(error), error, None), name="django.security.DisallowedHost")
     assert text.endswith("django.security.DisallowedHost: Refused")
+
+
+def test_the_token_in_the_path_of_a_shared_page_is_not_written() -> None:
+    text = formatted("Not Found: %s", "/shared/a-token_of-twenty-two-/results/", name="django.request")
+    assert text.endswith("Not Found: /shared/…/results/")

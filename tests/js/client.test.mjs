@@ -348,3 +348,24 @@ function randomNumbers(seed) {
     return state / 2 ** 32;
   };
 }
+
+test("a guest shows the token of its link, and watches the stream that it opens", () => {
+  client.close();
+  const guest = new RunwireClient({ url: "ws://test/ws?a=b", share: "to-ken&x" });
+  guest.open();
+  const url = new URL(server.socket.url);
+  assert.deepEqual([...url.searchParams], [
+    ["a", "b"],
+    ["share", "to-ken&x"],
+    ["refusal", "frame"],
+  ]);
+  const watch = guest.watchStream("shared", "E", { replay: "latest" });
+  server.accept();
+  assert.deepEqual(lastRequest(), {
+    method: "subscribe_stream",
+    data: { kind: "shared", id: "E", replay: "latest" },
+    id: "1",
+  });
+  watch.stop();
+  assert.deepEqual(lastRequest(), { method: "unsubscribe", data: { kind: "shared", id: "E" } });
+});

@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.test import Client as Browser
 
 from executions.models import GraphExecution
-from executions.services import report_node
+from executions.services import report_node, share_execution
 from tests.database import in_db
 from tests.realtime.clients import PATIENCE, HandshakeRefused
 from tests.servers import Nginx
@@ -107,6 +107,21 @@ async def test_no_token_is_logged(proxy_door: ProxyDoor, pair: list[LiveServer],
     said = nginx.access_log + nginx.error_log + nginx.output + "".join(server.output for server in pair)
     assert token not in said
     assert '"GET /?token=none' in nginx.error_log  # of a page, whose request line may be logged
+
+
+async def test_the_link_of_a_shared_run_is_not_logged(
+    proxy_door: ProxyDoor, pair: list[LiveServer], execution: GraphExecution
+) -> None:
+    nginx, token = proxy_door.nginx, (await in_db(share_execution)(execution)).share_token
+    await (await proxy_door.client(path=f"/ws?share={token}")).ping()
+    assert ask(nginx, f"/shared/{token}/").status == 200
+    await in_db(share_execution)(execution, is_shared=False)
+    assert ask(nginx, f"/shared/{token}/results/").status == 404
+    for server in pair:
+        server.kill()
+    assert ask(nginx, f"/shared/{token}/").status == 502
+    nginx.wait_until(lambda: nginx.access_log.count('"GET /shared/"') == 3)
+    assert token not in nginx.access_log + nginx.error_log + "".join(server.output for server in pair)
 
 
 def test_the_server_sees_the_real_address_of_the_client(start_nginx: StartNginx, pair: list[LiveServer]) -> None:

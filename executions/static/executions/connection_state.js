@@ -20,7 +20,8 @@ let retryAt = null;
 onConnectionState((state) => {
   badge.hidden = false;
   badge.dataset.state = state.name;
-  if (state.name === "signed_out") text.replaceChildren("Signed out. ", signInLink());
+  if (state.name === "signed_out" && badge.dataset.signedOut) text.textContent = badge.dataset.signedOut;
+  else if (state.name === "signed_out") text.replaceChildren("Signed out. ", signInLink());
   else text.textContent = WORDS[state.name];
   retryAt = state.retryAt ?? null;
   retry.hidden = retryAt === null;

@@ -5,6 +5,7 @@ import { RunwireClient } from "../realtime/client.js";
 const listeners = new Set();
 
 export const live = new RunwireClient({
+  share: document.body.dataset.share, // on the page of a shared run
   onState: (state) => {
     for (const listener of listeners) listener(state);
   },

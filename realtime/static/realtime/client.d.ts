@@ -74,11 +74,24 @@ export type ConnectionState =
   | { readonly name: "signed_out" }
   | { readonly name: "closed" };
 
+/** What a guest sees of an execution: the data of a "shared_execution_event". */
+export interface SharedExecution {
+  readonly id: string;
+  readonly graph_name: string;
+  readonly status: string;
+  readonly started_at: string | null;
+  readonly ended_at: string | null;
+  /** Name → values, masked. */
+  readonly outputs: Readonly<Record<string, readonly unknown[]>>;
+}
+
 /** One WebSocket for all watches of a page. It connects and reconnects by itself. */
 export class RunwireClient {
   constructor(options?: {
     /** ws:// or wss://; /ws on the page's own host by default. */
     url?: string;
+    /** The token of a link to a shared execution. The client is a guest, and may watch `("shared", id)` and no more. */
+    share?: string;
     /** Called with each change of the state. */
     onState?(state: ConnectionState): void;
   });
@@ -87,6 +100,11 @@ export class RunwireClient {
   watchExecution(id: string, options?: WatchOptions): Watch;
   /** The events of all executions of one graph. */
   watchGraph(id: string, options?: WatchOptions): Watch;
+  /**
+   * A stream of another app, by its kind and id. For a guest it is the kind "shared" with the id of the execution, whose
+   * events are `SharedExecution`.
+   */
+  watchStream(kind: string, id: string, options?: WatchOptions): Watch;
   /** The notifications of the user, and their changes. */
   watchNotifications(options?: WatchOptions): Watch;
   /** Connects again after `close()`, or after signing in again. */

@@ -22,10 +22,10 @@ export class RunwireClient {
   #lastId = 0;
   #lastState = "";
 
-  constructor({ url = defaultUrl(), onState = () => {} } = {}) {
+  constructor({ url = defaultUrl(), share, onState = () => {} } = {}) {
     this.#onState = onState;
     this.#connection = new Connection({
-      url,
+      url: share === undefined ? url : withShare(url, share),
       onState: (state) => this.#onConnectionState(state),
       onFrame: (frame) => this.#onFrame(frame),
     });
@@ -59,6 +59,10 @@ export class RunwireClient {
 
   watchNotifications(handlers = {}) {
     return this.#watch(NOTIFICATIONS, {}, { replay: "none", ...handlers });
+  }
+
+  watchStream(kind, id, handlers = {}) {
+    return this.#watch("subscribe_stream", { kind, id }, handlers);
   }
 
   #watch(method, target, handlers) {
@@ -179,6 +183,12 @@ export class RunwireClient {
     });
     addEventListener("pageshow", () => isSuspended && this.open());
   }
+}
+
+function withShare(url, token) {
+  const shared = new URL(url, globalThis.location?.href);
+  shared.searchParams.set("share", token);
+  return shared.href;
 }
 
 function defaultUrl() {

@@ -5,6 +5,7 @@ from django.http import Http404
 from ninja.errors import HttpError
 
 from executions.api.errors import Problem, as_problem
+from executions.sharing import WrongEnd
 from executions.statuses import ExecutionStatus, IllegalTransition
 from executions.storable import UnstorableValue
 
@@ -15,6 +16,7 @@ from executions.storable import UnstorableValue
         (Problem(418, "teapot", "It is short."), 418, "teapot", None),
         (IllegalTransition(ExecutionStatus.FAILED, ExecutionStatus.QUEUED), 409, "illegal_transition", "status"),
         (UnstorableValue("outputs.a[3] holds NaN, which JSON cannot say."), 422, "unstorable", "outputs.a[3]"),
+        (WrongEnd("a link ends in the future"), 422, "invalid", None),
         (Http404(), 404, "not_found", None),
         (HttpError(400, "Cannot parse"), 400, "bad_request", None),
     ],

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.utils import timezone
 
 from executions.models import Graph, GraphExecution, NodeExecution
 from executions.services import finish_execution, report_execution, start_execution
@@ -140,6 +141,7 @@ OPTIONS = {
     "nodes_input_masks": {"split": {"text": "y"}},
     "is_shared": True,
     "share_token": TOKEN,
+    "share_expires_at": timezone.now() + timedelta(days=2),
     "expert_id": "e",
     "trigger_source": "schedule",
     "trigger_ref": "r",
@@ -151,7 +153,9 @@ OPTIONS = {
 def test_a_run_is_started_with_options_and_a_rerun_keeps_those_that_make_it_the_same(
     person: ApiClient, graph: Graph
 ) -> None:
-    made = ok(person.post("/executions", {"graph_id": str(graph.pk), "inputs": {"text": "One."}, **OPTIONS}), 201)
+    end = OPTIONS["share_expires_at"].isoformat()
+    wanted = {"graph_id": str(graph.pk), "inputs": {"text": "One."}, **OPTIONS, "share_expires_at": end}
+    made = ok(person.post("/executions", wanted), 201)
     row = GraphExecution.objects.get(pk=made["id"])
     assert {name: getattr(row, name) for name in OPTIONS} == OPTIONS
     shown = {"is_shared", "expert_id", "trigger_source", "trigger_ref", "schedule_id", "webhook_id"}
@@ -171,6 +175,8 @@ def test_a_run_is_started_with_options_and_a_rerun_keeps_those_that_make_it_the_
         ({"is_shared": True, "share_token": TOKEN + "/"}, 422, "share_token"),
         ({"is_shared": True, "share_token": "x" * 256}, 422, "share_token"),
         ({"share_token": TOKEN}, 422, None),
+        ({"share_expires_at": "2099-01-01T00:00:00Z"}, 422, "share_expires_at"),
+        ({"is_shared": True, "share_expires_at": "2020-01-01T00:00:00Z"}, 422, "share_expires_at"),
         ({"is_shared": "perhaps"}, 422, "is_shared"),
         ({"credential_inputs": []}, 422, "credential_inputs"),
         ({"credential_inputs": {"a": "\0"}}, 422, "credential_inputs.a"),
@@ -195,14 +201,21 @@ def test_a_run_is_shared_and_no_longer(person: ApiClient, execution: GraphExecut
     made = ok(person.put(path, {"is_shared": True}))
     assert made["is_shared"]
     assert len(made["share_token"]) > 40
-    assert ok(person.put(path, {"is_shared": True, "share_token": TOKEN})) == {"is_shared": True, "share_token": TOKEN}
+    wanted = {"is_shared": True, "share_token": TOKEN, "expires_at": "2026-01-02T00:00:00Z"}
+    refusal = refused(person.put(path, wanted), 422)
+    assert (refusal["path"], refusal["message"]) == ("expires_at", "expires_at: a link ends in the future")
+    tomorrow = (timezone.now() + timedelta(days=1)).replace(microsecond=0)
+    made = ok(person.put(path, wanted | {"expires_at": tomorrow.isoformat()}))
+    assert datetime.fromisoformat(made.pop("expires_at")) == tomorrow
+    assert made == {"is_shared": True, "share_token": TOKEN}
     other = start_execution(graph, user=user)
     taken = refused(person.put(f"/executions/{other.pk}/sharing", {"is_shared": True, "share_token": TOKEN}), 409)
     assert (taken["code"], taken["path"]) == ("share_token_taken", "share_token")
     wanted = {"graph_id": str(graph.pk), "inputs": {"text": "One."}, "is_shared": True, "share_token": TOKEN}
     assert refused(person.post("/executions", wanted), 409)["code"] == "share_token_taken"
     refused(person.put(path, {"is_shared": False, "share_token": TOKEN}), 422)
-    assert ok(person.put(path, {"is_shared": False})) == {"is_shared": False, "share_token": None}
+    refused(person.put(path, {"is_shared": False, "expires_at": tomorrow.isoformat()}), 422)
+    assert ok(person.put(path, {"is_shared": False})) == {"is_shared": False, "share_token": None, "expires_at": None}
 
 
 def test_only_those_who_may_change_a_run_may_share_it(execution: GraphExecution, other_user: User) -> None:

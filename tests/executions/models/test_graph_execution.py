@@ -58,7 +58,7 @@ def test_an_event_holds_every_field(graph: Graph, user: User) -> None:
         **ORIGINS,
     )
     assert execution.deleted_event() == GraphExecutionDeleted(
-        id=str(execution.pk), user_id=str(user.pk), graph_id=str(graph.pk)
+        id=str(execution.pk), user_id=str(user.pk), graph_id=str(graph.pk), is_shared=True
     )
 
 
@@ -73,7 +73,7 @@ def test_every_field_of_the_event_is_a_trigger() -> None:
     relations = {"user_id": "user", "graph_id": "graph"}
     columns = {relations.get(name, name) for name in GraphExecutionEvent.model_fields}
     assert GraphExecution.event_fields == columns - {"event_type", "id"}
-    assert GraphExecution.trigger_fields == GraphExecution.event_fields
+    assert GraphExecution.trigger_fields == GraphExecution.event_fields | {"share_expires_at"}
 
 
 def test_a_row_for_an_event_needs_no_further_query(
@@ -83,7 +83,7 @@ def test_a_row_for_an_event_needs_no_further_query(
         (row,) = GraphExecution.rows_with_events("default")
         row.to_event()
     unread = {"definition", "attempt", "created_at", "runner", "lease_expires_at", "lease_seconds", "queued_bytes"}
-    assert row.get_deferred_fields() == unread
+    assert row.get_deferred_fields() == unread | {"share_expires_at"}
 
 
 def test_a_share_token_is_unique_and_may_be_missing(graph: Graph, user: User) -> None:

@@ -77,4 +77,5 @@ def test_an_event_reaches_a_socket_and_the_http_api(project: Project) -> None:
     assert result["other stream"]["error"] == "Stream not found"
     assert result["execution"]["error"] == "Graph execution not found"
     assert result["graph"]["error"] == "Graph not found"
+    assert result["guest"] == [False, 4003]
     assert result["modules of executions"] == []

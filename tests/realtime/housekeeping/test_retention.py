@@ -72,7 +72,7 @@ def test_one_that_runs_again_meanwhile_is_left_after_the_batch(
 
 
 def test_where_all_kinds_are_kept_nothing_is_read(settings: Settings, django_assert_num_queries: Any) -> None:
-    settings.REALTIME = {"RETENTION": dict.fromkeys(("graph_exec", "graph", "notifications"))}
+    settings.REALTIME = {"RETENTION": dict.fromkeys(("graph_exec", "graph", "shared", "notifications"))}
     with django_assert_num_queries(0):
         assert prune() == {}
 

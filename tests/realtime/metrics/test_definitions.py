@@ -25,7 +25,9 @@ PUT_TOGETHER = {
     "f'revoked_{int(refusal.code)}'": {
         f"revoked_{int(code)}" for code in (CloseCode.NO_CREDENTIALS, CloseCode.BAD_TOKEN)
     },
-    "self.counter": {"throttled_logins", "throttled_requests", "throttled_tokens", "refused_log_bytes"},
+    "self.counter": {
+        *("throttled_logins", "throttled_requests", "throttled_tokens", "throttled_shares", "refused_log_bytes"),
+    },
 }
 
 

@@ -69,5 +69,7 @@ def test_the_query_string_is_in_no_log_on_any_path_through_the_server(verbosity:
 def test_the_access_log_keeps_the_path(server: ServerProcess) -> None:
     server.get(f"/some/page?{SECRET}")
     server.wait_for('"GET /some/page" 200')
+    server.get("/shared/a-token_of-twenty-two-/results/")
+    server.wait_for('"GET /shared/…/results/" 200')
     with RawClient(server.port, f"/echo/logged?{SECRET}"):
         server.wait_for('"WSCONNECT /echo/logged"')

@@ -44,6 +44,8 @@ async def exchange(token: str, stream: str) -> dict[str, Any]:
     await sync_to_async(publish)(stream, "order_shipped", "order", {"id": 7})
     frames["event"] = await receive()
     await socket.disconnect()
+    guest = WebsocketCommunicator(websocket_application, f"/ws?share={'t' * 43}", headers=[(b"host", b"localhost")])
+    frames["guest"] = await guest.connect(TIMEOUT)
     return frames
 
 
