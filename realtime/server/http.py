@@ -18,6 +18,7 @@ from realtime import asgi_extension
 from realtime.conf import limits
 from realtime.metrics import count
 from realtime.server.flow_control import FlowControl
+from realtime.server.garbage import GarbageByBytes
 from realtime.server.request import LiveRequest
 from realtime.server.slow_reader import SlowReaderPolicy
 from realtime.server.write_buffer import bytes_buffered
@@ -57,6 +58,8 @@ class LiveChannel(HTTPChannel):
         if self._timer is None and not self.requests:
             self._start_head()  # of the next request on a keep-alive connection
         super().dataReceived(data)
+        if self._socket is None:
+            self.factory.garbage.add(len(data))
         self._socket = None
 
     def lineLengthExceeded(self, line: bytes) -> None:
@@ -178,10 +181,13 @@ class LiveChannel(HTTPChannel):
 
     def write(self, data: bytes) -> None:
         self._bytes_written += len(data)
+        self.factory.garbage.add(len(data))
         super().write(data)
 
     def writeSequence(self, pieces: Any) -> None:
-        self._bytes_written += sum(map(len, pieces))
+        length = sum(map(len, pieces))
+        self._bytes_written += length
+        self.factory.garbage.add(length)
         super().writeSequence(pieces)
 
     def pauseProducing(self) -> None:
@@ -214,6 +220,7 @@ class LiveHTTPFactory(HTTPFactory):
         super().__init__(server)
         self.timeOut = limits.KEEP_ALIVE_TIMEOUT
         self.channels: set[LiveChannel] = set()  # the open connections that speak HTTP
+        self.garbage = GarbageByBytes()
         self._caps = ServerCaps()
 
     def buildProtocol(self, addr: Any) -> Any:

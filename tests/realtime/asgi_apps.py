@@ -9,6 +9,7 @@ import itertools
 import json
 import logging
 import os
+import weakref
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -26,6 +27,16 @@ if "TEST_ROOT_LEVEL" in os.environ:  # as LOGGING of an application's settings d
 
 MEGABYTE = "x" * 1_000_000
 board: dict[str, asyncio.Future[Any]] = {}
+
+
+class Page:
+    """Part of a cycle, as those of Django are."""
+
+    def __init__(self) -> None:
+        self.own = self
+
+
+pages: "weakref.WeakSet[Page]" = weakref.WeakSet()  # those that are in memory
 
 
 def on_board(name: str) -> asyncio.Future[Any]:
@@ -66,6 +77,9 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
             body = json.dumps(await on_board(rest[0]))
         case "objects":
             body = json.dumps(count_objects())
+        case "cycle":
+            pages.add(Page())
+            body = f"{len(pages)} {MEGABYTE}"
         case "memory":
             body = str(peak_memory())
         case "scope":
