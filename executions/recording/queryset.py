@@ -100,7 +100,7 @@ class SignallingQuerySet(models.QuerySet[M]):
             obj.prepare_to_write()
         with atomic_change(self.db):
             created = super().bulk_create(objs, batch_size=batch_size)
-            self._signal(dict.fromkeys(sorted(obj.pk for obj in created)), (), is_created=True)
+            self._signal(dict.fromkeys(sorted(obj.pk for obj in created)), is_created=True)
         return created
 
     bulk_create.alters_data = True  # type: ignore[attr-defined]
