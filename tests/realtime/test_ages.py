@@ -34,9 +34,10 @@ def test_what_is_no_age_is_refused_with_examples(age: object) -> None:
 
 def test_kinds_that_are_not_named_keep_their_defaults(settings: Settings) -> None:
     settings.REALTIME = {"RETENTION": {"graph": None, "orders": timedelta(days=1)}}
-    assert ages_by_kind() == {"graph_exec": MONTH, "graph": None, "notifications": MONTH, "orders": timedelta(days=1)}
+    others = dict.fromkeys(("graph_exec", "shared", "notifications"), MONTH)
+    assert ages_by_kind() == {**others, "graph": None, "orders": timedelta(days=1)}
 
 
 def test_without_a_setting_no_kind_of_ours_grows_for_ever(settings: Settings) -> None:
     settings.REALTIME = {}
-    assert ages_by_kind() == dict.fromkeys(("graph_exec", "graph", "notifications"), MONTH)
+    assert ages_by_kind() == dict.fromkeys(("graph_exec", "graph", "shared", "notifications"), MONTH)
