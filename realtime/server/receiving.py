@@ -114,7 +114,8 @@ class ReceivingProtocol(SendingProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         if not self._is_waiting_for_turn:
-            may_process = len(data) <= SMALL_READ or self.server.turns.take()
+            is_large = len(data) > SMALL_READ and self.state == self.STATE_OPEN
+            may_process = not is_large or self.server.turns.take()
             self._steps_left = 2 * limits.FRAMES_PER_TURN if may_process else 0
         super().dataReceived(data)
 

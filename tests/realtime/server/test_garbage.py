@@ -1,6 +1,5 @@
 """Cycles that large requests and responses leave are freed after some megabytes."""
 
-import asyncio
 import gc
 import weakref
 
@@ -9,7 +8,7 @@ import pytest
 from realtime.server import garbage
 from realtime.server.garbage import GarbageByBytes
 from tests.realtime.server_process import ServerProcess
-from tests.waiting import until_in_loop
+from tests.waiting import rest_in_loop, until_in_loop
 
 
 class Cycle:
@@ -23,7 +22,7 @@ async def test_young_cycles_are_freed_after_so_many_bytes() -> None:
     try:
         counter, cycle = GarbageByBytes(), weakref.ref(Cycle())
         counter.add(garbage.BYTES - 1)
-        await asyncio.sleep(0.01)
+        await rest_in_loop(0.01)
         assert cycle() is not None
         counter.add(1)
         await until_in_loop(lambda: cycle() is None)
