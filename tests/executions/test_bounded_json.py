@@ -13,6 +13,8 @@ from pytest_django import Settings
 from executions.bounded_json import BoundedDecoder, NotJSON, TooManyValues, parse_json
 from executions.conf import DEFAULTS
 
+pytestmark = pytest.mark.once
+
 DEPTH = DEFAULTS.MAX_JSON_DEPTH
 
 

@@ -9,6 +9,8 @@ from pydantic import ValidationError
 from executions.graphs import MAX_ID_LENGTH, MAX_LINKS, MAX_NODES, parse_graph
 from executions.validation import MAX_ERRORS, sentences
 
+pytestmark = pytest.mark.once
+
 
 def node(id: str, **more: Any) -> dict[str, Any]:
     return {"id": id, "block_id": "block", **more}

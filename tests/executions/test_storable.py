@@ -11,6 +11,8 @@ import pytest
 
 from executions.storable import MAX_DEPTH, UnstorableValue, check_plain, check_text, is_text, plain_json
 
+pytestmark = pytest.mark.once
+
 NAN, INFINITY = float("nan"), float("inf")
 
 

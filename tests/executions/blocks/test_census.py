@@ -9,6 +9,8 @@ from executions.blocks import project_files
 from executions.blocks.registry import BlockError, Outputs, find_block
 from executions.web.markdown_report import render
 
+pytestmark = pytest.mark.once
+
 SOURCES = {
     "app/models.py": '"""Models."""\n\nimport json\nfrom django.db import models\nfrom app import other\n'
     "from . import views\n\n\nclass A(models.Model):\n    def long(self):\n        a = 1\n\n        def inner():\n"

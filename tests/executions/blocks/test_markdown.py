@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from executions.blocks.markdown import MAX_CELL, check_tables, escaped, table, table_cells
 from executions.web.markdown_report import render
 
+pytestmark = pytest.mark.once
+
 SIGNS = "<>&|`*_[]()#+-=~!\\\"'1.\n\t ax"
 
 

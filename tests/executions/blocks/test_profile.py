@@ -8,6 +8,8 @@ from executions.blocks.registry import BlockError, Outputs, find_block
 from executions.blocks.table import EXAMPLE, MAX_CSV_BYTES
 from executions.web.markdown_report import render
 
+pytestmark = pytest.mark.once
+
 
 def run(block_id: str, **data: Any) -> Outputs:
     found = find_block(f"csv.{block_id}")

@@ -11,6 +11,8 @@ from executions.blocks import project_files
 from executions.blocks.project_files import find_files, folders, read_file
 from executions.blocks.registry import BlockError
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def outside(tmp_path: Path) -> Path:

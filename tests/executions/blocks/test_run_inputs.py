@@ -6,6 +6,8 @@ from executions.blocks import registry
 from executions.blocks.run_inputs import run_fields
 from tests.executions.runner.test_schedule import graph
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(scope="module", autouse=True)
 def _blocks() -> None:

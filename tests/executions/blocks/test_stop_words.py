@@ -1,7 +1,11 @@
 """The list of stop words has the form that `text.py` compares with."""
 
+import pytest
+
 from executions.blocks.stop_words import STOP_WORDS
 from executions.blocks.text import WORD
+
+pytestmark = pytest.mark.once
 
 
 def test_each_stop_word_is_one_lower_case_word() -> None:

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from executions.web.formatting import MAX_SHOWN, Value, duration, label, lasted, values
 
+pytestmark = pytest.mark.once
+
 
 def nested(depth: int, value: Any) -> Any:
     for _ in range(depth):

@@ -9,6 +9,8 @@ import pytest
 from executions.web import markdown_report
 from executions.web.markdown_report import MAX_REPORT_BYTES, render, render_report
 
+pytestmark = pytest.mark.once
+
 
 def test_markdown_becomes_html() -> None:
     html = render("# Title\n\n**strong** `code`\n\n1. one\n2. two\n\n> said\n\n```\n<b>\n```\n")

@@ -12,6 +12,8 @@ from realtime.http.request_slots import RequestSlots, weight_of
 from tests.realtime.conftest import Counted
 from tests.waiting import rest_in_loop, until_in_loop
 
+pytestmark = pytest.mark.once
+
 ONE, OTHER, THIRD, FOURTH, FIFTH = (f"192.0.2.{number}" for number in range(1, 6))
 LOCAL = "127.0.0.1"
 

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from realtime.wire.close_codes import (
     AFTER_OTHER_CODES,
     CLOSE_REASONS,
@@ -12,6 +14,8 @@ from realtime.wire.close_codes import (
     CloseCode,
 )
 from realtime.wire.frames import LAST_FRAMES
+
+pytestmark = pytest.mark.once
 
 PROTOCOL = (Path(__file__).resolve().parents[3] / "docs" / "protocol.md").read_text()
 

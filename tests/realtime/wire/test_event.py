@@ -9,6 +9,8 @@ from realtime.wire.event import Event
 from realtime.wire.frames import event_frame
 from realtime.wire.methods import NUMBERED_ONLY, WSMethod
 
+pytestmark = pytest.mark.once
+
 CHANNEL = "U|orders#7"
 
 

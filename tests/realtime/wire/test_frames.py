@@ -18,6 +18,8 @@ from realtime.wire.requests import (
     INVALID_FORMAT,
 )
 
+pytestmark = pytest.mark.once
+
 SUBSCRIBE = WSMethod.SUBSCRIBE_GRAPH_EXEC
 
 

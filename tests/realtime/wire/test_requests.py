@@ -33,6 +33,8 @@ from realtime.wire.requests import (
     request_for,
 )
 
+pytestmark = pytest.mark.once
+
 SUBSCRIBE = WSMethod.SUBSCRIBE_GRAPH_EXEC
 
 
