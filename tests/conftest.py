@@ -1,5 +1,6 @@
 """Fixtures for all tests: two users, a private Redis, web servers of our own."""
 
+import gc
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -117,3 +118,12 @@ def address_of_test_database() -> str:
     if connection.vendor == "sqlite":
         return f"sqlite:///{quote(str(database['NAME']))}"
     return f"postgres://{database['USER']}@{database['HOST']}:{database['PORT']}/{database['NAME']}"
+
+
+@pytest.fixture
+def without_collector() -> Iterator[None]:
+    """No garbage collection, so that a cycle stays in memory."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()

@@ -1,9 +1,7 @@
 """Bodies of requests are released at once."""
 
-import gc
 import json
 import weakref
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,14 +12,6 @@ from django.test import Client, RequestFactory
 
 from config.release_body import ReleaseBody
 from executions.api import parser
-
-
-@pytest.fixture
-def no_collection() -> Iterator[None]:
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
 
 
 def test_body_form_and_files_are_gone_after_the_response() -> None:
@@ -47,7 +37,7 @@ class Values(list[Any]):
     """A list that can be watched."""
 
 
-@pytest.mark.usefixtures("no_collection")
+@pytest.mark.usefixtures("without_collector")
 @pytest.mark.django_db
 def test_the_values_of_an_invalid_body_do_not_wait_for_the_garbage_collector(
     user: User, monkeypatch: pytest.MonkeyPatch

@@ -2,7 +2,6 @@
 
 import gc
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 from django.contrib.auth.models import User
@@ -23,14 +22,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 CLASSES = (LiveConsumer, Hub, SocketSubscription, Writer, SendQueue, RequestQueue, BadRequest)
-
-
-@pytest.fixture
-def without_collector() -> Iterator[None]:
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
 
 
 def left() -> Counter[str]:

@@ -5,10 +5,15 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client as Browser
+from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from executions.services import notify_user
+from realtime.auth import identity, stream_access
+from realtime.hub.registry import hub_of_this_loop
+from realtime.revocation import review
 from tests.database import in_db
 from tests.realtime.clients import InProcess
 
@@ -64,3 +69,23 @@ async def is_closed(client: InProcess, code: int) -> None:
 async def is_live(client: InProcess, user: User) -> None:
     await in_db(notify_user)(user, type="info", event="still here")
     assert (await client.frame())["data"]["event"] == "still here"
+
+
+async def queries_of_a_look(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The queries with which the review looks at all sockets once."""
+    queries: list[Any] = []
+
+    def counting(real: Any) -> Any:
+        def work(*args: Any) -> Any:
+            with CaptureQueriesContext(connection) as captured:
+                result = real(*args)
+            queries.extend(captured)
+            return result
+
+        return work
+
+    monkeypatch.setattr(identity, "_check", counting(identity._check))
+    monkeypatch.setattr(stream_access, "_confirm", counting(stream_access._confirm))
+    found = review.of(hub_of_this_loop())
+    await found._look_at(list(found._checked_at))
+    return queries

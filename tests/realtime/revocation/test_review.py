@@ -6,13 +6,12 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth.models import Group, Permission, User
 from django.contrib.sessions.models import Session
-from django.db import OperationalError, connection
-from django.test.utils import CaptureQueriesContext
+from django.db import OperationalError
 
 from executions.models import Graph
 from executions.services import notify_user, start_execution
 from realtime import streams
-from realtime.auth import identity, stream_access
+from realtime.auth import identity
 from realtime.auth.jwt import issue_token
 from realtime.hub.registry import hub_of_this_loop
 from realtime.publish import revoke
@@ -21,7 +20,7 @@ from realtime.revocation import review
 from tests.database import in_db
 from tests.realtime.hub.changes import report_nodes
 from tests.realtime.layers import layer_named
-from tests.realtime.revocation.conftest import QUICK_TURNS, SLOW_TURNS, cookie_of, is_closed, is_live
+from tests.realtime.revocation.conftest import QUICK_TURNS, SLOW_TURNS, cookie_of, is_closed, is_live, queries_of_a_look
 from tests.waiting import until_in_loop
 
 REVOKED = "Execution subscription access was revoked"
@@ -369,21 +368,7 @@ async def test_the_checks_of_many_sockets_take_a_few_queries(person, settings, m
         one = await person(each)
         await watch(one.client, run)
         await one.client.ask("subscribe_graph_executions", {"graph_id": str(of.pk)})
-    found = review.of(hub_of_this_loop())
-    queries = []
-
-    def counting(real):
-        def work(*args):
-            with CaptureQueriesContext(connection) as captured:
-                result = real(*args)
-            queries.extend(captured)
-            return result
-
-        return work
-
-    monkeypatch.setattr(identity, "_check", counting(identity._check))
-    monkeypatch.setattr(stream_access, "_confirm", counting(stream_access._confirm))
-    await found._look_at(list(found._checked_at))
+    queries = await queries_of_a_look(monkeypatch)
     assert len(queries) == 4  # users, sessions, executions, graphs
 
 

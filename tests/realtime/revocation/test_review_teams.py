@@ -4,20 +4,17 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from executions.models import Graph, GraphExecution
 from executions.services import report_node, start_execution
-from realtime.auth import identity, stream_access
 from realtime.hub.registry import hub_of_this_loop
 from realtime.publishing import announcer
 from realtime.revocation import review
 from tests.database import in_db
 from tests.executions.teams import TEAMS, Team, make_graph, make_team
 from tests.realtime.hub.changes import report_nodes
-from tests.realtime.revocation.conftest import QUICK_TURNS, SLOW_TURNS, is_live
+from tests.realtime.revocation.conftest import QUICK_TURNS, SLOW_TURNS, is_live, queries_of_a_look
 from tests.realtime.revocation.test_review import watch
 from tests.waiting import until_in_loop
 
@@ -183,21 +180,7 @@ async def test_the_checks_of_many_members_take_a_few_queries(person, team: Team,
         for graph, run in zip(graphs, runs, strict=True):
             await watch(client, run)
             await client.ask("subscribe_graph_executions", {"graph_id": str(graph.pk)})
-    found = review.of(hub_of_this_loop())
-    queries: list[Any] = []
-
-    def counting(real: Any) -> Any:
-        def work(*args: Any) -> Any:
-            with CaptureQueriesContext(connection) as captured:
-                result = real(*args)
-            queries.extend(captured)
-            return result
-
-        return work
-
-    monkeypatch.setattr(identity, "_check", counting(identity._check))
-    monkeypatch.setattr(stream_access, "_confirm", counting(stream_access._confirm))
-    await found._look_at(list(found._checked_at))
+    queries = await queries_of_a_look(monkeypatch)
     # Users, sessions; executions, graphs: each the owners, the groups, and twice up to 50 members.
     assert len(queries) == 2 + 4 + 4
 

@@ -1,6 +1,5 @@
 """Cycles that large requests and responses leave are freed after some megabytes."""
 
-import gc
 import weakref
 
 import pytest
@@ -16,18 +15,13 @@ class Cycle:
         self.own = self
 
 
-async def test_young_cycles_are_freed_after_so_many_bytes() -> None:
-    gc.collect()
-    gc.disable()
-    try:
-        counter, cycle = GarbageByBytes(), weakref.ref(Cycle())
-        counter.add(garbage.BYTES - 1)
-        await rest_in_loop(0.01)
-        assert cycle() is not None
-        counter.add(1)
-        await until_in_loop(lambda: cycle() is None)
-    finally:
-        gc.enable()
+async def test_young_cycles_are_freed_after_so_many_bytes(without_collector: None) -> None:
+    counter, cycle = GarbageByBytes(), weakref.ref(Cycle())
+    counter.add(garbage.BYTES - 1)
+    await rest_in_loop(0.01)
+    assert cycle() is not None
+    counter.add(1)
+    await until_in_loop(lambda: cycle() is None)
 
 
 @pytest.mark.once
