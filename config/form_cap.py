@@ -1,6 +1,7 @@
 """Refuses a form with too many fields before Django parses it.
 
-Django refuses it, too, by an exception whose traceback keeps the form in memory until the garbage collector runs.
+Django refuses it, too. But Django's exception refers to the form, so both stay in memory until the garbage collector
+runs.
 """
 
 from collections.abc import Callable

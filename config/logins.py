@@ -65,7 +65,7 @@ class FailedLogins:
                 OF_ACCOUNT.check(account)
         except OverBudget as error:
             if request is not None:
-                # For RefusedLogins. Its traceback would keep the request and the password in memory.
+                # RefusedLogins reads it. With the traceback, the password would stay in memory.
                 request.refused_login = error.with_traceback(None)  # type: ignore[attr-defined]
             raise PermissionDenied from error
 
@@ -99,9 +99,10 @@ class RefusedLogins:
         return response if refused is None else refusal(request, refused)
 
 
-def refusal(request: HttpRequest, error: OverBudget) -> HttpResponse:
+def refusal(request: HttpRequest, error: OverBudget, template: str = "registration/login_refused.html") -> HttpResponse:
+    """A page with the reason and the time to wait."""
     context = {"reason": str(error), "seconds": error.retry_after, "minutes": -(-error.retry_after // 60)}
-    response = render(request, "registration/login_refused.html", context, status=429)
+    response = render(request, template, context, status=429)
     response["Retry-After"] = str(error.retry_after)
     return response
 

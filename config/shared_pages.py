@@ -5,9 +5,8 @@ from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import render
 
-from config.logins import address_of
+from config.logins import address_of, refusal
 from realtime.budgets import Budget, OverBudget
 
 READS: Final = Budget("SHARED_READS", "API_WINDOW", "readings of shared pages from your address", "throttled_shares")
@@ -31,8 +30,5 @@ class SharedPages:
         try:
             READS.spend(address)
         except OverBudget as error:
-            context = {"reason": str(error), "seconds": error.retry_after}
-            response = render(request, "executions/shared_throttled.html", context, status=429)
-            response["Retry-After"] = str(error.retry_after)
-            return response
+            return refusal(request, error, "executions/shared_throttled.html")
         return None

@@ -18,7 +18,7 @@ from django.conf import settings
 class Limits:
     """The defaults. Times are in seconds."""
 
-    # Who may see and change which executions and graphs: the path of a class, see executions/access_policies.py
+    # The path of the class that decides who may see and change executions and graphs (executions/access_policies.py)
     ACCESS: str = "executions.access_policies.OwnersAndStaff"
 
     MAX_BULK_EVENTS: int = 10_000  # rows of one bulk write: each records an event in the same transaction

@@ -68,18 +68,12 @@ def check_plain(name: str, value: Any) -> None:
     stack = [value]
     while stack:
         each = stack.pop()
-        if isinstance(each, str):
-            is_storable = not _UNSTORABLE.search(each)
-        elif isinstance(each, float):
-            is_storable = math.isfinite(each)
-        else:
-            is_storable = True
-            if isinstance(each, dict):
-                stack += each
-                stack += each.values()
-            elif isinstance(each, list):
-                stack += each
-        if not is_storable:
+        if isinstance(each, dict):
+            stack += each
+            stack += each.values()
+        elif isinstance(each, list):
+            stack += each
+        elif (isinstance(each, str) and not is_text(each)) or (isinstance(each, float) and not math.isfinite(each)):
             raise UnstorableValue(next(_faults(name, value)))
     if _is_too_deep(value):
         raise UnstorableValue(f"{name} nests deeper than {MAX_DEPTH} levels.")

@@ -22,9 +22,8 @@ class Limits:
     # Of a connection with a token; with_cookie: where the browser sends a session cookie, too
     CHECK_TOKEN_ORIGIN: Literal["never", "with_cookie", "always"] = "with_cookie"  # noqa: S105 - it is no token
 
-    SECRET_PATHS: list[str] = field(
-        default_factory=lambda: ["/shared/"]
-    )  # the part after it is in no log: a credential
+    # What follows one of these in a path is a credential, and is in no log
+    SECRET_PATHS: list[str] = field(default_factory=lambda: ["/shared/"])
 
     # Access that ends while a socket is open
     RECHECK_INTERVAL: float = 25.0  # of each socket; with the time that a check takes, access ends within 30 s

@@ -167,7 +167,8 @@ class LiveConsumer(WriterConsumer):
         try:
             message = parse_request(text_data) if text_data is not None else BadRequest(INVALID_FORMAT)
         except BadRequest as bad_request:
-            # A new one: this one refers to its frames, and so to itself and the text until the garbage collector runs.
+            # Not the exception itself. It refers to this function, which would refer to it: only the garbage collector
+            # would free them, and the text.
             message = BadRequest(str(bad_request), bad_request.id)
         if isinstance(message, Request) and message.method == WSMethod.HEARTBEAT:
             await self.writer.wait_for_room()

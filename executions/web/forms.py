@@ -58,10 +58,8 @@ class StartForm(forms.Form):
         if self.chosen:
             fields = run_fields(parse_graph(self.chosen.nodes, self.chosen.links))
             self._inputs = {f"input-{name}": field for name, field in fields.items()}
-            for name in (
-                "nodes",
-                "links",
-            ):  # a form is freed by the garbage collector only, as all contexts of templates
+            # Only the garbage collector frees a form, and these are large.
+            for name in ("nodes", "links"):
                 del self.chosen.__dict__[name]
         for name, input_field in self._inputs.items():
             self.fields.update(form_fields(name, input_field, example_of(input_field)))

@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.contrib.auth.decorators import login_required
-from django.core.exceptions import BadRequest, PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.core.exceptions import BadRequest
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST, require_safe
 
-from executions.access import find_execution, may_change
 from executions.conf import limits
 from executions.masking import masked
 from executions.models import GraphExecution
@@ -25,6 +24,7 @@ from executions.sharing import opened_by, share_execution
 from executions.statuses import ENDED
 from executions.web.execution_page import outputs_and_report
 from executions.web.formatting import Value, duration
+from executions.web.lookup import get_changeable_execution
 
 LIFETIMES = (86_400, 7 * 86_400, 30 * 86_400)  # seconds; what a page offers, as far as SHARE_LIFETIME allows it
 FOR_EVER = "ever"
@@ -72,7 +72,7 @@ def shared_results(request: HttpRequest, token: str) -> HttpResponse:
 @require_POST
 def share(request: HttpRequest, execution_id: str) -> HttpResponse:
     """Makes a new link; an old one opens nothing any more."""
-    execution = _find_changeable(request, execution_id)
+    execution = get_changeable_execution(request, execution_id)
     lifetime = request.POST.get("lifetime", "")
     if lifetime not in dict(_lifetimes()):
         raise BadRequest("This lifetime is not offered.")
@@ -84,7 +84,7 @@ def share(request: HttpRequest, execution_id: str) -> HttpResponse:
 @login_required
 @require_POST
 def stop_sharing(request: HttpRequest, execution_id: str) -> HttpResponse:
-    execution = _find_changeable(request, execution_id)
+    execution = get_changeable_execution(request, execution_id)
     share_execution(execution, is_shared=False)
     return _to_panel(execution)
 
@@ -118,15 +118,6 @@ def _find_shared(token: str) -> SharedRun | None:
         return None
     outputs, report = outputs_and_report(masked(row.outputs, limits.SHARE_MASKED))
     return SharedRun(str(row.pk), row.graph.name, row.status, row.started_at, row.ended_at, outputs, report)
-
-
-def _find_changeable(request: HttpRequest, execution_id: str) -> GraphExecution:
-    execution = find_execution(request.user, execution_id, only=("user",))
-    if execution is None:
-        raise Http404
-    if not may_change(request.user, execution):
-        raise PermissionDenied
-    return execution
 
 
 def _to_panel(execution: GraphExecution) -> HttpResponse:

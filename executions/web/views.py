@@ -3,14 +3,12 @@
 `executions.access` alone decides on permissions. An object that a user may not see is a 404.
 """
 
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import LoginView
-from django.core.exceptions import PermissionDenied
 from django.core.paginator import Page, Paginator
 from django.db.models import Count, F
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
@@ -20,13 +18,14 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from executions import services
-from executions.access import as_uuid, find_execution, graphs_visible_to, list_executions, may_change
+from executions.access import as_uuid, graphs_visible_to, list_executions, may_change
 from executions.leases import EMBEDDED
-from executions.models import GraphExecution, NodeExecution
+from executions.models import NodeExecution
 from executions.record_caps import TooMuchRecorded, check_recorded
 from executions.statuses import ExecutionStatus, IllegalTransition
 from executions.web.execution_page import NodeCount, results_page, run_page
 from executions.web.forms import StartForm
+from executions.web.lookup import get_changeable_execution, get_execution
 from executions.web.password_forms import LoginForm
 from executions.web.sharing import share_panel
 
@@ -117,7 +116,7 @@ def execution_start(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_GET
 def execution_detail(request: HttpRequest, execution_id: str) -> HttpResponse:
-    execution = _find(request, execution_id)
+    execution = get_execution(request, execution_id)
     is_changeable = may_change(request.user, execution)
     context = {
         "run": run_page(execution, request.GET.get("nodes")),
@@ -131,15 +130,13 @@ def execution_detail(request: HttpRequest, execution_id: str) -> HttpResponse:
 @require_GET
 def execution_results(request: HttpRequest, execution_id: str) -> HttpResponse:
     """The results of a run: error, report, outputs, stats."""
-    return render(request, "executions/_results.html", {"run": results_page(_find(request, execution_id))})
+    return render(request, "executions/_results.html", {"run": results_page(get_execution(request, execution_id))})
 
 
 @login_required
 @require_POST
 def execution_terminate(request: HttpRequest, execution_id: str) -> HttpResponse:
-    execution = _find(request, execution_id)
-    if not may_change(request.user, execution):
-        raise PermissionDenied
+    execution = get_changeable_execution(request, execution_id)
     with suppress(IllegalTransition):  # it has ended in the meantime; the page shows it
         services.terminate_execution(execution)
     return redirect("execution-detail", execution.pk)
@@ -150,7 +147,7 @@ def execution_terminate(request: HttpRequest, execution_id: str) -> HttpResponse
 def node_data(request: HttpRequest, execution_id: str, node_execution_id: str) -> HttpResponse:
     """The complete inputs and outputs of a node, as JSON."""
     pk = as_uuid(node_execution_id)
-    node = _find(request, execution_id, only=("pk",)).node_executions.filter(pk=pk).first() if pk else None
+    node = get_execution(request, execution_id, only=("pk",)).node_executions.filter(pk=pk).first() if pk else None
     if node is None:
         raise Http404
     # Not indented: an indentation can make 1 MB of nested lists 100 times as long.
@@ -173,10 +170,3 @@ def notification_read(request: HttpRequest) -> HttpResponse:
     if not url_has_allowed_host_and_scheme(back, allowed_hosts=None):
         back = reverse("execution-list")
     return HttpResponseRedirect(back)  # `redirect` would look for a view of this name, and fail
-
-
-def _find(request: HttpRequest, execution_id: str, *, only: Sequence[str] = ()) -> GraphExecution:
-    execution = find_execution(request.user, execution_id, only=only)
-    if execution is None:
-        raise Http404
-    return execution

@@ -41,12 +41,11 @@ def connect() -> None:
 
 def find_links(tokens: Collection[str]) -> Mapping[str, Link]:
     """The links of these tokens, by token, in one query."""
-    return {
-        str(row.share_token): Link(
-            streams.shared(str(row.pk)), row.share_expires_at.timestamp() if row.share_expires_at else None
-        )
-        for row in sharing.opened_by(tokens)
-    }
+    links = {}
+    for row in sharing.opened_by(tokens):
+        end = row.share_expires_at
+        links[str(row.share_token)] = Link(streams.shared(str(row.pk)), end.timestamp() if end else None)
+    return links
 
 
 def changes_of_guests(events: Sequence[Any], fields: Collection[str]) -> list[Change]:
@@ -77,12 +76,8 @@ def notify(execution_ids: Sequence[str]) -> None:
 def on_user_saved(sender: Any, instance: Any, created: bool, raw: bool, **kwargs: Any) -> None:
     """The links of an inactive user open nothing."""
     if not (created or raw or instance.is_active):
-        notify(
-            [
-                str(pk)
-                for pk in GraphExecution.objects.filter(user=instance, is_shared=True).values_list("pk", flat=True)
-            ]
-        )
+        shared = GraphExecution.objects.filter(user=instance, is_shared=True)
+        notify([str(pk) for pk in shared.values_list("pk", flat=True)])
 
 
 def _masked(events: Sequence[GraphExecutionEvent]) -> Iterator[Change]:

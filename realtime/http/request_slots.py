@@ -30,11 +30,11 @@ RETRY_AFTER = b"2"  # seconds
 BODY = b"The server has too many requests at once. Try again in a moment.\n"
 
 
-class _Place(NamedTuple):
+class _Waiting(NamedTuple):
     client: Hashable
-    weight: int
-    places: int
-    slot: "asyncio.Future[None]"
+    slots: int  # that it needs
+    places: int  # that it takes while it waits
+    turn: "asyncio.Future[None]"
 
 
 class Slots:
@@ -42,38 +42,40 @@ class Slots:
 
     def __init__(self) -> None:
         self._running: Counter[Hashable] = Counter()  # slots by client; None is all unknown ones
-        self._waiting: deque[_Place] = deque()  # first come, first served
+        self._waiting: deque[_Waiting] = deque()  # first come, first served
 
-    async def acquire(self, client: Hashable, weight: int = 1) -> bool:
-        """Waits for slots. Returns False if there is no place to wait, or the wait was too long."""
+    async def acquire(self, client: Hashable, weight: int = 1) -> int:
+        """Waits for so many slots, or for all that the client can have. Returns their number, or 0 if there is no place
+        to wait, or the wait was too long."""
         share = _share(client, limits.MAX_WAITING_REQUESTS, limits.MAX_ADDRESS_WAITING_REQUESTS)
-        place = _Place(client, weight, min(weight, share), asyncio.get_running_loop().create_future())
+        slots = min(weight, _most_slots(client))
+        place = _Waiting(client, slots, min(weight, share), asyncio.get_running_loop().create_future())
         self._waiting.append(place)
         self._give_slots()
-        if place.slot.done():
-            return True
+        if place.turn.done():
+            return slots
         all_places = sum(each.places for each in self._waiting)
         mine = sum(each.places for each in self._waiting if each.client == client)
         if all_places > limits.MAX_WAITING_REQUESTS or mine > share:
             self._waiting.remove(place)
-            return False
+            return 0
         try:
             async with asyncio.timeout(limits.REQUEST_WAIT):
-                await place.slot
+                await place.turn
         except BaseException as error:
             if place in self._waiting:
                 self._waiting.remove(place)
                 self._give_slots()
             else:
-                self.release(client, weight)  # the slots came in the same turn of the loop
+                self.release(client, slots)  # they came in the same turn of the loop
             if isinstance(error, TimeoutError):
-                return False
+                return 0
             raise
-        return True
+        return slots
 
-    def release(self, client: Hashable, weight: int = 1) -> None:
-        """Gives the slots back. Call it once for each `acquire` that returned True, with the same arguments."""
-        self._running[client] -= _slots(client, weight)
+    def release(self, client: Hashable, slots: int) -> None:
+        """Gives back what `acquire` has returned."""
+        self._running[client] -= slots
         if not self._running[client]:
             del self._running[client]
         self._give_slots()
@@ -83,17 +85,17 @@ class Slots:
         of the process: many small requests would keep a large one waiting for ever."""
         passed: set[Hashable] = set()
         for place in list(self._waiting):
-            client, slots = place.client, _slots(place.client, place.weight)
-            if client in passed or place.slot.cancelled():
+            client = place.client
+            if client in passed or place.turn.cancelled():
                 continue
-            if self._running[client] + slots > _most_slots(client):
+            if self._running[client] + place.slots > _most_slots(client):
                 passed.add(client)
-            elif self._running.total() + slots > limits.MAX_HTTP_REQUESTS:
+            elif self._running.total() + place.slots > limits.MAX_HTTP_REQUESTS:
                 break
             else:
                 self._waiting.remove(place)
-                self._running[client] += slots
-                place.slot.set_result(None)
+                self._running[client] += place.slots
+                place.turn.set_result(None)
 
 
 def _share(client: Hashable, total: int, of_one: int) -> int:
@@ -103,10 +105,6 @@ def _share(client: Hashable, total: int, of_one: int) -> int:
 def _most_slots(client: Hashable) -> int:
     most: int = limits.MAX_HTTP_REQUESTS
     return min(most, _share(client, most, limits.MAX_ADDRESS_HTTP_REQUESTS))
-
-
-def _slots(client: Hashable, weight: int) -> int:
-    return min(weight, _most_slots(client))
 
 
 def weight_of(scope: Scope) -> int:
@@ -128,8 +126,9 @@ class RequestSlots:
         self._slots = Slots()
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
-        client, weight = client_of(scope), weight_of(scope)
-        if not await self._slots.acquire(client, weight):
+        client = client_of(scope)
+        slots = await self._slots.acquire(client, weight_of(scope))
+        if not slots:
             count("requests_crowded")
             retry_after = (b"retry-after", RETRY_AFTER)
             await respond(send, 503, BODY, content_type="text/plain; charset=utf-8", headers=[retry_after])
@@ -140,7 +139,7 @@ class RequestSlots:
             nonlocal is_held
             if is_held:
                 is_held = False
-                self._slots.release(client, weight)
+                self._slots.release(client, slots)
 
         async def send_and_release(message: dict[str, Any]) -> None:
             if message["type"] == "http.response.start":

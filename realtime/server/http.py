@@ -109,7 +109,6 @@ class LiveChannel(HTTPChannel):
 
     def requestDone(self, request: Request) -> None:
         super().requestDone(request)
-        _forget_body(request)
         if asgi_extension.is_shutting_down:
             self.loseConnection()
 
@@ -125,8 +124,6 @@ class LiveChannel(HTTPChannel):
         # A channel and its request refer to each other, so they wait for the garbage collector. Their data does not.
         self._transferDecoder, self._dataBuffer = None, []
         self.clearLineBuffer()
-        for request in self.requests:
-            _forget_body(request)
 
     def _leave(self) -> None:
         self.factory.channels.discard(self)
@@ -180,15 +177,16 @@ class LiveChannel(HTTPChannel):
         return self._flow
 
     def write(self, data: bytes) -> None:
-        self._bytes_written += len(data)
-        self.factory.garbage.add(len(data))
+        self._count_written(len(data))
         super().write(data)
 
     def writeSequence(self, pieces: Any) -> None:
-        length = sum(map(len, pieces))
+        self._count_written(sum(map(len, pieces)))
+        super().writeSequence(pieces)
+
+    def _count_written(self, length: int) -> None:
         self._bytes_written += length
         self.factory.garbage.add(length)
-        super().writeSequence(pieces)
 
     def pauseProducing(self) -> None:
         super().pauseProducing()
@@ -204,11 +202,6 @@ class LiveChannel(HTTPChannel):
         logger.info("Client %s %s: dropped", self.getPeer(), fault)
         transport: Any = self.transport
         transport.abortConnection()
-
-
-def _forget_body(request: Any) -> None:
-    """An application that still runs has the queue; one that has not read the body need not."""
-    request.application_queue = None
 
 
 class LiveHTTPFactory(HTTPFactory):

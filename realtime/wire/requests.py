@@ -188,8 +188,7 @@ class _Envelope(WSMessage, _WithId):
 def parse_request(text: str) -> Request:
     """The request in the text of a frame. Raises BadRequest with the text of the error frame."""
     message: Any = None
-    # Each value but the first follows one of these. Some may stand in a string: a message is refused too early rather
-    # than parsed first.
+    # Before parsing. Each value but the first follows one of these signs. Those in a string count, too.
     if text.count(",") + text.count("[") + text.count("{") > limits.MAX_MESSAGE_VALUES:
         raise BadRequest(INVALID_FORMAT)
     try:

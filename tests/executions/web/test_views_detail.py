@@ -10,7 +10,7 @@ from django.test import Client
 
 from executions.models import Graph, GraphExecution, NodeExecution
 from executions.services import finish_execution, report_execution, report_node, terminate_execution
-from executions.web import views
+from executions.web import lookup, views
 from tests.executions.web.pages import Queries, text_of, url
 
 
@@ -161,7 +161,8 @@ def test_terminating_needs_a_post_with_a_csrf_token(user: User, execution: Graph
 def test_the_access_rules_decide_who_may_terminate_a_run(
     page: Client, execution: GraphExecution, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(views, "may_change", lambda user, execution: False)
+    for module in (lookup, views):
+        monkeypatch.setattr(module, "may_change", lambda user, execution: False)
     assert page.post(url("execution-terminate", execution.pk)).status_code == 403
     assert url("execution-terminate", execution.pk) not in page.get(url("execution-detail", execution.pk)).text
 

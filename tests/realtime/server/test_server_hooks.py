@@ -155,7 +155,7 @@ NEW_METHODS = {
     *("_await_body", "_check_pong", "_is_pong", "_on_slow_reader", "_pause_reading", "_resume_reading", "_take_turn"),
     *("_close_flood", "_find_refusal", "_join_pieces", "_leave", "_values", "_wait_for_turn", "admit", "body_due"),
     *("_send_last_frame", "_send_without_waiting", "_start_head", "close_with_last_frame", "make_inbound_queue"),
-    *("_on_stop_signal", "drain", "refuse_body"),
+    *("_count_written", "_on_stop_signal", "drain", "refuse_body"),
     *("refuse_handshake", "restart_pong_timeout", "send_control_frame", "send_in_pieces"),
 }
 
