@@ -109,6 +109,7 @@ class LiveChannel(HTTPChannel):
 
     def requestDone(self, request: Request) -> None:
         super().requestDone(request)
+        _forget_body(request)
         if asgi_extension.is_shutting_down:
             self.loseConnection()
 
@@ -124,6 +125,8 @@ class LiveChannel(HTTPChannel):
         # A channel and its request refer to each other, so they wait for the garbage collector. Their data does not.
         self._transferDecoder, self._dataBuffer = None, []
         self.clearLineBuffer()
+        for request in self.requests:
+            _forget_body(request)
 
     def _leave(self) -> None:
         self.factory.channels.discard(self)
@@ -202,6 +205,12 @@ class LiveChannel(HTTPChannel):
         logger.info("Client %s %s: dropped", self.getPeer(), fault)
         transport: Any = self.transport
         transport.abortConnection()
+
+
+def _forget_body(request: Any) -> None:
+    """A body that the application has not read, as that of a refused request, need not wait for the garbage collector.
+    An application that still runs has the queue itself."""
+    request.application_queue = None
 
 
 class LiveHTTPFactory(HTTPFactory):
